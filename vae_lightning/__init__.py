@@ -1,0 +1,3 @@
+"""Train latent-variable models with PyTorch Lightning and see where their approximation goes wrong."""
+
+__version__ = "0.1.0"

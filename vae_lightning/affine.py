@@ -1,0 +1,75 @@
+"""Affine: natural parameters W h + b that are multiplied out only if somebody needs them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from vae_lightning.counts import Counts
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """eta = W h + b, one row for each h, of which a bag of words needs only <x, eta> and log sum exp eta.
+
+    The first is <W^T x, h> + <b, x>: sparse, and shared by all samples of h. The second has a gradient in terms of
+    softmax(eta), so that eta itself is written once and never scaled: its rows' factors go to the narrow h.
+    """
+
+    inputs: Float[Tensor, "*batch d"]
+    weight: Float[Tensor, "parameters d"]
+    bias: Float[Tensor, " parameters"]
+
+    @property
+    def shape(self) -> torch.Size:
+        """The shape of eta."""
+        return torch.Size((*self.inputs.shape[:-1], len(self.bias)))
+
+    def dense(self) -> Float[Tensor, "*batch parameters"]:
+        """Eta, multiplied out."""
+        return F.linear(self.inputs, self.weight, self.bias)
+
+    def inner(self, x: Counts) -> Float[Tensor, "*batch"]:
+        """<x, eta> for the rows of x along the last axis of the batch."""
+        return (self.inputs * (x @ self.weight)).sum(-1) + x @ self.bias
+
+    def logsumexp(self) -> Float[Tensor, "*batch"]:
+        """Log sum exp of eta over its parameters; under autocast the products are taken in its dtype."""
+        device = self.inputs.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.inputs.dtype
+        rows = self.inputs.reshape(-1, self.inputs.shape[-1])
+        value, _ = _LogSumExp.apply(rows, self.weight, self.bias, dtype)
+        return value.reshape(self.inputs.shape[:-1])
+
+
+class _LogSumExp(torch.autograd.Function):
+    """log sum_k exp(W h + b)_k; backward d/dh = p W, d/dW = p^T h, d/db = sum p, with p = softmax(W h + b)."""
+
+    @staticmethod
+    def forward(h: Tensor, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        eta = torch.addmm(bias.to(dtype), h.to(dtype), weight.to(dtype).T)
+        largest = eta.amax(-1)
+        p = torch.softmax(eta, -1)
+        # the largest p is at least 1/K: its logarithm is always finite, and exact where exp(eta) would overflow
+        return largest.to(h.dtype) - p.amax(-1).to(h.dtype).log(), p
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        h, weight, _, _ = inputs
+        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(h, weight, output[1])
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor, _: None) -> tuple[Tensor | None, Tensor, Tensor, None]:
+        h, weight, p = ctx.saved_tensors
+        g = gradient[:, None]
+        to_h = g * (p @ weight.to(p.dtype)).to(h.dtype) if ctx.needs_input_grad[0] else None
+        to_weight = (p.T @ (g * h).to(p.dtype)).to(weight.dtype)
+        to_bias = (p.T @ gradient.to(p.dtype)).to(weight.dtype)
+        return to_h, to_weight, to_bias, None

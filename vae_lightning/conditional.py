@@ -1,0 +1,47 @@
+"""Conditional: network + family, context -> Distribution. An encoder is one, and so is a decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Size, Tensor, nn
+from torch.distributions import Distribution
+
+from vae_lightning.families import ExponentialFamily
+
+Network = Callable[[Sequence[int], int], nn.Module]
+"""Builds a network from the shape of its context and the number of its outputs."""
+
+
+class Conditional(nn.Module):
+    """p(x | c), a member of the family whose parameters a network computes from the context c.
+
+    c is (*B, *C) with C the `context_shape`, or a batch of `Counts`; the distribution has batch shape B and the
+    family's event shape. `network(context_shape, num_parameters)` builds the network; what it emits passes through
+    `family.constrain`.
+    """
+
+    def __init__(self, family: ExponentialFamily, context_shape: Sequence[int], network: Network) -> None:
+        super().__init__()
+        self.family = family
+        self.context_shape = Size(context_shape)
+        self.network = network(self.context_shape, family.num_parameters)
+
+    @property
+    def event_shape(self) -> Size:
+        """The shape of one x."""
+        return self.family.event_shape
+
+    def prototype(self) -> Distribution:
+        """The family's member at theta = 0, batch shape (1,): what kind of distribution this is, told without data."""
+        return self.family.distribution(self.family.constrain(torch.zeros(1, self.family.num_parameters)))
+
+    def natural_parameters(self, c: Any) -> Any:
+        """Eta(c), (*B, P): a Tensor, or an Affine map that the family multiplies out if it must."""
+        return self.family.constrain(self.network(c))
+
+    def forward(self, c: Tensor | Any) -> Distribution:
+        """p(. | c)."""
+        return self.family.distribution(self.natural_parameters(c))

@@ -1,0 +1,116 @@
+"""Counts: sparse rows of a bag of words, sliced by whole batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """A batch of B sparse rows in compressed form: row b holds entries `offsets[b]:offsets[b + 1]`.
+
+    torch's own CSR tensors cannot be sliced, expanded or concatenated; this record can. `indices` are word ids,
+    `values` how often each occurs in its row, `total` the row's length l = sum of its counts, as observed: it stays
+    when `values` are rescaled (frequencies, TF-IDF).
+    """
+
+    indices: Int64[Tensor, " entries"]
+    offsets: Int64[Tensor, " boundaries"]
+    values: Float[Tensor, " entries"]
+    total: Float[Tensor, " rows"]
+
+    @classmethod
+    def from_dense(cls, x: Float[Tensor, "rows words"]) -> Counts:
+        """The non-zero entries of a dense matrix of counts."""
+        rows, indices = x.nonzero(as_tuple=True)
+        offsets = F.pad(torch.bincount(rows, minlength=len(x)).cumsum(0), (1, 0))
+        return cls(indices, offsets, x[rows, indices], x.sum(-1))
+
+    def dense(self, num_words: int) -> Float[Tensor, "rows words"]:
+        """The same rows with their zeros; raises ValueError where a word id does not fit."""
+        if len(self.indices) and int(self.indices.max()) >= num_words:
+            raise ValueError(f"word id {int(self.indices.max())} does not fit a vocabulary of {num_words} words")
+        out = self.values.new_zeros(len(self), num_words)
+        return out.index_put_((self.rows, self.indices), self.values, accumulate=True)
+
+    def __len__(self) -> int:
+        return len(self.total)
+
+    @property
+    def rows(self) -> Int64[Tensor, " entries"]:
+        """The row each entry belongs to."""
+        return torch.repeat_interleave(torch.arange(len(self), device=self.indices.device), self.offsets.diff())
+
+    def select(self, rows: Int64[Tensor, " selected"]) -> Counts:
+        """The given rows, in the given order; one gather, no loop."""
+        starts, lengths = self.offsets[rows], self.offsets.diff()[rows]
+        offsets = F.pad(lengths.cumsum(0), (1, 0))
+        entries = torch.arange(int(offsets[-1]), device=rows.device)
+        entries = entries + torch.repeat_interleave(starts - offsets[:-1], lengths)
+        return Counts(self.indices[entries], offsets, self.values[entries], self.total[rows])
+
+    def with_values(self, values: Float[Tensor, " entries"]) -> Counts:
+        """The same pattern of words with other values."""
+        return replace(self, values=values)
+
+    def row_sums(self, values: Float[Tensor, " entries"]) -> Float[Tensor, " rows"]:
+        """Sum over each row of one number per entry."""
+        return torch.segment_reduce(values, "sum", offsets=self.offsets)
+
+    def inner(self, eta: Float[Tensor, "*samples rows words"]) -> Float[Tensor, "*samples rows"]:
+        """<x_b, eta_b> for every row b."""
+        products = self.values * eta[..., self.rows, self.indices]
+        return torch.zeros_like(eta[..., 0]).index_add(-1, self.rows, products)
+
+    def __matmul__(self, weight: Float[Tensor, "words *columns"]) -> Float[Tensor, "rows *columns"]:
+        """X W, touching only the rows of W whose words occur."""
+        matrix = weight if weight.ndim == 2 else weight[:, None]
+        product = _SparseMatmul.apply(matrix, self.indices, self.offsets, self.values)
+        return product if weight.ndim == 2 else product[:, 0]
+
+    def to(self, *args: Any, **kwargs: Any) -> Counts:
+        """Move all four tensors; dtypes stay."""
+        return Counts(*(t.to(*args, **kwargs) for t in self._tensors()))
+
+    def pin_memory(self) -> Counts:
+        """Page-locked copies, for DataLoader(pin_memory=True)."""
+        return Counts(*(t.pin_memory() for t in self._tensors()))
+
+    def _tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.indices, self.offsets, self.values, self.total
+
+
+class _SparseMatmul(torch.autograd.Function):
+    """X W and its gradient X^T G, both as bags of rows: three times faster on a CPU than embedding_bag's backward."""
+
+    @staticmethod
+    def forward(weight: Tensor, indices: Tensor, offsets: Tensor, values: Tensor) -> Tensor:
+        return _bag(weight, indices, offsets, values)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        weight, *pattern = inputs
+        ctx.num_words = len(weight)
+        ctx.save_for_backward(*pattern)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        indices, offsets, values = ctx.saved_tensors
+        rows = torch.repeat_interleave(torch.arange(len(gradient), device=indices.device), offsets.diff())
+        by_word = torch.argsort(indices)
+        columns = F.pad(torch.bincount(indices, minlength=ctx.num_words).cumsum(0), (1, 0))
+        return _bag(gradient, rows[by_word], columns, values[by_word]), None, None, None
+
+
+def _bag(table: Tensor, indices: Tensor, offsets: Tensor, values: Tensor) -> Tensor:
+    values = values.to(table.dtype)
+    return F.embedding_bag(
+        indices, table.contiguous(), offsets, mode="sum", per_sample_weights=values, include_last_offset=True
+    )

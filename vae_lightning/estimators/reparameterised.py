@@ -1,0 +1,32 @@
+"""Reparameterised: the gradient through the sample."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributions as td
+from jaxtyping import Float
+from torch import Tensor
+
+from vae_lightning.estimators.base import Aggregate, GradientEstimator, Integrand, describe, mean
+
+
+class Reparameterised(GradientEstimator):
+    """z = mu(x) + sigma(x) eps, differentiated through z (Kingma and Welling, 2014), for continuous posteriors."""
+
+    def check(self, q: td.Distribution) -> None:
+        """TypeError for a posterior whose samples have no gradient."""
+        if not q.has_rsample:
+            raise TypeError(
+                f"Reparameterised needs a continuous posterior, got {describe(q)}: samples of it have no gradient; "
+                "use DisARM or LeaveOneOut, or Enumerated for up to 16 bits"
+            )
+
+    def forward(self, q: td.Distribution, f: Integrand, aggregate: Aggregate = mean) -> Float[Tensor, " batch"]:
+        """The bound, (B,)."""
+        self.check(q)
+        base = q.base_dist if isinstance(q, td.Independent) else q
+        if isinstance(base, td.Normal):
+            z = base.loc + base.scale * self.noise.normal((self.num_samples, *base.loc.shape), base.loc)
+        else:
+            z = q.rsample(torch.Size([self.num_samples]))
+        return aggregate(f(z))

@@ -1,0 +1,58 @@
+"""Exponential families: natural parameters eta -> distributions p(x | eta) = h(x) exp(<eta, T(x)> - A(eta))."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from math import prod
+
+from jaxtyping import Float
+from torch import Size, Tensor
+from torch.distributions import Distribution
+
+
+class ExponentialFamily(abc.ABC):
+    """p(x | eta) = h(x) exp(<eta, T(x)> - A(eta)) with eta flat in R^P; stateless.
+
+    Shapes: x is (*B, *E) with E the `event_shape`; T(x) and eta are (*B, P); A and log h are (*B), in nats.
+    Source: Shekhovtsov, Schlesinger, Flach, VAE Approximation Error (2022), Assumption 1.
+    """
+
+    event_shape: Size
+    num_parameters: int
+
+    @abc.abstractmethod
+    def sufficient_statistics(self, x: Tensor) -> Float[Tensor, "*B P"]:
+        """T(x)."""
+
+    @abc.abstractmethod
+    def log_base_measure(self, x: Tensor) -> Float[Tensor, "*B"]:
+        """Log h(x)."""
+
+    @abc.abstractmethod
+    def log_partition(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B"]:
+        """A(eta)."""
+
+    @abc.abstractmethod
+    def distribution(self, eta: Float[Tensor, "*B P"]) -> Distribution:
+        """p(. | eta), of batch shape B and event shape E."""
+
+    def constrain(self, theta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
+        """Map what a network emits, any real vector, into the domain of A."""
+        return theta
+
+    @property
+    def coupled(self) -> slice:
+        """Which of the P statistics a harmonium may couple and stay normalisable."""
+        return slice(0, self.num_parameters)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({tuple(self.event_shape)})"
+
+
+def as_event_shape(shape: int | Sequence[int], family: str) -> Size:
+    """Accept `8` or `(1, 28, 28)`; raise ValueError unless every axis has at least one entry."""
+    size = Size([shape]) if isinstance(shape, int) else Size(shape)
+    if prod(size) < 1:
+        raise ValueError(f"{family} needs an event shape with at least one entry, got {tuple(size)}")
+    return size

@@ -1,0 +1,41 @@
+"""Bernoulli: logits -> independent bits in {0, 1}."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import torch.distributions as td
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from vae_lightning.families.base import ExponentialFamily, as_event_shape
+
+
+class Bernoulli(ExponentialFamily):
+    """Independent bits: T(x) = x, A(eta) = sum softplus(eta), h = 1; eta are the logits.
+
+    `Bernoulli(8)` is a code of 8 bits, `Bernoulli((1, 28, 28))` a binary image.
+    """
+
+    def __init__(self, event_shape: int | Sequence[int]) -> None:
+        self.event_shape = as_event_shape(event_shape, "Bernoulli")
+        self.num_parameters = prod(self.event_shape)
+
+    def sufficient_statistics(self, x: Tensor) -> Float[Tensor, "*B P"]:
+        """T(x) = x, flat."""
+        return x.flatten(x.ndim - len(self.event_shape))
+
+    def log_base_measure(self, x: Tensor) -> Float[Tensor, "*B"]:
+        """Zero."""
+        return x.new_zeros(x.shape[: x.ndim - len(self.event_shape)])
+
+    def log_partition(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B"]:
+        """A(eta) = sum softplus(eta)."""
+        return F.softplus(eta).sum(-1)
+
+    def distribution(self, eta: Float[Tensor, "*B P"]) -> td.Distribution:
+        """Independent Bernoulli variables with logits eta."""
+        logits = eta.unflatten(-1, self.event_shape)
+        return td.Independent(td.Bernoulli(logits=logits, validate_args=False), len(self.event_shape), False)

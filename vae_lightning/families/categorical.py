@@ -1,0 +1,45 @@
+"""Categorical: logits -> one-hot vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import torch.distributions as td
+from jaxtyping import Float
+from torch import Size, Tensor
+
+from vae_lightning.families.base import ExponentialFamily, as_event_shape
+
+
+class Categorical(ExponentialFamily):
+    """Independent one-hot vectors over K classes: T(x) = x, A(eta) = sum logsumexp(eta_k), h = 1.
+
+    `Categorical(4)` is one choice among four, event shape (4,); `Categorical(4, (3,))` three of them, event (3, 4).
+    The parametrisation has one logit more than it needs: eta and eta + c are the same distribution.
+    """
+
+    def __init__(self, num_classes: int, variables: int | Sequence[int] = ()) -> None:
+        if num_classes < 2:
+            raise ValueError(f"Categorical needs at least 2 classes, got {num_classes}")
+        self.num_classes = num_classes
+        self.variables = Size() if variables == () else as_event_shape(variables, "Categorical")
+        self.event_shape = Size((*self.variables, num_classes))
+        self.num_parameters = prod(self.event_shape)
+
+    def sufficient_statistics(self, x: Tensor) -> Float[Tensor, "*B P"]:
+        """T(x) = x, flat."""
+        return x.flatten(x.ndim - len(self.event_shape))
+
+    def log_base_measure(self, x: Tensor) -> Float[Tensor, "*B"]:
+        """Zero."""
+        return x.new_zeros(x.shape[: x.ndim - len(self.event_shape)])
+
+    def log_partition(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B"]:
+        """A(eta) = sum over the variables of logsumexp over the classes."""
+        return eta.unflatten(-1, (-1, self.num_classes)).logsumexp(-1).sum(-1)
+
+    def distribution(self, eta: Float[Tensor, "*B P"]) -> td.Distribution:
+        """Independent one-hot variables with logits eta."""
+        logits = eta.unflatten(-1, self.event_shape)
+        return td.Independent(td.OneHotCategorical(logits=logits, validate_args=False), len(self.variables), False)

@@ -1,0 +1,112 @@
+"""Multinomial: logits over a vocabulary -> bags of words whose length differs by row, dense or sparse."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributions as td
+from jaxtyping import Float, Shaped
+from torch import Size, Tensor
+from torch.distributions import constraints
+
+from vae_lightning.affine import Affine
+from vae_lightning.counts import Counts
+from vae_lightning.families.base import ExponentialFamily
+
+
+class Multinomial(ExponentialFamily):
+    """Word counts of a document of length l: T(x) = x, A(eta) = l logsumexp(eta), h(x) = l! / prod_k x_k!.
+
+    The length is not part of the model: log_prob takes it from x. A and sampling need it: `given(total)` binds it.
+    Source: Shekhovtsov et al. (2022), Eq. 13.
+    """
+
+    def __init__(self, num_words: int, total: Shaped[Tensor, "*B"] | None = None) -> None:
+        if num_words < 2:
+            raise ValueError(f"Multinomial needs at least 2 words, got {num_words}")
+        self.event_shape = Size([num_words])
+        self.num_parameters = num_words
+        self.total = total
+
+    def given(self, total: Shaped[Tensor, "*B"]) -> Multinomial:
+        """The family of documents of these lengths."""
+        return Multinomial(self.num_parameters, total)
+
+    def sufficient_statistics(self, x: Tensor | Counts) -> Float[Tensor, "*B P"]:
+        """T(x) = x, dense."""
+        return x.dense(self.num_parameters) if isinstance(x, Counts) else x
+
+    def log_base_measure(self, x: Tensor | Counts) -> Float[Tensor, "*B"]:
+        """Log l! - sum_k log x_k!."""
+        return log_multinomial_coefficient(x)
+
+    def log_partition(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B"]:
+        """A(eta) = l logsumexp(eta); raises ValueError without lengths."""
+        if self.total is None:
+            raise ValueError("the log-partition of a Multinomial depends on the document lengths: use given(total)")
+        return self.total * eta.logsumexp(-1)
+
+    def distribution(self, eta: Float[Tensor, "*B P"] | Affine) -> BagOfWords:
+        """Documents whose words are drawn from softmax(eta)."""
+        return BagOfWords(eta, self.total)
+
+
+class BagOfWords(td.Distribution):
+    """Counts of `total` independent draws from softmax(logits); log_prob takes dense rows or sparse `Counts`."""
+
+    arg_constraints = {"logits": constraints.real_vector}  # noqa: RUF012  (torch's own convention)
+
+    def __init__(self, logits: Tensor | Affine, total: Tensor | None = None) -> None:
+        self.natural, self.total = logits, total
+        super().__init__(logits.shape[:-1], logits.shape[-1:], validate_args=False)
+
+    @property
+    def logits(self) -> Float[Tensor, "*B K"]:
+        """Normalised log-probabilities of the words."""
+        eta = self.natural.dense() if isinstance(self.natural, Affine) else self.natural
+        return eta.log_softmax(-1)
+
+    def log_prob(self, x: Tensor | Counts) -> Float[Tensor, "*S"]:
+        """Log l! / prod x_k! + <x, eta> - l logsumexp(eta), for the rows of x along the last axis of the batch."""
+        if isinstance(x, Tensor):
+            return log_multinomial_coefficient(x) + (x * self.logits).sum(-1)
+        if isinstance(self.natural, Affine):
+            inner, log_normaliser = self.natural.inner(x), self.natural.logsumexp()
+        else:
+            inner, log_normaliser = x.inner(self.natural), self.natural.logsumexp(-1)
+        return log_multinomial_coefficient(x) + inner - x.total * log_normaliser
+
+    @property
+    def mean(self) -> Float[Tensor, "*B K"]:
+        """E[x] = l softmax(eta)."""
+        return self._lengths()[..., None] * self.logits.exp()
+
+    @torch.no_grad()
+    def sample(self, sample_shape: Size = Size()) -> Float[Tensor, "*S K"]:  # noqa: B008
+        """Documents of the given lengths, dense."""
+        shape = self._extended_shape(sample_shape)
+        probabilities = self.logits.exp().expand(shape).reshape(-1, shape[-1])
+        lengths = self._lengths().expand(shape[:-1]).reshape(-1)
+        words = torch.multinomial(probabilities, max(int(lengths.max()), 1), replacement=True)
+        counted = torch.arange(words.shape[1], device=words.device) < lengths[:, None]
+        counts = torch.zeros_like(probabilities).scatter_add_(1, words, counted.to(probabilities.dtype))
+        return counts.reshape(shape)
+
+    def _lengths(self) -> Tensor:
+        if self.total is None:
+            raise ValueError("the document lengths are not known: use Multinomial.given(total)")
+        return self.total
+
+
+def log_multinomial_coefficient(x: Tensor | Counts) -> Float[Tensor, "*B"]:
+    """Log l! / prod_k x_k!, the base measure of a document, in nats."""
+    if isinstance(x, Counts):
+        return torch.lgamma(x.total + 1) - x.row_sums(torch.lgamma(x.values + 1))
+    return torch.lgamma(x.sum(-1) + 1) - torch.lgamma(x + 1).sum(-1)
+
+
+def saturated_log_likelihood(x: Counts) -> Float[Tensor, " B"]:
+    """Log-likelihood of each document under its own word frequencies: log l! / prod x_k! + sum_k x_k log(x_k / l).
+
+    The most that any multinomial can give a document. `deviance` is the NELBO relative to it.
+    """
+    return log_multinomial_coefficient(x) + x.row_sums(x.values * x.values.log()) - torch.xlogy(x.total, x.total)

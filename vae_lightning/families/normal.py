@@ -1,0 +1,77 @@
+"""Normal: mean, or mean and log standard deviation -> independent Gaussian variables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from math import prod
+
+import torch
+import torch.distributions as td
+from jaxtyping import Float
+from torch import Tensor
+
+from vae_lightning.families.base import ExponentialFamily, as_event_shape
+
+
+class Normal(ExponentialFamily):
+    """Independent Gaussian variables.
+
+    With the variance free, T(x) = (x, x^2), eta = (mean / sigma^2, -1 / (2 sigma^2)) and
+    A(eta) = sum -eta_1^2 / (4 eta_2) - log(-2 eta_2) / 2, h(x) = (2 pi)^(-d / 2); a network emits (mean, log sigma),
+    since networks that emit precisions do not train.
+    With `scale` fixed, T(x) = x, eta = mean / scale^2, A(eta) = scale^2 |eta|^2 / 2, h(x) = N(x | 0, scale^2 I); a
+    network emits the mean.
+    """
+
+    def __init__(self, event_shape: int | Sequence[int], scale: float | None = None) -> None:
+        if scale is not None and not 0 < scale < math.inf:
+            raise ValueError(f"Normal needs a positive finite scale (a standard deviation), got {scale}")
+        self.event_shape = as_event_shape(event_shape, "Normal")
+        self.scale = scale
+        self.num_parameters = prod(self.event_shape) * (2 if scale is None else 1)
+
+    def sufficient_statistics(self, x: Tensor) -> Float[Tensor, "*B P"]:
+        """(x, x^2), or x for a fixed scale."""
+        x = x.flatten(x.ndim - len(self.event_shape))
+        return torch.cat((x, x.square()), -1) if self.scale is None else x
+
+    def log_base_measure(self, x: Tensor) -> Float[Tensor, "*B"]:
+        """-d/2 log(2 pi), or log N(x | 0, scale^2 I) for a fixed scale."""
+        x = x.flatten(x.ndim - len(self.event_shape))
+        constant = 0.5 * math.log(2 * math.pi)
+        if self.scale is None:
+            return torch.full_like(x, -constant).sum(-1)
+        return -(0.5 * (x / self.scale).square() + math.log(self.scale) + constant).sum(-1)
+
+    def log_partition(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B"]:
+        """A(eta)."""
+        if self.scale is not None:
+            return 0.5 * (self.scale * eta).square().sum(-1)
+        linear, quadratic = eta.chunk(2, -1)
+        return (-linear.square() / (4 * quadratic) - 0.5 * (-2 * quadratic).log()).sum(-1)
+
+    def constrain(self, theta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
+        """(mean, log sigma) -> (mean / sigma^2, -1 / (2 sigma^2)); mean -> mean / scale^2 for a fixed scale."""
+        if self.scale is not None:
+            return theta / self.scale**2
+        mean, log_sigma = theta.chunk(2, -1)
+        precision = (-2 * log_sigma).exp()
+        return torch.cat((mean * precision, -0.5 * precision), -1)
+
+    def distribution(self, eta: Float[Tensor, "*B P"]) -> td.Distribution:
+        """Independent Normal variables."""
+        if self.scale is not None:
+            mean = eta * self.scale**2
+            sigma = torch.full_like(mean, self.scale)
+        else:
+            linear, quadratic = eta.chunk(2, -1)
+            variance = -0.5 / quadratic
+            mean, sigma = linear * variance, variance.sqrt()
+        normal = td.Normal(mean.unflatten(-1, self.event_shape), sigma.unflatten(-1, self.event_shape), False)
+        return td.Independent(normal, len(self.event_shape), False)
+
+    @property
+    def coupled(self) -> slice:
+        """x alone: a coupled x^2 would let the variance turn negative (paper, below Eq. 10)."""
+        return slice(0, prod(self.event_shape))

@@ -1,0 +1,76 @@
+"""LatentVariableModel: encoder, decoder and prior, and the Draw that all evaluation reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from jaxtyping import Float
+from torch import Size, Tensor, nn
+from torch.distributions import Distribution
+
+from vae_lightning.counts import Counts
+from vae_lightning.priors import Prior
+
+
+class ConditionalLike(Protocol):
+    """What an encoder and a decoder must offer: shapes, and a forward that returns a Distribution."""
+
+    context_shape: Size
+
+    @property
+    def event_shape(self) -> Size:
+        """The shape of one event."""
+
+    def prototype(self) -> Distribution:
+        """A member of its family, batch shape (1,), told without data."""
+
+    def __call__(self, c: Any) -> Distribution:
+        """p(. | c)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """Latent samples for a batch and all that evaluation asks of them, in nats.
+
+    z is (S, B, *Z); the three log-terms are (S, B); x holds B observations.
+    """
+
+    x: Tensor | Counts
+    z: Float[Tensor, "samples batch *latent"]
+    posterior: Distribution
+    likelihood: Distribution
+    prior: Distribution
+    log_posterior: Float[Tensor, "samples batch"]
+    log_likelihood: Float[Tensor, "samples batch"]
+    log_prior: Float[Tensor, "samples batch"]
+
+    @property
+    def log_weight(self) -> Float[Tensor, "samples batch"]:
+        """Log p(x, z) / q(z | x): the importance weight of each sample, whose mean over z is the ELBO."""
+        return self.log_likelihood + self.log_prior - self.log_posterior
+
+
+class LatentVariableModel(nn.Module):
+    """p(z) p(x | z) with an approximate posterior q(z | x); raises ValueError if their shapes disagree."""
+
+    def __init__(self, encoder: ConditionalLike, decoder: ConditionalLike, prior: Prior) -> None:
+        super().__init__()
+        for what, left, right in (
+            ("encoder's latent", encoder.event_shape, prior.event_shape),
+            ("decoder's context", decoder.context_shape, prior.event_shape),
+            ("decoder's observation", decoder.event_shape, encoder.context_shape),
+        ):
+            if left != right:
+                raise ValueError(
+                    f"the {what} shape is {tuple(left)} but {tuple(right)} is expected: encoder x -> z, prior z and "
+                    "decoder z -> x must agree"
+                )
+        self.encoder, self.decoder, self.prior = encoder, decoder, prior
+
+    def draw(self, x: Tensor | Counts, posterior: Distribution, z: Float[Tensor, "samples batch *latent"]) -> Draw:
+        """Evaluate the three log-densities at given samples."""
+        likelihood, prior = self.decoder(z), self.prior()
+        return Draw(
+            x, z, posterior, likelihood, prior, posterior.log_prob(z), likelihood.log_prob(x), prior.log_prob(z)
+        )

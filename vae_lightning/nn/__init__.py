@@ -1,0 +1,6 @@
+"""Networks: tensors -> tensors, nothing of probability."""
+
+from vae_lightning.nn.bag_of_words import TFIDF, BagOfWordsMLP, Features, WordCounts, WordFrequencies, WordLogits
+from vae_lightning.nn.mlp import MLP
+
+__all__ = ["MLP", "TFIDF", "BagOfWordsMLP", "Features", "WordCounts", "WordFrequencies", "WordLogits"]

@@ -1,0 +1,125 @@
+"""Networks at both ends of a bag of words: sparse counts -> tensor, tensor -> logits of the words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vae_lightning.affine import Affine
+from vae_lightning.counts import Counts
+from vae_lightning.nn.mlp import hidden_layers
+
+
+class Features(nn.Module):
+    """How the words of a document are weighed before the first layer. This one: by their counts, as they are.
+
+    Evidence adds up: with counts the logits of a code grow with the document's length, as the posterior's do
+    (Shekhovtsov et al. 2022, section 3.1).
+    """
+
+    def forward(self, x: Counts) -> Counts:
+        """The same words with the features' values."""
+        return x
+
+    def attach(self, x: Counts) -> None:
+        """Learn what the features need of the training documents; counts need nothing."""
+
+
+class WordCounts(Features):
+    """x_k, the word's count: the paper's encoder e1."""
+
+
+class WordFrequencies(Features):
+    """x_k / l, the count relative to the document's length: the paper's encoders e2 and e3."""
+
+    def forward(self, x: Counts) -> Counts:
+        """An empty document stays empty."""
+        return x.with_values(x.values / x.total[x.rows])
+
+
+class TFIDF(Features):
+    """x_k log(n / n_k), rows scaled to unit length, n_k of n training documents holding word k.
+
+    The features of the earlier semantic-hashing papers (Chaidaroon and Fang, 2017). The inverse document frequencies
+    are a buffer, learnt by `attach` before training and kept in checkpoints. A word that no training document holds
+    gets log(n + 1).
+    """
+
+    inverse_document_frequency: Tensor
+
+    def __init__(self, num_words: int) -> None:
+        super().__init__()
+        self.register_buffer("inverse_document_frequency", torch.ones(num_words))
+
+    def attach(self, x: Counts) -> None:
+        """Count in how many documents each word occurs."""
+        documents = torch.bincount(x.indices, minlength=len(self.inverse_document_frequency))
+        idf = torch.where(documents > 0, (len(x) / documents.clamp(min=1)).log(), math.log(len(x) + 1))
+        self.inverse_document_frequency.copy_(idf)
+
+    def forward(self, x: Counts) -> Counts:
+        """An empty document stays empty."""
+        weighted = x.values * self.inverse_document_frequency[x.indices]
+        norm = x.row_sums(weighted.square()).sqrt().clamp(min=torch.finfo(weighted.dtype).tiny)
+        return x.with_values(weighted / norm[x.rows])
+
+
+class BagOfWordsMLP(nn.Module):
+    """An MLP whose first layer reads sparse counts: `features -> Linear (-> activation -> Linear)*`.
+
+    With `features` counts and no hidden layer it is the paper's encoder e1; frequencies with hidden (512, 512) are
+    e2, frequencies with none e3. `features` is a class that takes nothing, or `TFIDF`, which takes the number of
+    words.
+    """
+
+    def __init__(
+        self,
+        context_shape: Sequence[int],
+        num_outputs: int,
+        hidden: Sequence[int] = (),
+        features: Callable[[], Features] = WordCounts,
+        activation: Callable[[], nn.Module] = nn.ReLU,
+    ) -> None:
+        super().__init__()
+        (num_words,) = context_shape
+        widths = (*hidden, num_outputs)
+        self.features = features(num_words) if features is TFIDF else features()  # type: ignore[call-arg]
+        # initialised as nn.Linear(num_words, widths[0]) would be, but kept words-first: a word is a row to gather
+        bound = 1 / math.sqrt(num_words)
+        self.weight = nn.Parameter(torch.empty(num_words, widths[0]).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(widths[0]).uniform_(-bound, bound))
+        self.rest = nn.Sequential()
+        if hidden:
+            self.rest.append(activation()).extend(hidden_layers(hidden[0], hidden[1:], activation))
+            self.rest.append(nn.Linear(hidden[-1], num_outputs))
+
+    def forward(self, x: Counts) -> Float[Tensor, "rows outputs"]:
+        """B documents -> (B, P)."""
+        return self.rest(self.features(x) @ self.weight + self.bias)
+
+
+class WordLogits(nn.Module):
+    """An MLP whose last layer, one row a word, is left as an `Affine` map: (*B, *C) -> logits (*B, K).
+
+    `hidden=()` is the linear decoder of semantic hashing; the paper's deeper ones have one or two hidden layers of 512.
+    """
+
+    def __init__(
+        self,
+        context_shape: Sequence[int],
+        num_outputs: int,
+        hidden: Sequence[int] = (),
+        activation: Callable[[], nn.Module] = nn.ReLU,
+    ) -> None:
+        super().__init__()
+        (width,) = context_shape
+        self.hidden = hidden_layers(width, hidden, activation)
+        self.output = nn.Linear((width, *hidden)[-1], num_outputs)
+
+    def forward(self, c: Float[Tensor, "*batch inputs"]) -> Affine:
+        """Natural parameters, not yet multiplied out."""
+        return Affine(self.hidden(c), self.output.weight, self.output.bias)

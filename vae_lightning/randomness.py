@@ -1,0 +1,42 @@
+"""Randomness: standard noise from a replaceable source, and blocks of code under a seed of their own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+
+class Noise:
+    """Standard noise from torch's global generator; a loss draws from nothing else, so another source can feed it."""
+
+    def uniform(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        """U(0, 1) of this shape, on the device and of the dtype of `like`."""
+        return torch.rand(*shape, dtype=like.dtype, device=like.device)
+
+    def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        """N(0, 1) of this shape, on the device and of the dtype of `like`."""
+        return torch.randn(*shape, dtype=like.dtype, device=like.device)
+
+
+def derive_seed(*keys: int | str) -> int:
+    """A 63-bit seed that is a function of the keys alone, on every machine."""
+    digest = hashlib.blake2b("/".join(map(str, keys)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def reseed(*keys: int | str) -> None:
+    """Set torch's global generators to a function of the keys."""
+    torch.manual_seed(derive_seed(*keys))
+
+
+@contextmanager
+def seeded(*keys: int | str) -> Iterator[None]:
+    """Run a block under a seed of its own and leave torch's random state as it was."""
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(devices=devices):
+        reseed(*keys)
+        yield
