@@ -1,0 +1,51 @@
+# Every target sets up what it needs: a virtual environment in .venv with the exact versions of constraints.txt.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+# two test processes of one thread each: the same on a laptop and on a large machine
+WORKERS ?= 2
+IMAGE ?= vae-lightning
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench lock image clean
+
+help: ## print this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r target text; do \
+		printf '  make %-6s %s\n' "$$target" "$$text"; done
+
+demo: $(INSTALLED) ## the Gaussian mixture: train, figures beside the paper's, pictures in runs/mixture
+	$(BIN)/vae-lightning reproduce mixture --out runs/mixture
+
+test: $(INSTALLED) ## all tests; ARGS="-k elbo" selects, VAE_LIGHTNING_DATA is where real data lies
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+lint: $(INSTALLED) ## style, format, types, and who may import whom
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED) ## run every benchmark in benchmarks/
+	@set -e; for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark"; done
+
+lock: $(INSTALLED) ## write the versions of .venv into constraints.txt
+	$(BIN)/python -m pip list --format=freeze --exclude pip --exclude vae-lightning > $(VENV)/versions
+	LC_ALL=C sort -f $(VENV)/versions > constraints.txt
+	@touch $(INSTALLED)
+
+image: ## build the Docker image
+	docker build -t $(IMAGE) .
+
+clean: ## remove .venv, builds and caches; runs/ stays
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1): name one by make PYTHON=python3.12" >&2; \
+		exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
+	@touch $@
