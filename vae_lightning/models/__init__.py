@@ -1,1 +1,6 @@
-"""."""
+"""LightningModules."""
+
+from vae_lightning.models.hashing import HashingVAE
+from vae_lightning.models.vae import VAE
+
+__all__ = ["VAE", "HashingVAE"]

@@ -63,7 +63,7 @@ class AnalyticELBO(Objective):
     def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
         """The bound, (B,)."""
         q = model.encoder(x)
-        reconstruction = self.estimator(q, lambda z: model.decoder(z).log_prob(x), mean)
+        reconstruction = self.estimator(q, lambda z: model.decoder(z).log_prob(x), mean)  # type: ignore[arg-type]
         return reconstruction - self.beta * td.kl_divergence(q, model.prior().expand(q.batch_shape))
 
 

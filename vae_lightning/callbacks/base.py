@@ -1,0 +1,90 @@
+"""Diagnostic: when a diagnostic runs, on which split, and that watching changes nothing."""
+
+from __future__ import annotations
+
+import abc
+from contextlib import AbstractContextManager
+from typing import Any
+
+import lightning.pytorch as pl
+from torch.utils.tensorboard.writer import SummaryWriter
+
+from vae_lightning.latent_variable import Draw
+from vae_lightning.randomness import seeded
+
+
+class Diagnostic(pl.Callback, abc.ABC):
+    """Reads the Draw of every evaluation batch and reports at the end of the split: `val/...` or `test/...`.
+
+    Runs on every rank, under a random state of its own. In `fit` it runs on every `every_n_epochs`-th epoch's
+    validation; in `validate` and `test` always.
+    """
+
+    def __init__(self, every_n_epochs: int = 1) -> None:
+        if every_n_epochs < 1:
+            raise ValueError(f"{type(self).__name__} needs every_n_epochs >= 1, got {every_n_epochs}")
+        self.every_n_epochs = every_n_epochs
+
+    def begin(self, trainer: pl.Trainer, module: Any) -> None:  # noqa: B027  (most need nothing)
+        """Before the first batch of a split."""
+
+    @abc.abstractmethod
+    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
+        """One evaluation batch."""
+
+    @abc.abstractmethod
+    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
+        """After the last batch of a split."""
+
+    def due(self, trainer: pl.Trainer) -> bool:
+        """Whether this evaluation is one to watch."""
+        if trainer.sanity_checking:
+            return False
+        return trainer.state.fn != "fit" or (trainer.current_epoch + 1) % self.every_n_epochs == 0
+
+    def _apart(self) -> AbstractContextManager[None]:
+        return seeded(type(self).__name__)
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin."""
+        if self.due(trainer):
+            with self._apart():
+                self.begin(trainer, pl_module)
+
+    def on_validation_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, *_: Any
+    ) -> None:
+        """Observe."""
+        if self.due(trainer):
+            with self._apart():
+                self.observe(trainer, pl_module, outputs, batch)
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Report."""
+        if self.due(trainer):
+            with self._apart():
+                self.report(trainer, pl_module, "val")
+
+    def on_test_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin."""
+        self.on_validation_epoch_start(trainer, pl_module)
+
+    def on_test_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, *_: Any
+    ) -> None:
+        """Observe."""
+        self.on_validation_batch_end(trainer, pl_module, outputs, batch)
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Report."""
+        if self.due(trainer):
+            with self._apart():
+                self.report(trainer, pl_module, "test")
+
+
+def tensorboard(trainer: pl.Trainer) -> SummaryWriter | None:
+    """The TensorBoard writer of this run, on the rank that has one."""
+    for logger in trainer.loggers:
+        if trainer.is_global_zero and isinstance(logger.experiment, SummaryWriter):
+            return logger.experiment
+    return None

@@ -1,0 +1,35 @@
+"""GradientVariance: the noise of the encoder's gradient as a TensorBoard scalar."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning.pytorch as pl
+
+from vae_lightning.objectives.gradient_variance import gradient_variance
+from vae_lightning.randomness import seeded
+
+
+class GradientVariance(pl.Callback):
+    """Logs `train/gradient_variance`: total variance of the encoder's gradient over `num_draws` draws of one batch.
+
+    Compare estimators on your own model: the same batch, the same weights, only the estimator's noise differs. Costs
+    `num_draws` training steps every `every_n_steps`; the weights after training are the same with and without it.
+    """
+
+    def __init__(self, every_n_steps: int = 500, num_draws: int = 20) -> None:
+        self.every_n_steps, self.num_draws = every_n_steps, num_draws
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """Measure before the step's own seed is set, so that the step draws what it would have drawn."""
+        if trainer.global_step % self.every_n_steps:
+            return
+        parameters = [p for p in pl_module.model.encoder.parameters() if p.requires_grad]
+        if not parameters:
+            return
+        with seeded(type(self).__name__, trainer.global_step):
+            variance, _ = gradient_variance(
+                pl_module.objective, pl_module.model, batch[0], parameters, self.num_draws
+            )
+        for logger in trainer.loggers:
+            logger.log_metrics({"train/gradient_variance": variance}, trainer.global_step)

@@ -1,0 +1,54 @@
+"""LogitsByLength: a picture of how the encoder's confidence grows with the length of the document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from vae_lightning.callbacks.base import Diagnostic, tensorboard
+from vae_lightning.latent_variable import Draw
+
+
+class LogitsByLength(Diagnostic):
+    """Mean |logit| of the code against the document's length, on logarithmic axes, as a TensorBoard image.
+
+    The argument of Shekhovtsov et al. (2022, section 3.1) for encoders that read counts: the true posterior's logits
+    are sums over words, so they grow in proportion to the length; an encoder of frequencies cannot follow.
+    """
+
+    def __init__(self, every_n_epochs: int = 10) -> None:
+        super().__init__(every_n_epochs)
+
+    def begin(self, trainer: pl.Trainer, module: Any) -> None:
+        """Forget the last split."""
+        self.lengths: list[Tensor] = []
+        self.logits: list[Tensor] = []
+
+    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
+        """Two numbers a document."""
+        self.lengths.append(draw.x.total.cpu())
+        self.logits.append(draw.posterior.base_dist.logits.abs().mean(-1).cpu())
+
+    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
+        """Draw the picture, from this rank's share of the documents."""
+        if writer := tensorboard(trainer):
+            figure = length_picture(torch.cat(self.lengths), torch.cat(self.logits))
+            writer.add_figure(f"{split}/logits_by_length", figure, trainer.global_step)
+
+
+def length_picture(lengths: Tensor, logits: Tensor, num_bins: int = 12) -> Figure:
+    """A dot for each document, the mean in bins of equal numbers of documents, and a line of slope one to compare."""
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.add_subplot(xscale="log", yscale="log", xlabel="document length (words)", ylabel="mean |logit|")
+    axes.plot(lengths, logits, ".", markersize=2, alpha=0.3, color="tab:gray", label="documents")
+    bins = [b for b in lengths.argsort().chunk(num_bins) if len(b)]
+    x, y = (torch.stack([values[b].mean() for b in bins]) for values in (lengths, logits))
+    axes.plot(x, y, "o-", color="tab:blue", label="mean of a twelfth of the documents")
+    middle = len(x) // 2
+    axes.plot(x, y[middle] * x / x[middle], "--", color="tab:orange", label="in proportion to the length")
+    axes.legend(loc="lower right", fontsize="small")
+    return figure

@@ -1,0 +1,68 @@
+"""NearestWords: a picture of the words that each bit makes more likely, and less."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from vae_lightning.callbacks.base import Diagnostic, tensorboard
+from vae_lightning.latent_variable import Draw
+
+
+class NearestWords(Diagnostic):
+    """For each bit the `num_words` words whose log-probability it raises most, and lowers most, as a TensorBoard image.
+
+    The effect of bit j on word k is E_z[log p(k | z, z_j = 1) - log p(k | z, z_j = 0)] over `num_codes` codes of the
+    prior; for a linear decoder the words are ordered as in W's column j. Shows the first 16 bits.
+    """
+
+    def __init__(self, num_words: int = 8, num_codes: int = 64, every_n_epochs: int = 10) -> None:
+        super().__init__(every_n_epochs)
+        self.num_words, self.num_codes = num_words, num_codes
+
+    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
+        """Nothing: it reads the decoder alone."""
+
+    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
+        """Draw the picture."""
+        words = getattr(getattr(trainer, "datamodule", None), "words", None)
+        if (writer := tensorboard(trainer)) and words:
+            effect = bit_effects(module, self.num_codes)[:16]
+            figure = word_table(effect, words, self.num_words)
+            writer.add_figure(f"{split}/nearest_words", figure, trainer.global_step)
+
+
+@torch.no_grad()
+def bit_effects(module: Any, num_codes: int) -> Float[Tensor, "bits words"]:
+    """What switching each bit on adds to each word's log-probability, on average over codes of the prior."""
+    z = module.model.prior().sample(torch.Size([num_codes]))
+    effects = []
+    for bit in range(z.shape[-1]):
+        on, off = z.clone(), z.clone()
+        on[:, bit], off[:, bit] = 1, 0
+        effects.append((module.model.decoder(on).logits - module.model.decoder(off).logits).mean(0))
+    return torch.stack(effects).cpu()
+
+
+def word_table(effects: Float[Tensor, "bits words"], words: Sequence[str], num_words: int) -> Figure:
+    """One row a bit: the words it raises, strongest first, then those it lowers."""
+    figure = Figure(figsize=(14, 0.5 + 0.45 * len(effects)))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set_xlim(0, 1)
+    axes.set_ylim(len(effects), -1)
+    axes.text(0.05, -0.4, "more likely when the bit is on", weight="bold", color="tab:blue")
+    axes.text(0.55, -0.4, "less likely", weight="bold", color="tab:red")
+    for bit, effect in enumerate(effects):
+        order = effect.argsort(descending=True)
+        axes.text(0.01, bit + 0.5, f"{bit}", weight="bold")
+        raised, lowered = order[:num_words], order.flip(0)[:num_words]
+        axes.text(0.05, bit + 0.5, ", ".join(words[int(k)] for k in raised))
+        axes.text(0.55, bit + 0.5, ", ".join(words[int(k)] for k in lowered))
+    return figure

@@ -1,0 +1,56 @@
+"""Records of a run: metrics.json for machines, hyper-parameters with the final figures for TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.loggers import TensorBoardLogger
+
+_PRIVATE = ("_class_path", "_instantiator")
+
+
+class MetricsFile(pl.Callback):
+    """Writes `metrics.json` into the run's folder: the last value of every logged figure."""
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """After each validation, so that a run that is killed leaves its last figures."""
+        if not trainer.sanity_checking:
+            self._write(trainer)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The last training figures."""
+        self._write(trainer)
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The test figures."""
+        self._write(trainer)
+
+    def _write(self, trainer: pl.Trainer) -> None:
+        folder = trainer.log_dir  # asked on every rank: it is broadcast
+        if folder is None or not trainer.is_global_zero or trainer.fast_dev_run:
+            return
+        target = Path(folder) / "metrics.json"
+        figures = json.loads(target.read_text()) if target.exists() else {}
+        figures |= {name: float(value) for name, value in trainer.callback_metrics.items()}
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_suffix(".part")
+        part.write_text(json.dumps(figures, indent=1, sort_keys=True))
+        os.replace(part, target)
+
+
+class FinalFigures(pl.Callback):
+    """Logs the hyper-parameters once, at the end of `fit`, beside the run's final figures (TensorBoard's HPARAMS)."""
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Hyper-parameters without figures never reach that table."""
+        data: Any = getattr(trainer, "datamodule", None)
+        parameters = {"model": dict(pl_module.hparams), "data": dict(data.hparams) if data is not None else {}}
+        parameters = {part: {k: v for k, v in hp.items() if k not in _PRIVATE} for part, hp in parameters.items()}
+        figures = {f"final/{name}": float(value) for name, value in trainer.callback_metrics.items()}
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
+                logger.log_hyperparams(parameters, figures)

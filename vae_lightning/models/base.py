@@ -1,0 +1,188 @@
+"""LatentVariableModule: what every trained latent-variable model shares: loss, evaluation, seeds, honest failure."""
+
+from __future__ import annotations
+
+import abc
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+import torch.distributions as td
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor
+from torch.optim import Optimizer
+
+from vae_lightning.latent_variable import Draw, LatentVariableModel
+from vae_lightning.metrics.averages import Averages
+from vae_lightning.objectives import Objective
+from vae_lightning.randomness import reseed, seeded
+
+
+def adam(parameters: Iterable[Tensor]) -> Optimizer:
+    """Adam at 1e-3, the default optimizer."""
+    return torch.optim.Adam(parameters, lr=1e-3)
+
+
+class LatentVariableModule(pl.LightningModule, abc.ABC):
+    """Trains a `LatentVariableModel` by an `Objective`.
+
+    A training step draws its noise from a seed of its own, (seed, step, rank), so that a resumed run repeats an
+    uninterrupted one bit for bit; evaluation batch b from (seed, b), so that any number of processes sees the same
+    noise. Evaluation makes one `Draw` a batch, which `validation_step` and `test_step` return for callbacks to read.
+    """
+
+    figure_names: tuple[str, ...] = ("nelbo", "reconstruction", "kl")
+
+    def __init__(
+        self,
+        model: LatentVariableModel,
+        objective: Objective,
+        optimizer: OptimizerCallable,
+        scheduler: LRSchedulerCallable | None,
+        evaluation_samples: int,
+    ) -> None:
+        super().__init__()
+        if evaluation_samples < 1:
+            raise ValueError(f"evaluation_samples counts samples of z per observation, >= 1; got {evaluation_samples}")
+        objective.check(model)
+        self.model, self.objective = model, objective
+        self.optimizer, self.scheduler = optimizer, scheduler
+        self.evaluation_samples = evaluation_samples
+        self.averages = Averages(self.figure_names)
+        self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0))
+
+    # -- training ------------------------------------------------------------------------------------------------
+
+    def loss(self, batch: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """What training minimises, in nats per observation, and figures to log beside it; a pure function."""
+        x, _ = batch
+        return -self.objective(self.model, x).mean(), {}
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Seed this step."""
+        reseed(self.seed, "train", self.global_step, self.global_rank)
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """The loss; figures are logged on the steps that the trainer writes, since logging costs as much as a step."""
+        loss, figures = self.loss(batch, self.global_step)
+        if not torch.isfinite(loss):
+            raise ValueError(self._explain(loss, batch))
+        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:
+            named = {f"train/{name}": value for name, value in ({"loss": loss.detach()} | figures).items()}
+            self.log_dict(named, batch_size=len(batch[0]))
+        return loss
+
+    @torch.no_grad()
+    def _explain(self, loss: Tensor, batch: Any) -> str:
+        """Which term of the bound is not finite."""
+        draw = self.evaluate(batch, 0)
+        terms = {"log p(x|z)": draw.log_likelihood, "log p(z)": draw.log_prior, "log q(z|x)": draw.log_posterior}
+        bad = [
+            f"{name} in {int((~v.isfinite()).any(0).sum())} of {v.shape[1]} rows" for name, v in terms.items()
+            if not v.isfinite().all()
+        ]  # fmt: skip
+        broken = [name for name, p in self.named_parameters() if not p.isfinite().all()]
+        where = "; ".join(bad) or "only with this step's noise: no term is for fresh samples"
+        weights = f"; parameters not finite: {', '.join(broken)}" if broken else ""
+        return (
+            f"the loss is {loss.item()} at step {self.global_step}; not finite: {where}{weights}. Training stops, the "
+            "last checkpoint on disk is good: lower the learning rate or set trainer.gradient_clip_val, and resume "
+            "with --ckpt_path"
+        )
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer, with its scheduler stepped every epoch."""
+        optimizer = self.optimizer(self.parameters())
+        return optimizer if self.scheduler is None else ([optimizer], [self.scheduler(optimizer)])
+
+    # -- evaluation ----------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def evaluate(self, batch: Any, index: int) -> Draw:
+        """One Draw of `evaluation_samples` samples, in full precision, its noise a function of (seed, index) alone."""
+        x, _ = batch
+        with seeded(self.seed, "evaluate", index), torch.autocast(self.device.type, enabled=False):
+            q = self.model.encoder(x)
+            return self.model.draw(x, q, q.sample(torch.Size([self.evaluation_samples])))
+
+    def figures(self, draw: Draw) -> dict[str, Tensor]:
+        """One value per observation, in nats, for each of `figure_names`."""
+        reconstruction, kl = -draw.log_likelihood.mean(0), rate(draw)
+        return {"nelbo": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
+
+    def summary(self, means: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What is logged of the means over a split."""
+        return dict(means)
+
+    def validation_step(self, batch: Any, batch_idx: int) -> Draw:
+        """One Draw; its figures go into the averages of the split."""
+        draw = self.evaluate(batch, batch_idx * self.trainer.world_size + self.global_rank)
+        self.averages.update(self.figures(draw))
+        return draw
+
+    def test_step(self, batch: Any, batch_idx: int) -> Draw:
+        """As in validation."""
+        return self.validation_step(batch, batch_idx)
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin a split."""
+        self.averages.reset()
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the split's figures."""
+        self._log_summary("val")
+
+    def on_test_epoch_start(self) -> None:
+        """Begin a split."""
+        self.averages.reset()
+
+    def on_test_epoch_end(self) -> None:
+        """Log the split's figures."""
+        self._log_summary("test")
+
+    def _log_summary(self, split: str) -> None:
+        # the averages are already merged over processes: logging them "synchronised" leaves them as they are
+        summary = {f"{split}/{name}": value.float() for name, value in self.summary(self.averages.compute()).items()}
+        self.log_dict(summary, sync_dist=True)
+        self.log(f"{split}/nelbo", summary[f"{split}/nelbo"], prog_bar=True, logger=False, sync_dist=True)
+
+    @abc.abstractmethod
+    def sample(self, n: int) -> Any:
+        """N observations from the model: z from its prior, x from its decoder."""
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the seed; refuse to write weights that are not finite; keep only plain hyper-parameters."""
+        broken = [name for name, p in self.named_parameters() if not p.isfinite().all()]
+        if broken:
+            raise ValueError(
+                f"not saving a checkpoint: parameters not finite after step {self.global_step}: {', '.join(broken)}; "
+                "the last checkpoint on disk is good: lower the learning rate and resume from it with --ckpt_path"
+            )
+        checkpoint["seed"] = self.seed
+        key = self.CHECKPOINT_HYPER_PARAMS_KEY
+        checkpoint[key] = {name: v for name, v in checkpoint.get(key, {}).items() if is_plain(v)}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Continue under the seed the run began with."""
+        self.seed = checkpoint.get("seed", self.seed)
+
+
+def rate(draw: Draw) -> Tensor:
+    """KL(q(z | x) || p(z)), (B,): in closed form where torch knows one, else by the draw's samples."""
+    try:
+        return td.kl_divergence(draw.posterior, draw.prior.expand(draw.posterior.batch_shape))
+    except NotImplementedError:
+        return (draw.log_posterior - draw.log_prior).mean(0)
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value can live in a checkpoint that loads with `weights_only=True`, and be read by a person."""
+    if isinstance(value, Mapping):
+        return all(map(is_plain, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)

@@ -1,0 +1,124 @@
+"""HashingVAE: documents as bags of words -> binary codes (semantic hashing)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Bool
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Size, Tensor
+from torch.distributions import LogNormal
+
+from vae_lightning.conditional import Conditional, Network
+from vae_lightning.counts import Counts
+from vae_lightning.estimators import DisARM
+from vae_lightning.families import Bernoulli, Multinomial
+from vae_lightning.families.multinomial import log_multinomial_coefficient, saturated_log_likelihood
+from vae_lightning.latent_variable import Draw, LatentVariableModel
+from vae_lightning.models.base import LatentVariableModule, adam
+from vae_lightning.nn import BagOfWordsMLP, WordLogits
+from vae_lightning.nn.bag_of_words import Features
+from vae_lightning.objectives import ELBO, Objective
+from vae_lightning.priors import FactorisedPrior
+
+
+class HashingVAE(LatentVariableModule):
+    """Bernoulli VAE of text (Shekhovtsov et al. 2022, section 3.1): q(z | x) m bits, p(x | z) a multinomial.
+
+    Figures, per document: `nelbo` in nats with the multinomial's base measure; `deviance`, the NELBO relative to the
+    saturated multinomial (each document under its own word frequencies), the one to hold against the paper's Table 2;
+    `reconstruction` = -E log p(x | z) and `kl`, which add up to `nelbo`; `perplexity` per word, exp of the NELBO
+    without base measure over the number of words.
+
+    Args:
+        num_bits: m, the length of a code.
+        num_words: size of the vocabulary; must be the data module's.
+        encoder: builds the network from counts to the m logits: `vae_lightning.nn.BagOfWordsMLP` with features and
+            hidden layers to choose (e1: counts, none; e2: frequencies, [512, 512]; e3: frequencies, none).
+        decoder: builds the network from codes to the words' logits: `vae_lightning.nn.WordLogits`; hidden: [] is the
+            linear decoder.
+        objective: what training maximises; by default the ELBO with one pair of DisARM.
+        optimizer: builds the optimizer from the parameters.
+        scheduler: builds a learning-rate scheduler, stepped every epoch.
+        evaluation_samples: codes drawn per document in validation and test.
+    """
+
+    figure_names = ("nelbo", "deviance", "reconstruction", "kl", "word_nats", "words")
+    length_parameters: Tensor
+
+    def __init__(
+        self,
+        num_bits: int = 8,
+        num_words: int = 10_000,
+        encoder: Network = BagOfWordsMLP,
+        decoder: Network = WordLogits,
+        objective: Objective | None = None,
+        optimizer: OptimizerCallable = adam,
+        scheduler: LRSchedulerCallable | None = None,
+        evaluation_samples: int = 1,
+    ) -> None:
+        if num_bits < 1:
+            raise ValueError(f"num_bits is the length of a code and must be at least 1, got {num_bits}")
+        bits, words = Bernoulli(num_bits), Multinomial(num_words)
+        model = LatentVariableModel(
+            Conditional(bits, words.event_shape, encoder),
+            Conditional(words, bits.event_shape, decoder),
+            FactorisedPrior(bits),
+        )
+        super().__init__(model, objective or ELBO(DisARM()), optimizer, scheduler, evaluation_samples)
+        self.save_hyperparameters(logger=False)
+        self.num_bits, self.num_words = num_bits, num_words
+        self.register_buffer("length_parameters", torch.tensor([4.5, 1.0]))
+
+    def setup(self, stage: str) -> None:
+        """Check the vocabulary; before training, show the training documents to features that learn from them."""
+        data: Any = getattr(self.trainer, "datamodule", None)
+        words = getattr(data, "words", None)
+        if words is not None and len(words) != self.num_words:
+            raise ValueError(
+                f"the model has {self.num_words} words but the data {len(words)}; set model.init_args.num_words and "
+                "data.init_args.num_words to the same number"
+            )
+        if stage == "fit" and data is not None:
+            for module in self.modules():
+                if isinstance(module, Features):
+                    module.attach(data.train.x)
+            lengths = data.length_distribution
+            self.length_parameters.copy_(torch.stack([lengths.loc, lengths.scale]))
+
+    def loss(self, batch: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The objective's negative, and the same relative to the saturated multinomial."""
+        loss, figures = super().loss(batch, step)
+        return loss, figures | {"deviance": loss.detach() + saturated_log_likelihood(batch[0]).mean()}
+
+    def figures(self, draw: Draw) -> dict[str, Tensor]:
+        """Per document."""
+        figures = super().figures(draw)
+        return figures | {
+            "deviance": figures["nelbo"] + saturated_log_likelihood(draw.x),
+            "word_nats": figures["nelbo"] + log_multinomial_coefficient(draw.x),
+            "words": draw.x.total,
+        }
+
+    def summary(self, means: dict[str, Tensor]) -> dict[str, Tensor]:
+        """With the per-word perplexity in place of its two sums."""
+        shown = {name: means[name] for name in ("nelbo", "deviance", "reconstruction", "kl")}
+        return shown | {"perplexity": (means["word_nats"] / means["words"]).exp()}
+
+    def encode(self, x: Counts) -> Bool[Tensor, "rows bits"]:
+        """The most probable code of each document."""
+        with torch.no_grad():
+            return self.model.encoder.natural_parameters(x) > 0
+
+    def predict_step(self, batch: Any, batch_idx: int) -> Bool[Tensor, "rows bits"]:
+        """Codes."""
+        return self.encode(batch[0])
+
+    @torch.no_grad()
+    def sample(self, n: int) -> Counts:
+        """N documents: lengths from the log-normal fitted to the training documents, codes from the prior, words."""
+        lengths = LogNormal(*self.length_parameters).sample(Size([n])).round().clamp(min=1)
+        z = self.model.prior().sample(Size([n]))
+        words = self.model.decoder.family.given(lengths).distribution(self.model.decoder.natural_parameters(z))
+        return Counts.from_dense(words.sample())

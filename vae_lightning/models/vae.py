@@ -1,0 +1,53 @@
+"""VAE: any two families, any networks, any objective."""
+
+from __future__ import annotations
+
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Size, Tensor
+
+from vae_lightning.conditional import Conditional, Network
+from vae_lightning.families import ExponentialFamily
+from vae_lightning.latent_variable import LatentVariableModel
+from vae_lightning.models.base import LatentVariableModule, adam
+from vae_lightning.objectives import Objective
+from vae_lightning.priors import FactorisedPrior, Prior
+
+
+class VAE(LatentVariableModule):
+    """An exponential-family VAE (Shekhovtsov et al. 2022, Assumption 1).
+
+    Args:
+        latent: family of q(z | x), and of the prior unless one is given.
+        observed: family of p(x | z).
+        encoder: builds the network x -> parameters of q, from (context shape, number of outputs).
+        decoder: builds the network z -> parameters of p(x | z).
+        objective: what training maximises.
+        prior: p(z); by default the family's standard member: uniform bits, or a standard normal.
+        optimizer: builds the optimizer from the parameters.
+        scheduler: builds a learning-rate scheduler, stepped every epoch.
+        evaluation_samples: samples of z per observation in validation and test.
+    """
+
+    def __init__(
+        self,
+        latent: ExponentialFamily,
+        observed: ExponentialFamily,
+        encoder: Network,
+        decoder: Network,
+        objective: Objective,
+        prior: Prior | None = None,
+        optimizer: OptimizerCallable = adam,
+        scheduler: LRSchedulerCallable | None = None,
+        evaluation_samples: int = 1,
+    ) -> None:
+        model = LatentVariableModel(
+            Conditional(latent, observed.event_shape, encoder),
+            Conditional(observed, latent.event_shape, decoder),
+            prior or FactorisedPrior(latent),
+        )
+        super().__init__(model, objective, optimizer, scheduler, evaluation_samples)
+        self.save_hyperparameters(logger=False)
+
+    def sample(self, n: int) -> Tensor:
+        """(n, *X)."""
+        return self.model.decoder(self.model.prior().sample(Size([n]))).sample()
