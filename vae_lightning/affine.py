@@ -39,7 +39,7 @@ class Affine:
         return (self.inputs * (x @ self.weight)).sum(-1) + x @ self.bias
 
     def logsumexp(self) -> Float[Tensor, "*batch"]:
-        """Log sum exp of eta over its parameters; under autocast the products are taken in its dtype."""
+        """Log sum exp of eta, in the dtype of the weight; under autocast the products are taken in its dtype."""
         device = self.inputs.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.inputs.dtype
         rows = self.inputs.reshape(-1, self.inputs.shape[-1])
@@ -55,8 +55,9 @@ class _LogSumExp(torch.autograd.Function):
         eta = torch.addmm(bias.to(dtype), h.to(dtype), weight.to(dtype).T)
         largest = eta.amax(-1)
         p = torch.softmax(eta, -1)
-        # the largest p is at least 1/K: its logarithm is always finite, and exact where exp(eta) would overflow
-        return largest.to(h.dtype) - p.amax(-1).to(h.dtype).log(), p
+        # the largest p is at least 1/K: its logarithm is always finite, and exact where exp(eta) would overflow;
+        # h may come from autocast in half precision, in which a document's log-likelihood has no digits to spare
+        return largest.to(weight.dtype) - p.amax(-1).to(weight.dtype).log(), p
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -66,10 +67,10 @@ class _LogSumExp(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor, _: None) -> tuple[Tensor | None, Tensor, Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor, _: None) -> tuple[Tensor | None, ...]:
         h, weight, p = ctx.saved_tensors
         g = gradient[:, None]
         to_h = g * (p @ weight.to(p.dtype)).to(h.dtype) if ctx.needs_input_grad[0] else None
-        to_weight = (p.T @ (g * h).to(p.dtype)).to(weight.dtype)
-        to_bias = (p.T @ gradient.to(p.dtype)).to(weight.dtype)
+        to_weight = (p.T @ (g * h).to(p.dtype)).to(weight.dtype) if ctx.needs_input_grad[1] else None
+        to_bias = (p.T @ gradient.to(p.dtype)).to(weight.dtype) if ctx.needs_input_grad[2] else None
         return to_h, to_weight, to_bias, None

@@ -36,11 +36,16 @@ class Conditional(nn.Module):
 
     def prototype(self) -> Distribution:
         """The family's member at theta = 0, batch shape (1,): what kind of distribution this is, told without data."""
-        return self.family.distribution(self.family.constrain(torch.zeros(1, self.family.num_parameters)))
+        like = next(self.network.parameters(), torch.zeros(()))
+        return self.family.distribution(self.family.constrain(like.new_zeros(1, self.family.num_parameters)))
 
     def natural_parameters(self, c: Any) -> Any:
         """Eta(c), (*B, P): a Tensor, or an Affine map that the family multiplies out if it must."""
-        return self.family.constrain(self.network(c))
+        theta = self.network(c)
+        if isinstance(theta, Tensor) and torch.is_autocast_enabled(theta.device.type):
+            # probabilities, and the noise they are compared with, need single precision: bfloat16 noise has 256 values
+            theta = theta.to(torch.promote_types(theta.dtype, torch.float32))
+        return self.family.constrain(theta)
 
     def forward(self, c: Tensor | Any) -> Distribution:
         """p(. | c)."""

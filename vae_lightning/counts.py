@@ -66,7 +66,7 @@ class Counts:
     def inner(self, eta: Float[Tensor, "*samples rows words"]) -> Float[Tensor, "*samples rows"]:
         """<x_b, eta_b> for every row b."""
         products = self.values * eta[..., self.rows, self.indices]
-        return torch.zeros_like(eta[..., 0]).index_add(-1, self.rows, products)
+        return products.new_zeros(eta.shape[:-1]).index_add(-1, self.rows, products)
 
     def __matmul__(self, weight: Float[Tensor, "words *columns"]) -> Float[Tensor, "rows *columns"]:
         """X W, touching only the rows of W whose words occur."""

@@ -71,6 +71,5 @@ class LatentVariableModel(nn.Module):
     def draw(self, x: Tensor | Counts, posterior: Distribution, z: Float[Tensor, "samples batch *latent"]) -> Draw:
         """Evaluate the three log-densities at given samples."""
         likelihood, prior = self.decoder(z), self.prior()
-        return Draw(
-            x, z, posterior, likelihood, prior, posterior.log_prob(z), likelihood.log_prob(x), prior.log_prob(z)
-        )
+        log_likelihood = likelihood.log_prob(x)  # type: ignore[arg-type]  # a bag of words takes Counts
+        return Draw(x, z, posterior, likelihood, prior, posterior.log_prob(z), log_likelihood, prior.log_prob(z))

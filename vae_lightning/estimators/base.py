@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import torch
 import torch.distributions as td
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -48,7 +49,7 @@ class GradientEstimator(nn.Module, abc.ABC):
     def forward(self, q: td.Distribution, f: Integrand, aggregate: Aggregate = mean) -> Float[Tensor, " batch"]:
         """The bound, (B,)."""
 
-    def check(self, q: td.Distribution) -> None:  # noqa: B027  (most estimators take any distribution)
+    def check(self, q: td.Distribution) -> None:
         """Raise TypeError, saying which estimator to use instead, if this one does not fit distributions like q."""
 
     def extra_repr(self) -> str:
@@ -69,11 +70,22 @@ def describe(q: td.Distribution) -> str:
 
 
 def sample(q: td.Distribution, num_samples: int, noise: Noise) -> Float[Tensor, "samples batch *latent"]:
-    """Samples of q that carry no gradient; bits are drawn as 1[u < p], which is five times faster than sampling."""
-    if isinstance(q, td.Independent) and isinstance(q.base_dist, td.Bernoulli):
-        p = q.base_dist.logits.detach().sigmoid()
-        return (noise.uniform((num_samples, *p.shape), p) < p).to(p.dtype)
-    return q.sample(torch.Size([num_samples]))
+    """Samples of q that carry no gradient; bits are drawn as 1[u < p], which is five times faster than sampling.
+
+    Bernoulli, Categorical and Normal posteriors take their randomness from `noise`, others from torch's generator.
+    """
+    base = q.base_dist if isinstance(q, td.Independent) else q
+    with torch.no_grad():
+        if isinstance(base, td.Bernoulli):
+            p = base.logits.sigmoid()
+            return (noise.uniform((num_samples, *p.shape), p) < p).to(p.dtype)
+        if isinstance(base, td.OneHotCategorical):
+            gumbel = -(-noise.uniform((num_samples, *base.logits.shape), base.logits).log()).log()
+            choice = (base.logits + gumbel).argmax(-1)
+            return F.one_hot(choice, base.logits.shape[-1]).to(base.logits.dtype)
+        if isinstance(base, td.Normal):
+            return base.loc + base.scale * noise.normal((num_samples, *base.loc.shape), base.loc)
+        return q.sample(torch.Size([num_samples]))
 
 
 def local_signals(
@@ -93,4 +105,4 @@ def local_signals(
 
 def with_gradient_of(value: Tensor, surrogate: Tensor) -> Tensor:
     """`value`, whose gradient is its own plus the surrogate's."""
-    return value + surrogate - surrogate.detach()
+    return value + (surrogate - surrogate.detach())  # an exact zero: a large surrogate costs the value no digits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.distributions as td
@@ -23,10 +24,9 @@ class Enumerated(GradientEstimator):
 
     def check(self, q: td.Distribution) -> None:
         """TypeError unless q is discrete; ValueError if there are more than 2^16 terms."""
-        if not (isinstance(q, td.Independent) and q.base_dist.has_enumerate_support):
-            raise TypeError(f"Enumerated needs a discrete posterior, got {describe(q)}; use Reparameterised")
-        options = len(q.base_dist.enumerate_support(expand=False))
-        bits = self.num_samples * _num_variables(q) * math.log2(options)
+        discrete = _discrete(q)
+        options = len(discrete.base_dist.enumerate_support(expand=False))
+        bits = self.num_samples * _num_variables(discrete) * math.log2(options)
         if bits > _MAX_BITS:
             raise ValueError(
                 f"Enumerated would sum over 2^{bits:.0f} terms, the limit is 2^{_MAX_BITS}; use DisARM or LeaveOneOut"
@@ -35,18 +35,24 @@ class Enumerated(GradientEstimator):
     def forward(self, q: td.Distribution, f: Integrand, aggregate: Aggregate = mean) -> Float[Tensor, " batch"]:
         """The exact bound, (B,)."""
         self.check(q)
-        codes = enumerate_codes(q)
+        codes = enumerate_codes(_discrete(q))
         values, log_q = f(codes), q.log_prob(codes)
         tuples = torch.cartesian_prod(*[torch.arange(len(codes), device=log_q.device)] * self.num_samples)
         tuples = tuples.reshape(-1, self.num_samples).T
         return (log_q[tuples].sum(0).exp() * aggregate(values[tuples])).sum(0)
 
 
-def _num_variables(q: td.Independent) -> int:
+def _discrete(q: td.Distribution) -> td.Independent[Any]:
+    if isinstance(q, td.Independent) and q.base_dist.has_enumerate_support:
+        return q
+    raise TypeError(f"Enumerated needs a discrete posterior, got {describe(q)}; use Reparameterised")
+
+
+def _num_variables(q: td.Independent[Any]) -> int:
     return q.base_dist.batch_shape[len(q.batch_shape) :].numel()
 
 
-def enumerate_codes(q: td.Independent) -> Float[Tensor, "codes batch *latent"]:
+def enumerate_codes(q: td.Independent[Any]) -> Float[Tensor, "codes batch *latent"]:
     """Every value q can take, (codes, B, *Z), first variable slowest."""
     options = q.base_dist.enumerate_support(expand=False)
     options = options.reshape(len(options), *q.base_dist.event_shape)

@@ -81,12 +81,13 @@ class BagOfWords(td.Distribution):
         return self._lengths()[..., None] * self.logits.exp()
 
     @torch.no_grad()
-    def sample(self, sample_shape: Size = Size()) -> Float[Tensor, "*S K"]:  # noqa: B008
+    def sample(self, sample_shape: Size | list[int] | tuple[int, ...] = ()) -> Float[Tensor, "*S K"]:
         """Documents of the given lengths, dense."""
-        shape = self._extended_shape(sample_shape)
+        shape = self._extended_shape(Size(sample_shape))
         probabilities = self.logits.exp().expand(shape).reshape(-1, shape[-1])
         lengths = self._lengths().expand(shape[:-1]).reshape(-1)
-        words = torch.multinomial(probabilities, max(int(lengths.max()), 1), replacement=True)
+        longest = int(lengths.max()) if len(lengths) else 0
+        words = torch.multinomial(probabilities, max(longest, 1), replacement=True)
         counted = torch.arange(words.shape[1], device=words.device) < lengths[:, None]
         counts = torch.zeros_like(probabilities).scatter_add_(1, words, counted.to(probabilities.dtype))
         return counts.reshape(shape)
@@ -109,4 +110,4 @@ def saturated_log_likelihood(x: Counts) -> Float[Tensor, " B"]:
 
     The most that any multinomial can give a document. `deviance` is the NELBO relative to it.
     """
-    return log_multinomial_coefficient(x) + x.row_sums(x.values * x.values.log()) - torch.xlogy(x.total, x.total)
+    return log_multinomial_coefficient(x) + x.row_sums(torch.xlogy(x.values, x.values)) - torch.xlogy(x.total, x.total)

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from vae_lightning.families.base import ExponentialFamily, as_event_shape
 
+_MAX_LOG_SIGMA = 15.0
+
 
 class Normal(ExponentialFamily):
     """Independent Gaussian variables.
@@ -52,11 +54,14 @@ class Normal(ExponentialFamily):
         return (-linear.square() / (4 * quadratic) - 0.5 * (-2 * quadratic).log()).sum(-1)
 
     def constrain(self, theta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
-        """(mean, log sigma) -> (mean / sigma^2, -1 / (2 sigma^2)); mean -> mean / scale^2 for a fixed scale."""
+        """(mean, log sigma) -> (mean / sigma^2, -1 / (2 sigma^2)); mean -> mean / scale^2 for a fixed scale.
+
+        Sigma stays within e^-15 = 3e-7 and e^15 = 3e6: single precision overflows at e^44.
+        """
         if self.scale is not None:
             return theta / self.scale**2
         mean, log_sigma = theta.chunk(2, -1)
-        precision = (-2 * log_sigma).exp()
+        precision = (-2 * log_sigma.clamp(-_MAX_LOG_SIGMA, _MAX_LOG_SIGMA)).exp()
         return torch.cat((mean * precision, -0.5 * precision), -1)
 
     def distribution(self, eta: Float[Tensor, "*B P"]) -> td.Distribution:

@@ -21,6 +21,10 @@ class Features(nn.Module):
     (Shekhovtsov et al. 2022, section 3.1).
     """
 
+    def __init__(self, num_words: int) -> None:
+        super().__init__()
+        self.num_words = num_words
+
     def forward(self, x: Counts) -> Counts:
         """The same words with the features' values."""
         return x
@@ -52,12 +56,12 @@ class TFIDF(Features):
     inverse_document_frequency: Tensor
 
     def __init__(self, num_words: int) -> None:
-        super().__init__()
+        super().__init__(num_words)
         self.register_buffer("inverse_document_frequency", torch.ones(num_words))
 
     def attach(self, x: Counts) -> None:
         """Count in how many documents each word occurs."""
-        documents = torch.bincount(x.indices, minlength=len(self.inverse_document_frequency))
+        documents = torch.bincount(x.indices, minlength=self.num_words)
         idf = torch.where(documents > 0, (len(x) / documents.clamp(min=1)).log(), math.log(len(x) + 1))
         self.inverse_document_frequency.copy_(idf)
 
@@ -72,8 +76,7 @@ class BagOfWordsMLP(nn.Module):
     """An MLP whose first layer reads sparse counts: `features -> Linear (-> activation -> Linear)*`.
 
     With `features` counts and no hidden layer it is the paper's encoder e1; frequencies with hidden (512, 512) are
-    e2, frequencies with none e3. `features` is a class that takes nothing, or `TFIDF`, which takes the number of
-    words.
+    e2, frequencies with none e3. `features` is a class of features, built with the number of words.
     """
 
     def __init__(
@@ -81,13 +84,13 @@ class BagOfWordsMLP(nn.Module):
         context_shape: Sequence[int],
         num_outputs: int,
         hidden: Sequence[int] = (),
-        features: Callable[[], Features] = WordCounts,
+        features: Callable[[int], Features] = WordCounts,
         activation: Callable[[], nn.Module] = nn.ReLU,
     ) -> None:
         super().__init__()
         (num_words,) = context_shape
         widths = (*hidden, num_outputs)
-        self.features = features(num_words) if features is TFIDF else features()  # type: ignore[call-arg]
+        self.features = features(num_words) if features is TFIDF else features()  # type: ignore[call-arg,comparison-overlap]
         # initialised as nn.Linear(num_words, widths[0]) would be, but kept words-first: a word is a row to gather
         bound = 1 / math.sqrt(num_words)
         self.weight = nn.Parameter(torch.empty(num_words, widths[0]).uniform_(-bound, bound))

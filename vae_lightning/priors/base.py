@@ -18,5 +18,5 @@ class Prior(nn.Module, abc.ABC):
     def forward(self) -> Distribution:
         """p(z)."""
 
-    def attach(self, encoder: nn.Module, data: Any) -> None:  # noqa: B027  (most priors need neither)
+    def attach(self, encoder: nn.Module, data: Any) -> None:
         """See the encoder and the training data, before training; the encoder is not registered a second time."""
