@@ -1,1 +1,8 @@
-"""."""
+"""Data: LightningDataModules whose batches are (x, y)."""
+
+from vae_lightning.data.base import InMemoryDataModule
+from vae_lightning.data.loaders import Observations
+from vae_lightning.data.newsgroups import Newsgroups
+from vae_lightning.data.vocabulary import ByCount, ByDocuments
+
+__all__ = ["ByCount", "ByDocuments", "InMemoryDataModule", "Newsgroups", "Observations"]

@@ -1,0 +1,21 @@
+import os
+from pathlib import Path
+
+import pytest
+from miniature import ARCHIVE, write_miniature
+
+
+@pytest.fixture(scope="session")
+def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small archive of the same format as 20 Newsgroups; read it with `hashes=None`."""
+    return write_miniature(tmp_path_factory.mktemp("miniature"))
+
+
+@pytest.fixture(scope="session")
+def real_newsgroups() -> Path:
+    """The folder with the real archive, from VAE_LIGHTNING_DATA; its absence fails continuous integration."""
+    folder = Path(os.environ.get("VAE_LIGHTNING_DATA", "."))
+    if not (folder / ARCHIVE).is_file():
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+        give_up(f"set VAE_LIGHTNING_DATA to a folder with {ARCHIVE}")
+    return folder

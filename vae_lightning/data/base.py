@@ -1,0 +1,112 @@
+"""InMemoryDataModule: splits held in memory -> Lightning's loaders, with the right share for each process."""
+
+from __future__ import annotations
+
+import abc
+import os
+from typing import Any, Literal
+
+from jaxtyping import Int64
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+
+from vae_lightning.data.loaders import EvaluationLoader, EvaluationOrder, Observations, TrainingLoader, TrainingOrder
+
+SplitName = Literal["train", "val", "test"]
+
+
+class InMemoryDataModule(LightningDataModule, abc.ABC):
+    """Data that fit in memory: `load` gives the three splits, and a batch is one slice (x, y) of them.
+
+    Training batches are shuffled by (seed of the run, epoch), the seed being that of `seed_everything`; evaluation
+    keeps the order of the data. Batches are shared by the trainer's processes, so it needs
+    `use_distributed_sampler: false`. Predictions are made for `predict_split`; `predict_ids` names their observations.
+    """
+
+    # fewer evaluation batches than processes: the others have nothing to do, which is no error
+    allow_zero_length_dataloader_with_multiple_devices = True
+
+    def __init__(self, batch_size: int, eval_batch_size: int, predict_split: SplitName = "test") -> None:
+        super().__init__()
+        for name, size in {"batch_size": batch_size, "eval_batch_size": eval_batch_size}.items():
+            if size < 1:
+                raise ValueError(f"{name} must be at least 1, got {size}")
+        self.batch_size, self.eval_batch_size, self.predict_split = batch_size, eval_batch_size, predict_split
+        self._splits: dict[SplitName, Observations] = {}
+
+    @abc.abstractmethod
+    def load(self) -> tuple[Observations, Observations, Observations]:
+        """The training, validation and test split; called once, on every process."""
+
+    def setup(self, stage: str | None = None) -> None:
+        """Load the splits, once, whatever the stage."""
+        if not self._splits:
+            train, val, test = self.load()
+            self._splits = {"train": train, "val": val, "test": test}
+
+    @property
+    def train(self) -> Observations:
+        """The training split; ValueError before setup()."""
+        return self.split("train")
+
+    @property
+    def val(self) -> Observations:
+        """The validation split; ValueError before setup()."""
+        return self.split("val")
+
+    @property
+    def test(self) -> Observations:
+        """The test split; ValueError before setup()."""
+        return self.split("test")
+
+    def split(self, name: SplitName) -> Observations:
+        """The split of this name; ValueError before setup()."""
+        if not self._splits:
+            raise ValueError(f"{type(self).__name__} has no data yet: call setup() first")
+        return self._splits[name]
+
+    def train_dataloader(self) -> TrainingLoader:
+        """Shuffled by (seed of the run, epoch)."""
+        seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))
+        order = TrainingOrder(len(self.train), self.batch_size, seed, *self._process())
+        return TrainingLoader(self.train, order)
+
+    def evaluation_dataloader(self, name: SplitName) -> EvaluationLoader:
+        """Any split in the order of its data."""
+        data = self.split(name)
+        return EvaluationLoader(data, EvaluationOrder(len(data), self.eval_batch_size, *self._process()))
+
+    def val_dataloader(self) -> EvaluationLoader:
+        """The validation split in the order of its data."""
+        return self.evaluation_dataloader("val")
+
+    def test_dataloader(self) -> EvaluationLoader:
+        """The test split in the order of its data."""
+        return self.evaluation_dataloader("test")
+
+    def predict_dataloader(self) -> EvaluationLoader:
+        """The split that predictions are made for, in the order of its data."""
+        return self.evaluation_dataloader(self.predict_split)
+
+    def predict_ids(self, batch_idx: int) -> Int64[Tensor, " B"]:
+        """The ids of the observations in this process's batch of this number of `predict_dataloader`."""
+        loader = self.predict_dataloader()
+        return loader.data.ids[loader.sampler[batch_idx]]
+
+    def _process(self) -> tuple[int, int]:
+        trainer = self.trainer
+        return (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a checkpoint can hold this hyper-parameter and be read again without running anybody's code."""
+    if isinstance(value, dict):
+        return all(map(is_plain, [*value.keys(), *value.values()]))
+    if isinstance(value, list | tuple):
+        return all(map(is_plain, value))
+    return value is None or type(value) in (str, int, float, bool)
+
+
+def keep_plain_hyperparameters(module: LightningDataModule) -> None:
+    """After `save_hyperparameters`: drop what was given as an object; LightningCLI gives class_path and init_args."""
+    module.remove_ignored_hparams([name for name, value in module.hparams.items() if not is_plain(value)])

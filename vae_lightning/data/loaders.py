@@ -1,0 +1,167 @@
+"""Loaders: observations in memory and an order over them -> whole batches (x, y), one slice each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from jaxtyping import Int64, Shaped
+from torch import Tensor
+
+from vae_lightning.counts import Counts
+from vae_lightning.randomness import derive_seed
+
+Batch = tuple[Tensor | Counts, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Observations:
+    """N observations in memory: `x` (N, *X) or sparse, their labels `y` (N,), and `ids` (N,), their source's own."""
+
+    x: Tensor | Counts
+    y: Shaped[Tensor, " n"]
+    ids: Int64[Tensor, " n"]
+
+    def __post_init__(self) -> None:
+        if not len(self.x) == len(self.y) == len(self.ids):
+            raise ValueError(f"x, y and ids must be equally many, got {len(self.x)}, {len(self.y)} and {len(self.ids)}")
+
+    @classmethod
+    def numbered(cls, x: Tensor | Counts, y: Tensor) -> Observations:
+        """Observations without names of their own: 0, 1, ..., N - 1."""
+        return cls(x, y, torch.arange(len(y)))
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def batch(self, rows: Int64[Tensor, " B"]) -> Batch:
+        """(x, y) of these rows, in this order."""
+        return (self.x.select(rows) if isinstance(self.x, Counts) else self.x[rows]), self.y[rows]
+
+    def select(self, rows: Int64[Tensor, " selected"]) -> Observations:
+        """These rows, in this order."""
+        x, y = self.batch(rows)
+        return Observations(x, y, self.ids[rows])
+
+
+class Order(Protocol):
+    """The rows of each batch that this process works on."""
+
+    def __iter__(self) -> Iterator[Tensor]: ...
+
+    def __len__(self) -> int: ...
+
+
+class TrainingOrder:
+    """Shuffled batches whose order is a function of (seed, epoch) alone.
+
+    Of W processes with batches of B, step t works on `permutation[t * W * B : (t + 1) * W * B]`, which the processes
+    share evenly; so they do in the shorter last step, and all of them make equally many steps. Only a rest of fewer
+    than W observations is left out of its epoch. Raises ValueError for fewer than W observations.
+    """
+
+    def __init__(self, num: int, batch_size: int, seed: int = 0, rank: int = 0, world_size: int = 1) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        if num < world_size:
+            raise ValueError(
+                f"{num} training observations cannot be shared by {world_size} processes: use fewer devices"
+            )
+        self.num, self.seed, self.rank, self.world_size = num, seed, rank, world_size
+        self.step_size = batch_size * world_size
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning when an epoch starts."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.num // self.step_size + (self.num % self.step_size >= self.world_size)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", self.epoch))
+        steps = torch.randperm(self.num, generator=generator).split(self.step_size)
+        for step in steps[: len(self)]:
+            yield step.tensor_split(self.world_size)[self.rank]
+
+
+class EvaluationOrder:
+    """Batches in the order of the file: batch b goes to process b mod W; nothing is padded, dropped or shared twice."""
+
+    def __init__(self, num: int, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
+        if batch_size < 1:
+            raise ValueError(f"eval_batch_size must be at least 1, got {batch_size}")
+        self.batches = torch.arange(num).split(batch_size)[rank::world_size] if num else ()
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter(self.batches)
+
+    def __getitem__(self, batch_idx: int) -> Tensor:
+        """The rows of this process's batch of this number."""
+        return self.batches[batch_idx]
+
+
+class EvaluationLoader:
+    """The batches of an evaluation order."""
+
+    def __init__(self, data: Observations, sampler: EvaluationOrder) -> None:
+        self.data, self.sampler = data, sampler
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return map(self.data.batch, self.sampler)
+
+
+class TrainingLoader:
+    """The batches of a training order, resumable in mid-epoch: Lightning keeps its state in every checkpoint.
+
+    The state names the order's seed, the epoch and how many of its batches were handed out. After loading it, that
+    epoch goes on with the next batch, under the seed it began with; any other epoch starts at its first. The length
+    stays the whole epoch's. It draws nothing from torch's global random state.
+    """
+
+    def __init__(self, data: Observations, sampler: TrainingOrder) -> None:
+        self.data, self.sampler = data, sampler
+        self._position = {"epoch": sampler.epoch, "batches": 0}
+        self._resumed: dict[str, int] | None = None
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def __iter__(self) -> Iterator[Batch]:
+        # a generator: Lightning makes the iterator before it sets the epoch, so nothing may be read before `next`
+        epoch, done = self.sampler.epoch, self._batches_done()
+        self._resumed = None
+        for number, rows in enumerate(self.sampler):
+            if number < done:
+                continue
+            self._position = {"epoch": epoch, "batches": number + 1}
+            yield self.data.batch(rows)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The same on every process."""
+        return {"seed": self.sampler.seed, "step_size": self.sampler.step_size, **self._position}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where this state was taken."""
+        self.sampler.seed = state["seed"]
+        self._resumed = {key: state[key] for key in ("epoch", "batches", "step_size")}
+        self._position = {key: state[key] for key in ("epoch", "batches")}
+
+    def _batches_done(self) -> int:
+        resumed, sampler = self._resumed, self.sampler
+        if resumed is None or resumed["epoch"] != sampler.epoch:
+            return 0
+        if resumed["step_size"] != sampler.step_size:
+            raise ValueError(
+                f"the checkpoint was taken in mid-epoch with {resumed['step_size']} observations a step, which now has "
+                f"{sampler.step_size}: resume with the same batch size and number of processes"
+            )
+        return resumed["batches"]
