@@ -46,6 +46,8 @@ class Affine:
         value, _ = _LogSumExp.apply(rows, self.weight, self.bias, dtype)
         return value.reshape(self.inputs.shape[:-1])
 
+_COLUMNS = 64
+
 
 class _LogSumExp(torch.autograd.Function):
     """log sum_k exp(W h + b)_k; backward d/dh = p W, d/dW = p^T h, d/db = sum p, with p = softmax(W h + b)."""
@@ -53,11 +55,14 @@ class _LogSumExp(torch.autograd.Function):
     @staticmethod
     def forward(h: Tensor, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         eta = torch.addmm(bias.to(dtype), h.to(dtype), weight.to(dtype).T)
-        largest = eta.amax(-1)
         p = torch.softmax(eta, -1)
-        # the largest p is at least 1/K: its logarithm is always finite, and exact where exp(eta) would overflow;
-        # h may come from autocast in half precision, in which a document's log-likelihood has no digits to spare
-        return largest.to(weight.dtype) - p.amax(-1).to(weight.dtype).log(), p
+        # log sum exp eta = eta_k - log p_k for every k: the mean over some columns evens out the rounding of p, which
+        # matters in half precision, where a document's log-likelihood has no digits to spare
+        some = slice(None, None, -(-eta.shape[-1] // _COLUMNS))
+        value = (eta[:, some].to(weight.dtype) - p[:, some].to(weight.dtype).log()).mean(-1)
+        if not value.isfinite().all():  # a p_k underflowed; the largest one is at least 1/K and cannot
+            value = eta.amax(-1).to(weight.dtype) - p.amax(-1).to(weight.dtype).log()
+        return value, p
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -47,6 +48,17 @@ class Counts:
         """The row each entry belongs to."""
         return torch.repeat_interleave(torch.arange(len(self), device=self.indices.device), self.offsets.diff())
 
+    @cached_property
+    def by_word(self) -> tuple[Int64[Tensor, " entries"], Int64[Tensor, " entries"], Int64[Tensor, " seen"]]:
+        """The entries in order of their words, the row of each, and how many each word has, up to the last one seen."""
+        order = torch.argsort(self.indices)
+        return order, self.rows[order], torch.bincount(self.indices)
+
+    @cached_property
+    def log_arrangements(self) -> Float[Tensor, " rows"]:
+        """Log l! / prod_k x_k!: in how many orders a row's words can stand, in nats."""
+        return torch.lgamma(self.total + 1) - self.row_sums(torch.lgamma(self.values + 1))
+
     def select(self, rows: Int64[Tensor, " selected"]) -> Counts:
         """The given rows, in the given order; one gather, no loop."""
         starts, lengths = self.offsets[rows], self.offsets.diff()[rows]
@@ -71,7 +83,7 @@ class Counts:
     def __matmul__(self, weight: Float[Tensor, "words *columns"]) -> Float[Tensor, "rows *columns"]:
         """X W, touching only the rows of W whose words occur."""
         matrix = weight if weight.ndim == 2 else weight[:, None]
-        product = _SparseMatmul.apply(matrix, self.indices, self.offsets, self.values)
+        product = _SparseMatmul.apply(matrix, self)
         return product if weight.ndim == 2 else product[:, 0]
 
     def to(self, *args: Any, **kwargs: Any) -> Counts:
@@ -90,23 +102,21 @@ class _SparseMatmul(torch.autograd.Function):
     """X W and its gradient X^T G, both as bags of rows: three times faster on a CPU than embedding_bag's backward."""
 
     @staticmethod
-    def forward(weight: Tensor, indices: Tensor, offsets: Tensor, values: Tensor) -> Tensor:
-        return _bag(weight, indices, offsets, values)
+    def forward(weight: Tensor, x: Counts) -> Tensor:
+        return _bag(weight, x.indices, x.offsets, x.values)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        weight, *pattern = inputs
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Counts], output: Tensor) -> None:
+        weight, ctx.x = inputs
         ctx.num_words = len(weight)
-        ctx.save_for_backward(*pattern)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        indices, offsets, values = ctx.saved_tensors
-        rows = torch.repeat_interleave(torch.arange(len(gradient), device=indices.device), offsets.diff())
-        by_word = torch.argsort(indices)
-        columns = F.pad(torch.bincount(indices, minlength=ctx.num_words).cumsum(0), (1, 0))
-        return _bag(gradient, rows[by_word], columns, values[by_word]), None, None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        order, rows, counts = ctx.x.by_word
+        columns = F.pad(counts.cumsum(0), (1, ctx.num_words - len(counts)), value=0)
+        columns[len(counts) + 1 :] = len(order)
+        return _bag(gradient, rows, columns, ctx.x.values[order]), None
 
 
 def _bag(table: Tensor, indices: Tensor, offsets: Tensor, values: Tensor) -> Tensor:

@@ -101,7 +101,7 @@ class BagOfWords(td.Distribution):
 def log_multinomial_coefficient(x: Tensor | Counts) -> Float[Tensor, "*B"]:
     """Log l! / prod_k x_k!, the base measure of a document, in nats."""
     if isinstance(x, Counts):
-        return torch.lgamma(x.total + 1) - x.row_sums(torch.lgamma(x.values + 1))
+        return x.log_arrangements
     return torch.lgamma(x.sum(-1) + 1) - torch.lgamma(x + 1).sum(-1)
 
 

@@ -90,7 +90,7 @@ class BagOfWordsMLP(nn.Module):
         super().__init__()
         (num_words,) = context_shape
         widths = (*hidden, num_outputs)
-        self.features = features(num_words) if features is TFIDF else features()  # type: ignore[call-arg,comparison-overlap]
+        self.features = features(num_words)
         # initialised as nn.Linear(num_words, widths[0]) would be, but kept words-first: a word is a row to gather
         bound = 1 / math.sqrt(num_words)
         self.weight = nn.Parameter(torch.empty(num_words, widths[0]).uniform_(-bound, bound))

@@ -1,0 +1,90 @@
+"""The command `vae-lightning`: dispatches lazily, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+HELP = """usage: vae-lightning COMMAND [options]
+
+Train latent-variable models and see where their approximation goes wrong.
+
+train and evaluate (PyTorch Lightning; every option is also a key of a YAML file)
+  fit         train a model:            vae-lightning fit --config configs/newsgroups/8bit.yaml
+              resume it exactly:        ... --ckpt_path runs/version_0/checkpoints/last.ckpt
+              change anything:          ... --model.num_bits 16 --trainer.max_epochs 50
+              on two processes:         ... --config configs/trainer/ddp.yaml
+  validate    figures on the validation split of a checkpoint (--ckpt_path)
+  test        figures on the test split, read once, after selection (--ckpt_path)
+  predict     write the codes of documents as .npz, with their ids (--ckpt_path)
+
+use and reproduce
+  search      nearest documents by their hashes: vae-lightning search --ckpt CHECKPOINT --query "text"
+  reproduce   a paper's experiment, its table and picture: vae-lightning reproduce mixture
+
+`vae-lightning COMMAND --help` teaches each one; `--print_config` shows a run's whole configuration.
+Watch runs with `tensorboard --logdir runs`. Data is found in $VAE_LIGHTNING_DATA (default ~/.cache/vae-lightning).
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command; a user's mistake ends in one line on standard error and exit status 1."""
+    command, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if command in ("-h", "--help"):
+        print(HELP, end="")
+    elif command == "--version":
+        from vae_lightning import __version__
+
+        print(f"vae-lightning {__version__}")
+    elif command not in COMMANDS:
+        print(f"vae-lightning: no command '{command}'; there are {', '.join(COMMANDS)}; see --help", file=sys.stderr)
+        raise SystemExit(2)
+    else:
+        _one_line_errors(COMMANDS[command], [command, *rest])
+
+
+def _one_line_errors(run: Callable[[list[str]], None], arguments: list[str]) -> None:
+    try:
+        run(arguments)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except (ValueError, TypeError, OSError) as error:
+        if os.environ.get("VAE_LIGHTNING_TRACEBACK"):
+            raise
+        # the hint keeps a real defect debuggable: not every ValueError is the user's
+        line = " ".join(str(error).split())
+        print(f"vae-lightning: {line} (VAE_LIGHTNING_TRACEBACK=1 shows where)", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def _train(arguments: list[str]) -> None:
+    from vae_lightning.training import TrainingCLI
+
+    TrainingCLI.run(arguments)
+
+
+def _search(arguments: list[str]) -> None:
+    from jsonargparse import auto_cli
+
+    from vae_lightning.search import search
+
+    auto_cli(search, args=arguments[1:], as_positional=False)
+
+
+def _reproduce(arguments: list[str]) -> None:
+    from jsonargparse import auto_cli
+
+    from vae_lightning.studies import reproduce
+
+    auto_cli(reproduce, args=arguments[1:])
+
+
+COMMANDS: dict[str, Callable[[list[str]], None]] = {
+    "fit": _train,
+    "validate": _train,
+    "test": _train,
+    "predict": _train,
+    "search": _search,
+    "reproduce": _reproduce,
+}
