@@ -3,6 +3,7 @@ FROM ${BASE_IMAGE}
 
 ENV VIRTUAL_ENV=/opt/venv \
     PATH=/opt/venv/bin:$PATH \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PYTHONUNBUFFERED=1
 
 # Everything but the package itself, by exact version: built again only when one of these two files changes.

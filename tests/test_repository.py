@@ -1,0 +1,143 @@
+"""The repository's own promises: exact versions, no index, a layer for every module, an import without effect."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import jaxtyping
+import pytest
+import torch
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+import vae_lightning
+from vae_lightning.estimators.base import local_signals, mean
+
+ROOT = Path(__file__).parent.parent
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+FOLDERS = (".ci", "benchmarks", "checkpoints", "configs", "docs", "tests", "vae_lightning")
+TEXT = {"", ".cfg", ".json", ".md", ".py", ".sh", ".toml", ".txt", ".yaml", ".yml"}
+
+
+def text_files() -> list[Path]:
+    """What the repository holds, without what a run or a tool leaves beside it."""
+    inside = (path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if "__pycache__" not in path.parts)
+    return [path for path in (*ROOT.glob("*"), *inside) if path.is_file() and path.suffix in TEXT]
+
+
+def pinned() -> dict[str, Version]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return {canonicalize_name(name): Version(version) for name, version in (line.split("==") for line in lines)}
+
+
+def requirements() -> list[Requirement]:
+    project = PYPROJECT["project"]
+    return [Requirement(line) for line in (*project["dependencies"], *project["optional-dependencies"]["dev"])]
+
+
+def test_no_file_names_a_package_index():
+    index = re.compile(r"index[-_]url|find[-_]links|pypi\.org|pythonhosted\.org|https?://\S+/(simple|whl)\b")
+    found = [f"{path.name}: {match[0]}" for path in text_files() for match in index.finditer(path.read_text())]
+    assert found == []
+
+
+def test_constraints_are_exact_versions_in_order_and_nothing_else():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.!]*", line) for line in lines)
+    assert lines == sorted(lines, key=str.upper)
+    assert "vae-lightning" not in pinned()
+
+
+@pytest.mark.parametrize("requirement", requirements(), ids=lambda requirement: requirement.name)
+def test_every_dependency_is_pinned_to_a_version_that_the_package_accepts(requirement):
+    assert requirement.specifier.contains(pinned()[canonicalize_name(requirement.name)])
+
+
+def test_every_module_has_one_layer_and_every_layer_is_a_module():
+    (contract,) = PYPROJECT["tool"]["importlinter"]["contracts"]
+    layers = [name for line in contract["layers"] for name in line.split(" | ")]
+    modules = {path.stem for path in (ROOT / "vae_lightning").iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert sorted(layers) == sorted(modules - {"__init__", "__main__", "__pycache__"})
+
+
+def test_the_version_is_said_once():
+    assert vae_lightning.__version__ == PYPROJECT["project"]["version"]
+    assert f"## [{vae_lightning.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_make_alone_explains_every_target():
+    targets = re.search(r"\.PHONY: (.*)", (ROOT / "Makefile").read_text())[1].split()
+    said = subprocess.run(["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert {"demo", "test", "lint", "bench", "lock", "image", "clean"} <= set(targets)
+    assert re.findall(r"^  make (\w+) +\S", said, re.MULTILINE) == targets
+
+
+def test_make_says_in_one_line_that_python_is_too_old(tmp_path):
+    old = tmp_path / "python3"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.2 || exit 1\n')
+    old.chmod(0o755)
+    venv = tmp_path / "venv"
+    run = subprocess.run(
+        ["make", "test", f"PYTHON={old}", f"VENV={venv}"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    complaint = [line for line in run.stderr.splitlines() if not line.startswith("make")]
+    assert run.returncode != 0
+    assert not venv.exists()
+    assert len(complaint) == 1
+    assert re.search(r"3\.11 or newer is needed, .* is Python 3\.9\.2", complaint[0])
+
+
+def test_continuous_integration_fails_in_one_line_without_the_real_data(tmp_path):
+    script = tmp_path / "checkout" / ".ci" / "run"
+    script.parent.mkdir(parents=True)
+    script.write_bytes((ROOT / ".ci" / "run").read_bytes())
+    run = subprocess.run(["bash", str(script)], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stdout == ""
+    assert re.fullmatch(r".*\.\./shared/data.*\n", run.stderr)
+
+
+def test_shapes_are_checked_in_the_tests():
+    with pytest.raises(jaxtyping.TypeCheckError):
+        local_signals(torch.zeros(3, 2), torch.zeros(4, 2), mean)  # two numbers of samples
+
+
+def test_importing_everything_changes_nothing():
+    """One process imports every module and compares torch, NumPy, random and the environment before and after."""
+    program = """
+import os, pkgutil, random, importlib, warnings
+import numpy, torch, lightning.pytorch, matplotlib, sklearn
+
+def state():
+    return {
+        "default dtype": torch.get_default_dtype(),
+        "default device": torch.get_default_device(),
+        "threads": (torch.get_num_threads(), torch.get_num_interop_threads()),
+        "gradients": torch.is_grad_enabled(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "precision": torch.get_float32_matmul_precision(),
+        "validation of arguments": torch.distributions.Distribution._validate_args,
+        "torch's random state": torch.get_rng_state().tolist(),
+        "NumPy's random state": repr(numpy.random.get_state()),
+        "Python's random state": random.getstate(),
+        "matplotlib": dict(matplotlib.rcParams.copy()),
+        "environment": dict(os.environ),
+        "CUDA": torch.cuda.is_initialized(),
+    }
+
+import vae_lightning
+before = state()
+names = [m.name for m in pkgutil.walk_packages(vae_lightning.__path__, "vae_lightning.")]
+for name in names:
+    importlib.import_module(name)
+after = state()
+print(len(names), [key for key in before if before[key] != after[key]])
+"""
+    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    modules, changed = run.stdout.strip().split(maxsplit=1)
+    assert int(modules) > 40
+    assert changed == "[]"
