@@ -31,7 +31,8 @@ bench: $(INSTALLED) ## run every benchmark in benchmarks/
 	@set -e; for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark"; done
 
 lock: $(INSTALLED) ## write the versions of .venv into constraints.txt
-	$(BIN)/python -m pip list --disable-pip-version-check --format=freeze --exclude pip --exclude vae-lightning > $(VENV)/versions
+	$(BIN)/python -m pip list --disable-pip-version-check --format=freeze \
+		--exclude pip --exclude vae-lightning > $(VENV)/versions
 	LC_ALL=C sort -f $(VENV)/versions > constraints.txt
 	@touch $(INSTALLED)
 
@@ -44,8 +45,8 @@ clean: ## remove .venv, builds and caches; runs/ stays
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1): name one by make PYTHON=python3.12" >&2; \
-		exit 1; }
+		echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1):" \
+			"name one by make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
