@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.distributions import LogNormal
 
@@ -184,7 +185,7 @@ def fit_lengths(lengths: Tensor) -> LogNormal:
     return LogNormal(logs.mean().float(), scale.float())
 
 
-def _observations(documents: Documents, chosen: np.ndarray[Any, Any], num_words: int) -> Observations:
+def _observations(documents: Documents, chosen: NDArray[np.int64], num_words: int) -> Observations:
     labels = torch.from_numpy(documents.labels)
     return Observations(keep_words(documents, chosen, num_words), labels, torch.arange(1, len(labels) + 1))
 
