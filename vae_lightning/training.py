@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,8 +46,8 @@ class TrainingCLI(LightningCLI):
                 "log_every_n_steps": 20,
                 "num_sanity_val_steps": 0,
             },
-            parser_kwargs={"prog": "vae-lightning"},
-            args=list(arguments),
+            parser_kwargs={"prog": "vae-lightning"} | {name: {"usage": _usage(name)} for name in cls.subcommands()},
+            args=None if list(arguments) == sys.argv[1:] else list(arguments),
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -74,6 +75,11 @@ class TrainingCLI(LightningCLI):
             for callback in self.trainer.checkpoint_callbacks:
                 if path := getattr(callback, "best_model_path", ""):
                     print(f"checkpoint: {path}")
+
+
+def _usage(subcommand: str) -> str:
+    """One line, where the generated usage would list 150 options above every error."""
+    return f"vae-lightning {subcommand} --config FILE.yaml [--config OVERLAY.yaml] [--KEY VALUE ...]"
 
 
 def keep_large_buffers() -> None:

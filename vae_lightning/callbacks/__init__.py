@@ -4,6 +4,7 @@ from vae_lightning.callbacks.base import Diagnostic
 from vae_lightning.callbacks.bit_use import BitUse
 from vae_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
 from vae_lightning.callbacks.gradient_variance import GradientVariance
+from vae_lightning.callbacks.hamming import HammingPrecision
 from vae_lightning.callbacks.logits_by_length import LogitsByLength
 from vae_lightning.callbacks.nearest_words import NearestWords
 from vae_lightning.callbacks.records import FinalFigures, MetricsFile
@@ -14,6 +15,7 @@ __all__ = [
     "Diagnostic",
     "FinalFigures",
     "GradientVariance",
+    "HammingPrecision",
     "LogitsByLength",
     "MetricsFile",
     "NearestWords",

@@ -143,10 +143,9 @@ class LatentVariableModule(pl.LightningModule, abc.ABC):
         self._log_summary("test")
 
     def _log_summary(self, split: str) -> None:
-        # the averages are already merged over processes: logging them "synchronised" leaves them as they are
-        summary = {f"{split}/{name}": value.float() for name, value in self.summary(self.averages.compute()).items()}
-        self.log_dict(summary, sync_dist=True)
-        self.log(f"{split}/nelbo", summary[f"{split}/nelbo"], prog_bar=True, logger=False, sync_dist=True)
+        for name, value in self.summary(self.averages.compute()).items():
+            # merged over processes already: "synchronising" equal values leaves them as they are
+            self.log(f"{split}/{name}", value.float(), prog_bar=name == "nelbo", sync_dist=True)
 
     @abc.abstractmethod
     def sample(self, n: int) -> Any:

@@ -72,7 +72,7 @@ class HashingVAE(LatentVariableModule):
         self.register_buffer("length_parameters", torch.tensor([4.5, 1.0]))
 
     def setup(self, stage: str) -> None:
-        """Check the vocabulary; before training, show the training documents to features that learn from them."""
+        """Check the vocabulary; before training, show the training documents to the layers that start from them."""
         data: Any = getattr(self.trainer, "datamodule", None)
         words = getattr(data, "words", None)
         if words is not None and len(words) != self.num_words:
@@ -82,7 +82,7 @@ class HashingVAE(LatentVariableModule):
             )
         if stage == "fit" and data is not None:
             for module in self.modules():
-                if isinstance(module, Features):
+                if isinstance(module, Features | WordLogits):
                     module.attach(data.train.x)
             lengths = data.length_distribution
             self.length_parameters.copy_(torch.stack([lengths.loc, lengths.scale]))

@@ -123,6 +123,12 @@ class WordLogits(nn.Module):
         self.hidden = hidden_layers(width, hidden, activation)
         self.output = nn.Linear((width, *hidden)[-1], num_outputs)
 
+    @torch.no_grad()
+    def attach(self, x: Counts) -> None:
+        """Start from the words' overall frequencies in the training documents, each counted once more than it occurs."""
+        counts = torch.bincount(x.indices, x.values, minlength=len(self.output.bias)) + 1
+        self.output.bias.copy_((counts / counts.sum()).log())
+
     def forward(self, c: Float[Tensor, "*batch inputs"]) -> Affine:
         """Natural parameters, not yet multiplied out."""
         return Affine(self.hidden(c), self.output.weight, self.output.bias)
