@@ -68,11 +68,14 @@ class _LogSumExp(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
         h, weight, _, _ = inputs
         ctx.mark_non_differentiable(output[1])
+        ctx.set_materialize_grads(False)  # or autograd fills a matrix of p's size with zeros at every step
         ctx.save_for_backward(h, weight, output[1])
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor, _: None) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
+        if gradient is None:
+            return None, None, None, None
         h, weight, p = ctx.saved_tensors
         g = gradient[:, None]
         to_h = g * (p @ weight.to(p.dtype)).to(h.dtype) if ctx.needs_input_grad[0] else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Size, Tensor, nn
@@ -13,6 +13,7 @@ from vae_lightning.counts import Counts
 from vae_lightning.priors import Prior
 
 
+@runtime_checkable
 class ConditionalLike(Protocol):
     """What an encoder and a decoder must offer: shapes, and a forward that returns a Distribution."""
 

@@ -15,11 +15,11 @@ class Noise:
 
     def uniform(self, shape: Sequence[int], like: Tensor) -> Tensor:
         """U(0, 1) of this shape, on the device and of the dtype of `like`."""
-        return torch.rand(*shape, dtype=like.dtype, device=like.device)
+        return torch.rand(tuple(shape), dtype=like.dtype, device=like.device)
 
     def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:
         """N(0, 1) of this shape, on the device and of the dtype of `like`."""
-        return torch.randn(*shape, dtype=like.dtype, device=like.device)
+        return torch.randn(tuple(shape), dtype=like.dtype, device=like.device)
 
 
 def derive_seed(*keys: int | str) -> int:
