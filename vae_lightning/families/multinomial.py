@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.distributions as td
 from jaxtyping import Float, Shaped
@@ -44,6 +46,10 @@ class Multinomial(ExponentialFamily):
         if self.total is None:
             raise ValueError("the log-partition of a Multinomial depends on the document lengths: use given(total)")
         return self.total * eta.logsumexp(-1)
+
+    def constrain(self, theta: Float[Tensor, "*B P"] | Affine) -> Any:
+        """Any logits are natural parameters; an Affine map stays one."""
+        return theta
 
     def distribution(self, eta: Float[Tensor, "*B P"] | Affine) -> BagOfWords:
         """Documents whose words are drawn from softmax(eta)."""
