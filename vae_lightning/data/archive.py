@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import re
 import tarfile
@@ -61,7 +62,7 @@ def read_members(path: Path) -> dict[str, bytes]:
     """The six members by their exact names, in memory: nothing is unpacked to the disk, links are not followed."""
     found: dict[str, bytes] = {}
     try:
-        with tarfile.open(path, "r:gz") as archive:
+        with gzip.open(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
             for info in archive:
                 name = info.name.removeprefix(f"{FOLDER}/")
                 if name not in MEMBERS or info.name == name:
@@ -71,6 +72,8 @@ def read_members(path: Path) -> dict[str, bytes]:
                 content = archive.extractfile(info)
                 assert content is not None, "a regular file has content"
                 found[name] = content.read()
+            while stream.read(CHUNK):
+                pass  # to the end, where gzip checks its sum
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise ValueError(f"{path} is not a whole .tgz archive ({error}): delete it and get it again") from error
     if missing := [f"{FOLDER}/{name}" for name in MEMBERS if name not in found]:

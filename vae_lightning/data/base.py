@@ -33,6 +33,8 @@ class InMemoryDataModule(LightningDataModule, abc.ABC):
                 raise ValueError(f"{name} must be at least 1, got {size}")
         self.batch_size, self.eval_batch_size, self.predict_split = batch_size, eval_batch_size, predict_split
         self._splits: dict[SplitName, Observations] = {}
+        self._seed = 0
+        self._restored_seed: int | None = None
 
     @abc.abstractmethod
     def load(self) -> tuple[Observations, Observations, Observations]:
@@ -66,9 +68,10 @@ class InMemoryDataModule(LightningDataModule, abc.ABC):
         return self._splits[name]
 
     def train_dataloader(self) -> TrainingLoader:
-        """Shuffled by (seed of the run, epoch)."""
-        seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))
-        order = TrainingOrder(len(self.train), self.batch_size, seed, *self._process())
+        """Shuffled by (seed of the run, epoch); a resumed run goes on with the seed it began with."""
+        restored = self._restored_seed
+        self._seed = int(os.environ.get("PL_GLOBAL_SEED", "0")) if restored is None else restored
+        order = TrainingOrder(len(self.train), self.batch_size, self._seed, *self._process())
         return TrainingLoader(self.train, order)
 
     def evaluation_dataloader(self, name: SplitName) -> EvaluationLoader:
@@ -91,7 +94,15 @@ class InMemoryDataModule(LightningDataModule, abc.ABC):
     def predict_ids(self, batch_idx: int) -> Int64[Tensor, " B"]:
         """The ids of the observations in this process's batch of this number of `predict_dataloader`."""
         loader = self.predict_dataloader()
-        return loader.data.ids[loader.sampler[batch_idx]]
+        return loader.data.ids[loader.order[batch_idx]]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The seed of the training order: Lightning restores loaders in mid-epoch only, this always."""
+        return {"seed": self._seed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the seed of the checkpoint."""
+        self._restored_seed = state_dict["seed"]
 
     def _process(self) -> tuple[int, int]:
         trainer = self.trainer

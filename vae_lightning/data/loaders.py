@@ -109,22 +109,22 @@ class EvaluationOrder:
 class EvaluationLoader:
     """The batches of an evaluation order."""
 
-    def __init__(self, data: Observations, sampler: EvaluationOrder) -> None:
-        self.data, self.sampler = data, sampler
+    def __init__(self, data: Observations, order: EvaluationOrder) -> None:
+        self.data, self.order = data, order
 
     def __len__(self) -> int:
-        return len(self.sampler)
+        return len(self.order)
 
     def __iter__(self) -> Iterator[Batch]:
-        return map(self.data.batch, self.sampler)
+        return map(self.data.batch, self.order)
 
 
 class TrainingLoader:
     """The batches of a training order, resumable in mid-epoch: Lightning keeps its state in every checkpoint.
 
-    The state names the order's seed, the epoch and how many of its batches were handed out. After loading it, that
-    epoch goes on with the next batch, under the seed it began with; any other epoch starts at its first. The length
-    stays the whole epoch's. It draws nothing from torch's global random state.
+    The state names the epoch and how many of its batches were handed out. After loading it, that epoch goes on with
+    the next batch; any other epoch starts at its first. The length stays the whole epoch's. Nothing is drawn from
+    torch's global random state.
     """
 
     def __init__(self, data: Observations, sampler: TrainingOrder) -> None:
@@ -147,11 +147,10 @@ class TrainingLoader:
 
     def state_dict(self) -> dict[str, Any]:
         """The same on every process."""
-        return {"seed": self.sampler.seed, "step_size": self.sampler.step_size, **self._position}
+        return {"step_size": self.sampler.step_size, **self._position}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where this state was taken."""
-        self.sampler.seed = state["seed"]
         self._resumed = {key: state[key] for key in ("epoch", "batches", "step_size")}
         self._position = {key: state[key] for key in ("epoch", "batches")}
 

@@ -105,10 +105,12 @@ class Newsgroups(InMemoryDataModule):
 
     def state_dict(self) -> dict[str, Any]:
         """The vocabulary and the labels, for whoever reads the checkpoint without the archive."""
-        return {"words": self.words, "vocabulary_hash": self.vocabulary_hash, "label_names": self.label_names}
+        vocabulary = {"words": self.words, "vocabulary_hash": self.vocabulary_hash, "label_names": self.label_names}
+        return super().state_dict() | vocabulary
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Check that the checkpoint speaks of the same words; ValueError otherwise."""
+        super().load_state_dict(state_dict)
         self.setup()
         theirs, ours = state_dict["vocabulary_hash"], self.vocabulary_hash
         if theirs != ours:

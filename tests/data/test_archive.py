@@ -1,0 +1,191 @@
+"""Archive and cache: what is wrong with a file is named in one line; a damaged cache is made again."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from miniature import ARCHIVE, write_archive, write_miniature
+
+from vae_lightning.data import archive, cache
+from vae_lightning.data.archive import parse_triples, read_corpus
+from vae_lightning.data.cache import cached_corpus
+
+GOOD = {
+    "train.data": b"1 1 2\n1 3 1\n2 2 5\n",
+    "train.label": b"1\n2\n",
+    "train.map": b"one 1\ntwo 2\n",
+    "test.data": b"1 2 1\n",
+    "test.label": b"2\n",
+    "test.map": b"one 1\ntwo 2\n",
+}
+
+
+def read(folder: Path, **changes: bytes | None) -> archive.Corpus:
+    """The corpus of GOOD with some members changed (train_data=...) or left out (None)."""
+    members = GOOD | {name.replace("_", "."): content for name, content in changes.items()}
+    write_archive(folder / ARCHIVE, {name: content for name, content in members.items() if content is not None})
+    return read_corpus(folder / ARCHIVE)
+
+
+def test_a_good_archive(tmp_path: Path) -> None:
+    corpus = read(tmp_path)
+    assert corpus.label_names == ["one", "two"]
+    assert corpus.train.offsets.tolist() == [0, 2, 3]
+    assert corpus.train.words.tolist() == [0, 2, 1]
+    assert corpus.train.counts.tolist() == [2, 1, 5]
+    assert corpus.train.labels.tolist() == [0, 1]
+    assert len(corpus.test) == 1
+
+
+def test_lines_may_come_in_any_order(tmp_path: Path) -> None:
+    shuffled = read(tmp_path, train_data=b"2 2 5\n1 3 1\n1 1 2")
+    assert shuffled.train.words.tolist() == [0, 2, 1]
+
+
+EXPECTED = "expected three positive whole numbers 'docIdx wordIdx count', got "
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train_data": b"1 1 2\n1 3\n2 2 5\n"}, f"train.data, line 2: {EXPECTED}'1 3'"),
+        ({"train_data": b"1 1 2\n1 3 1 1\n2 2\n"}, f"train.data, line 2: {EXPECTED}'1 3 1 1'"),
+        ({"train_data": b"1 1 2\n1 3 x\n2 2 5\n"}, f"train.data, line 2: {EXPECTED}'1 3 x'"),
+        ({"train_data": b"1 1 2\n1 3 0\n2 2 5\n"}, f"train.data, line 2: {EXPECTED}'1 3 0'"),
+        ({"train_data": b"1 1 2\n1 3 1\n2 2 -5\n"}, f"train.data, line 3: {EXPECTED}'2 2 -5'"),
+        ({"test_data": b"0 1 2\n"}, f"test.data, line 1: {EXPECTED}'0 1 2'"),
+        ({"test_data": b"1 1 99999999999\n"}, f"test.data, line 1: {EXPECTED}'1 1 99999999999'"),
+        ({"train_data": b"1 1 2\n1 1 1\n2 2 5\n"}, "train.data counts word 1 of document 1 twice"),
+        ({"train_data": b"1 1 2\n2 2 5\n3 1 1\n"}, "train.data has document 3, but train.label only 2 labels"),
+        ({"train_data": b"1 1 2\n"}, "document 2 of train.label has no words in train.data"),
+        ({"test_data": b""}, "document 1 of test.label has no words in test.data"),
+        ({"train_label": b"1\n3\n"}, "train.label, line 2: expected a label from 1 to 2, got '3'"),
+        ({"train_label": b"1\ntwo\n"}, "train.label, line 2: expected a label from 1 to 2, got 'two'"),
+        ({"train_map": b"one 1\ntwo 3\n"}, "train.map, line 2: expected 'label 2', got 'two 3'"),
+        ({"test_map": b"one 1\n"}, "train.map and test.map name different labels"),
+        (
+            {"test_label": None, "test_map": None},
+            "lacks 20news-bydate/matlab/test.label, 20news-bydate/matlab/test.map",
+        ),
+    ],
+)
+def test_a_malformed_archive_is_named_in_one_line(
+    tmp_path: Path, changes: dict[str, bytes | None], message: str
+) -> None:
+    with pytest.raises(ValueError, match="") as error:
+        read(tmp_path, **changes)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_truncated_archive_and_a_web_page(tmp_path: Path) -> None:
+    path = write_miniature(tmp_path) / ARCHIVE
+    whole = path.read_bytes()
+    for content in (whole[: len(whole) // 2], whole[:-6], b"<html></html>", b""):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"is not a whole .tgz archive .*: delete it and get it again"):
+            cached_corpus(path)
+    assert [file.name for file in tmp_path.glob("*.npz")] == []
+    with pytest.raises(ValueError, match="cannot read the archive .*No such file"):
+        cached_corpus(tmp_path / "none.tgz")
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
+def test_links_and_devices_are_refused(tmp_path: Path, kind: bytes) -> None:
+    with tarfile.open(tmp_path / ARCHIVE, "w:gz") as file:
+        info = tarfile.TarInfo("20news-bydate/matlab/train.data")
+        info.type, info.linkname = kind, "/etc/passwd"
+        file.addfile(info)
+    with pytest.raises(ValueError, match="train.data is not a regular file"):
+        read_corpus(tmp_path / ARCHIVE)
+
+
+def test_a_member_of_absurd_size_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "LARGEST_MEMBER", 10)
+    with pytest.raises(ValueError, match="train.data is not a regular file of at most 10 bytes"):
+        read(tmp_path)
+
+
+def test_other_members_are_left_alone(tmp_path: Path) -> None:
+    write_archive(tmp_path / ARCHIVE, GOOD | {"../../../escaped": b"x", "/train.data": b"x"})
+    assert len(read_corpus(tmp_path / ARCHIVE).train) == 2
+    assert [path.name for path in tmp_path.iterdir()] == [ARCHIVE]
+
+
+@given(st.lists(st.tuples(*[st.integers(1, 999_999_999)] * 3), max_size=40), st.integers(1, 64))
+def test_parsing_in_pieces_is_parsing_at_once(rows: list[tuple[int, int, int]], size: int) -> None:
+    text = "".join(f"{a} {b} {c}\n" for a, b, c in rows).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(archive, "CHUNK", size)
+        assert parse_triples(text, "x").tolist() == [list(row) for row in rows]
+
+
+def same(first: archive.Corpus, second: archive.Corpus) -> bool:
+    splits = ((first.train, second.train), (first.test, second.test))
+    arrays = all(np.array_equal(getattr(a, field), getattr(b, field)) for a, b in splits for field in cache.FIELDS)
+    return arrays and first.label_names == second.label_names and first.hashes == second.hashes
+
+
+def test_a_second_start_reads_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_miniature(tmp_path) / ARCHIVE
+    parsed = cached_corpus(path)
+    monkeypatch.setattr(cache, "read_corpus", lambda _: pytest.fail("parsed again"))
+    assert same(cached_corpus(path), parsed)
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b[:900] + b"\xff" + b[901:]])
+def test_a_damaged_cache_is_made_again(tmp_path: Path, damage: object) -> None:
+    path = write_miniature(tmp_path) / ARCHIVE
+    parsed = cached_corpus(path)
+    [file] = tmp_path.glob("20news-*.npz")
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    assert same(cached_corpus(path), parsed)
+    assert file.stat().st_size == len(whole)
+
+
+def test_another_archive_has_another_cache(tmp_path: Path) -> None:
+    path = write_miniature(tmp_path) / ARCHIVE
+    cached_corpus(path)
+    read(tmp_path)
+    assert len(cached_corpus(path).train) == 2
+
+
+def test_a_read_only_folder_is_cached_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    folder = tmp_path / "data"
+    folder.mkdir()
+    path = write_miniature(folder) / ARCHIVE
+    folder.chmod(0o555)
+    try:
+        parsed = cached_corpus(path)
+        assert not list(folder.glob("*.npz"))
+        [file] = (tmp_path / "home" / ".cache" / "vae-lightning").iterdir()
+        os.utime(file, (0, 0))
+        assert same(cached_corpus(path), parsed)
+        assert file.stat().st_mtime == 0
+    finally:
+        folder.chmod(0o755)
+
+
+def test_nowhere_to_cache_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "home").write_bytes(b"a file, not a folder")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    path = write_miniature(tmp_path) / ARCHIVE
+    monkeypatch.setattr(cache, "atomic_write", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+    assert len(cached_corpus(path).train) == 120
+
+
+def test_the_archive_is_the_same_every_time(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write_miniature(tmp_path / name)
+    assert (tmp_path / "a" / ARCHIVE).read_bytes() == (tmp_path / "b" / ARCHIVE).read_bytes()
+    assert io.BytesIO((tmp_path / "a" / ARCHIVE).read_bytes()).read(2) == b"\x1f\x8b"
