@@ -46,6 +46,7 @@ class Affine:
         value, _ = _LogSumExp.apply(rows, self.weight, self.bias, dtype)
         return value.reshape(self.inputs.shape[:-1])
 
+
 _COLUMNS = 64
 
 
@@ -60,7 +61,8 @@ class _LogSumExp(torch.autograd.Function):
         # matters in half precision, where a document's log-likelihood has no digits to spare
         some = slice(None, None, -(-eta.shape[-1] // _COLUMNS))
         value = (eta[:, some].to(weight.dtype) - p[:, some].to(weight.dtype).log()).mean(-1)
-        if not value.isfinite().all():  # a p_k underflowed; the largest one is at least 1/K and cannot
+        # below the normal numbers p_k has few digits or none; the largest one is at least 1/K
+        if not (p[:, some] >= torch.finfo(dtype).tiny).all():
             value = eta.amax(-1).to(weight.dtype) - p.amax(-1).to(weight.dtype).log()
         return value, p
 

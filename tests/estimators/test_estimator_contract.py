@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 import torch.distributions as td
-
 from goldens import BOUND, F_BY_CODE, GRADIENT, LOGITS, TOTAL_VARIANCE, VARIANCE
+
 from vae_lightning.estimators import (
     ARM,
     DisARM,
@@ -44,7 +44,9 @@ def integrand(logits, decoder):
 def brute_force(aggregate, num_samples):
     """The bound and its gradients: a plain loop over all tuples of codes, nothing of the package but the aggregate."""
     logits, decoder = LOGITS_TENSOR.clone().requires_grad_(), DECODER.clone().requires_grad_()
-    log_q = [sum(-torch.nn.functional.softplus(-(2 * b - 1) * a) for a, b in zip(logits, z)) for z in CODES]
+    log_q = [
+        sum(-torch.nn.functional.softplus(-(2 * b - 1) * a) for a, b in zip(logits, z, strict=True)) for z in CODES
+    ]
     values = [TABLE[k] + (decoder * z).sum().sin() - log_q[k] for k, z in enumerate(CODES)]
     total = 0.0
     for choice in itertools.product(range(len(CODES)), repeat=num_samples):
@@ -87,7 +89,11 @@ def noise_grid(num_samples):
     nodes, weights = [], []
     for p in LOGITS_TENSOR.sigmoid().tolist():
         edges = sorted((0.0, p, 1 - p, 1.0))
-        pairs = [((a + b) / 2 + s * (b - a) / math.sqrt(12), (b - a) / 2) for a, b in itertools.pairwise(edges) for s in (-1, 1)]
+        pairs = [
+            ((a + b) / 2 + s * (b - a) / math.sqrt(12), (b - a) / 2)
+            for a, b in itertools.pairwise(edges)
+            for s in (-1, 1)
+        ]
         nodes.append([u for u, _ in pairs])
         weights.append([w for _, w in pairs])
     u = torch.cartesian_prod(*[torch.tensor(n, dtype=torch.float64) for n in nodes])
@@ -141,7 +147,9 @@ def plain_gradient(estimator, rows):
     return bound.detach(), torch.autograd.grad(bound.sum(), logits)[0]
 
 
-@pytest.mark.parametrize(("kind", "num_samples"), [(ARM, 1), (DisARM, 1), (LeaveOneOut, 2), (Reinforce, 1), (Reinforce, 2)])
+@pytest.mark.parametrize(
+    ("kind", "num_samples"), [(ARM, 1), (DisARM, 1), (LeaveOneOut, 2), (Reinforce, 1), (Reinforce, 2)]
+)
 def test_variance_is_the_golden_one_exactly(kind, num_samples):
     u, weight = noise_grid(num_samples)
     estimator = kind(num_samples)
@@ -156,7 +164,9 @@ def test_variance_is_the_golden_one_exactly(kind, num_samples):
     np.testing.assert_allclose(variance.sum(), TOTAL_VARIANCE[name], rtol=1e-12)
 
 
-@pytest.mark.parametrize(("kind", "num_samples"), [(ARM, 1), (DisARM, 1), (LeaveOneOut, 2), (Reinforce, 1), (Reinforce, 2)])
+@pytest.mark.parametrize(
+    ("kind", "num_samples"), [(ARM, 1), (DisARM, 1), (LeaveOneOut, 2), (Reinforce, 1), (Reinforce, 2)]
+)
 def test_variance_over_replications(kind, num_samples):
     """Within 4 standard errors, sqrt((m4 - m2^2) / n), over 200,000 draws of the package's own noise."""
     torch.manual_seed(1)
@@ -179,7 +189,7 @@ def test_more_pairs_divide_the_variance():
 
 @pytest.mark.parametrize("num_samples", [2, 5])
 def test_leave_one_out_is_vimco_under_log_mean_exp(num_samples):
-    """Mnih and Rezende (2016), Eqs. 7-9: signal L(h_1..h_K) - log 1/K (sum_{i != j} f_i + geometric mean of the f_i)."""
+    """Mnih and Rezende (2016), Eqs. 7-9: signal log 1/K sum f_i - log 1/K (sum_{i != j} f_i + their geometric mean)."""
     torch.manual_seed(2)
     rows = 7
     u = torch.rand(num_samples, rows, 3, dtype=torch.float64)
@@ -297,7 +307,12 @@ def normal_posterior():
     ("estimator", "q", "error", "message"),
     [
         (Reparameterised(), bits(torch.zeros(2, 3)), TypeError, "Bernoulli.*use DisARM or LeaveOneOut, or Enumerated"),
-        (ARM(), normal_posterior(), TypeError, "ARM needs a factorised Bernoulli posterior, got Normal; use LeaveOneOut"),
+        (
+            ARM(),
+            normal_posterior(),
+            TypeError,
+            r"ARM needs a factorised Bernoulli posterior, got Normal; use LeaveOneOut",
+        ),
         (DisARM(), td.Bernoulli(torch.zeros(2)), TypeError, "DisARM needs a factorised Bernoulli"),
         (Enumerated(), normal_posterior(), TypeError, "discrete posterior, got Normal; use Reparameterised"),
         (Enumerated(), bits(torch.zeros(2, 17)), ValueError, r"2\^17 terms, the limit is 2\^16; use DisARM"),
@@ -318,7 +333,7 @@ def test_no_samples_is_an_error(kind):
 
 
 def test_leave_one_out_needs_another_sample():
-    with pytest.raises(ValueError, match="LeaveOneOut needs num_samples >= 2.*use Reinforce"):
+    with pytest.raises(ValueError, match=r"LeaveOneOut needs num_samples >= 2.*use Reinforce"):
         LeaveOneOut(1)
 
 

@@ -125,7 +125,7 @@ class WordLogits(nn.Module):
 
     @torch.no_grad()
     def attach(self, x: Counts) -> None:
-        """Start from the words' overall frequencies in the training documents, each counted once more than it occurs."""
+        """Start from the words' overall frequencies in the training documents, with one more count for each."""
         counts = torch.bincount(x.indices, x.values, minlength=len(self.output.bias)) + 1
         self.output.bias.copy_((counts / counts.sum()).log())
 
