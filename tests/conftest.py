@@ -2,7 +2,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from miniature import ARCHIVE, write_miniature
+
+settings.register_profile("steady", deadline=None, derandomize=True)  # the same on a busy machine, and every time
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")
