@@ -4,44 +4,61 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.plugins import CheckpointIO
 
-from vae_lightning.callbacks import AtomicCheckpointIO, FinalFigures, MetricsFile
+from vae_lightning.callbacks import AtomicCheckpointIO, CodeWriter, FinalFigures, LastCheckpoint, MetricsFile
 
+_LOGGER = "lightning.pytorch.loggers.TensorBoardLogger"
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # glibc's names for mallopt's parameters
+
+
+class RunConfig(SaveConfigCallback):
+    """Writes `config.yaml` into the folder of a run that trains; evaluations leave it as it is."""
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """When `fit` begins."""
+        if stage == "fit":
+            super().setup(trainer, pl_module, stage)
 
 
 class TrainingCLI(LightningCLI):
     """`vae-lightning fit|validate|test|predict`: any LightningModule and LightningDataModule by class path.
 
     Two checkpoints are kept in the run's folder: `best.ckpt`, by validation NELBO, and `last.ckpt`, of the last epoch
-    (or every `last.every_n_train_steps`), from which `--ckpt_path` resumes exactly.
+    (and of every `last.every_n_steps` steps), from which `--ckpt_path` resumes exactly. What is given a checkpoint of
+    a run goes on in that run's folder.
     """
 
     @classmethod
     def run(cls, arguments: Sequence[str]) -> TrainingCLI:
         """Parse and run one subcommand."""
         keep_large_buffers()
+        # both warn of how Lightning calls its own dependencies
+        warnings.filterwarnings("ignore", message=r".*treespec, LeafSpec.*")
+        warnings.filterwarnings("ignore", message=r".*args parameter is intended to run from within Python.*")
         return cls(
             model_class=pl.LightningModule,
             datamodule_class=pl.LightningDataModule,
             subclass_mode_model=True,
             subclass_mode_data=True,
             seed_everything_default=0,
+            save_config_callback=RunConfig,
             save_config_kwargs={"overwrite": True},
             trainer_defaults={
                 "logger": {
-                    "class_path": f"{TensorBoardLogger.__module__}.{TensorBoardLogger.__qualname__}",
+                    "class_path": _LOGGER,
                     "init_args": {"save_dir": "runs", "name": "", "default_hp_metric": False},
                 },
-                "callbacks": [RichProgressBar(), MetricsFile(), FinalFigures()],
+                "callbacks": [RichProgressBar(), MetricsFile(), FinalFigures(), CodeWriter()],
                 "use_distributed_sampler": False,
                 "log_every_n_steps": 20,
                 "num_sanity_val_steps": 0,
@@ -53,12 +70,23 @@ class TrainingCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """`--best.*` and `--last.*` configure the two checkpoints."""
         parser.add_lightning_class_args(ModelCheckpoint, "best")
-        parser.add_lightning_class_args(ModelCheckpoint, "last")
-        shared = {"enable_version_counter": False, "auto_insert_metric_name": False}
+        parser.add_lightning_class_args(LastCheckpoint, "last")
         best = {"filename": "best", "monitor": "val/nelbo", "mode": "min"}
-        last = {"filename": "last", "save_on_train_epoch_end": True}
-        parser.set_defaults({f"best.{k}": v for k, v in (best | shared).items()})
-        parser.set_defaults({f"last.{k}": v for k, v in (last | shared).items()})
+        best |= {"enable_version_counter": False, "auto_insert_metric_name": False}
+        parser.set_defaults({f"best.{name}": value for name, value in best.items()})
+
+    def before_instantiate_classes(self) -> None:
+        """Go on in the folder of the run whose checkpoint is given, if it lies where this run would log."""
+        config = self.config[self.subcommand]
+        logger, checkpoint = config.trainer.logger, config.get("ckpt_path")
+        if not checkpoint or getattr(logger, "class_path", None) != _LOGGER or not Path(checkpoint).is_file():
+            return
+        run = Path(checkpoint).resolve().parent.parent
+        if run.parent == Path(logger.init_args.save_dir, logger.init_args.name or "").resolve():
+            logger.init_args.version = run.name
+            if self.subcommand == "fit":  # what was logged after the checkpoint is about to be logged again
+                step = torch.load(checkpoint, weights_only=True, map_location="cpu")["global_step"]
+                logger["dict_kwargs"] = {"purge_step": step}
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Checkpoints are written atomically unless the configuration brings its own checkpoint plugin."""
@@ -70,11 +98,11 @@ class TrainingCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Where everything is."""
-        if self.trainer.is_global_zero and self.trainer.log_dir:
-            print(f"logs and metrics.json: {self.trainer.log_dir} (tensorboard --logdir {self.trainer.log_dir})")
-            for callback in self.trainer.checkpoint_callbacks:
-                if path := getattr(callback, "best_model_path", ""):
-                    print(f"checkpoint: {path}")
+        folder = self.trainer.log_dir  # asked on every rank: it is broadcast
+        if self.trainer.is_global_zero and folder:
+            print(f"figures: {Path(folder) / 'metrics.json'}; watch: tensorboard --logdir {folder}")
+            for checkpoint in sorted(Path(folder, "checkpoints").glob("*.ckpt")):
+                print(f"checkpoint: {checkpoint}")
 
 
 def _usage(subcommand: str) -> str:

@@ -1,0 +1,83 @@
+"""Every shipped config: fit, save, load, test, on miniature data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from running import ROOT, command, figures, on_miniature, process
+
+from vae_lightning.models import HashingVAE
+
+EXPERIMENTS = sorted(
+    path.relative_to(ROOT) for path in (ROOT / "configs").rglob("*.yaml") if path.parent.name != "trainer"
+)
+OVERLAYS = sorted(path.relative_to(ROOT) for path in (ROOT / "configs" / "trainer").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("config", EXPERIMENTS, ids=str)
+def test_config_is_short_and_names_full_class_paths(config: Path) -> None:
+    text = (ROOT / config).read_text()
+    assert len(text.splitlines()) <= 60
+    paths = [line.split(":", 1)[1].strip() for line in text.splitlines() if "class_path:" in line]
+    assert paths
+    assert all("." in path for path in paths)
+
+
+@pytest.mark.parametrize("config", [c for c in EXPERIMENTS if c.parent.name == "newsgroups"], ids=str)
+def test_text_config_fits_saves_loads_and_tests(config: Path, miniature: Path, tmp_path: Path) -> None:
+    options = ["--config", ROOT / config, *on_miniature(miniature, tmp_path)]
+    command("fit", *options)
+    checkpoint = tmp_path / "version_0" / "checkpoints" / "best.ckpt"
+    command("test", *options, "--ckpt_path", checkpoint)
+    logged = figures(tmp_path / "version_0")
+    assert logged["test/nelbo"] == pytest.approx(logged["test/reconstruction"] + logged["test/kl"], rel=1e-5)
+    assert logged["test/deviance"] < logged["test/nelbo"]
+    model = HashingVAE.load_from_checkpoint(checkpoint, weights_only=True)
+    weights = torch.load(checkpoint, weights_only=True)["state_dict"]
+    assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
+    assert model.num_bits == yaml.safe_load((ROOT / config).read_text())["model"]["init_args"]["num_bits"]
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        ["--model.encoder.features", "vae_lightning.nn.WordFrequencies", "--model.encoder.hidden", "[16, 16]"],
+        ["--model.encoder.features", "vae_lightning.nn.TFIDF"],
+        ["--model.decoder.hidden", "[16]"],
+        ["--model.decoder.hidden", "[16, 16]", "--model.num_bits", "5"],
+        ["--trainer.precision", "bf16-mixed"],
+        ["--model.objective.estimator.class_path", "vae_lightning.estimators.Enumerated"],
+        ["--model.objective.estimator", "vae_lightning.estimators.LeaveOneOut", "--model.objective.beta", "0.5"],
+        ["--model.objective.class_path", "vae_lightning.objectives.IWAE"],
+        ["--data.ranking", "vae_lightning.data.ByDocuments"],
+        ["--trainer.callbacks+", "vae_lightning.callbacks.GradientVariance"],
+        ["--trainer.callbacks+", "lightning.pytorch.callbacks.EarlyStopping", "--trainer.callbacks.monitor", "val/nelbo"],
+        ["--model.scheduler", "torch.optim.lr_scheduler.StepLR", "--model.scheduler.step_size", "1"],
+    ],
+    ids=lambda variant: " ".join(variant),
+)
+def test_variants_by_override(variant: list[str], miniature: Path, tmp_path: Path) -> None:
+    config = ROOT / "configs" / "newsgroups" / "8bit.yaml"
+    command("fit", "--config", config, *on_miniature(miniature, tmp_path), *variant)
+    assert 0 < figures(tmp_path / "version_0")["val/deviance"] < 100
+
+
+@pytest.mark.parametrize("overlay", [o for o in OVERLAYS if o.stem != "gpu"], ids=str)
+def test_trainer_overlay(overlay: Path, miniature: Path, tmp_path: Path) -> None:
+    config = ROOT / "configs" / "newsgroups" / "8bit.yaml"
+    options = [o for o in on_miniature(miniature, tmp_path) if o not in ("--trainer.accelerator", "cpu")]
+    done = process("fit", "--config", config, "--config", ROOT / overlay, *options)
+    assert done.returncode == 0, done.stderr
+    assert figures(tmp_path / "version_0")["val/nelbo"] > 0
+
+
+def test_gpu_overlay_parses() -> None:
+    config, overlay = ROOT / "configs" / "newsgroups" / "8bit.yaml", ROOT / "configs" / "trainer" / "gpu.yaml"
+    printed = process("fit", "--config", config, "--config", overlay, "--print_config")
+    trainer = yaml.safe_load(printed.stdout)["trainer"]
+    assert trainer["accelerator"] == "gpu"
+    assert trainer["precision"] == "bf16-mixed"
+    assert trainer["max_epochs"] > 0  # the experiment's own settings stay

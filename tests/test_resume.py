@@ -1,0 +1,89 @@
+"""Exact resume: a run that was interrupted, in any way and at any moment, ends with the same bits as one that was not."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from running import HASHING, command, on_miniature, process
+
+EPOCHS = ("--trainer.max_epochs", "3")  # of 7 steps each
+
+
+def assert_equal(one: Any, other: Any, where: str = "") -> None:
+    """The same nested structure, tensors bit for bit."""
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), where
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            assert_equal(one[key], other[key], f"{where}/{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), where
+        for number, pair in enumerate(zip(one, other, strict=True)):
+            assert_equal(*pair, f"{where}/{number}")
+    else:
+        assert one == other, where
+
+
+def last(run: Path) -> dict[str, Any]:
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(miniature: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    out = tmp_path_factory.mktemp("uninterrupted")
+    command("fit", "--config", HASHING, *on_miniature(miniature, out), *EPOCHS)
+    return last(out / "version_0")
+
+
+def assert_same_end(resumed: dict[str, Any], uninterrupted: dict[str, Any]) -> None:
+    assert resumed["global_step"] == uninterrupted["global_step"] == 21
+    for part in ("state_dict", "optimizer_states", "seed", "epoch"):
+        assert_equal(resumed[part], uninterrupted[part], part)
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_killed_in_mid_epoch(every: int, uninterrupted: dict[str, Any], miniature: Path, tmp_path: Path) -> None:
+    options = ["fit", "--config", HASHING, *on_miniature(miniature, tmp_path), *EPOCHS]
+    options += ["--last.every_n_steps", str(every)]
+    killed = process(*options, "--trainer.callbacks", '[{"class_path": "resume_probe.Kill", "init_args": {"step": 11}}]')
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert last(tmp_path / "version_0")["global_step"] == 11 - 11 % every
+    # another global seed and a fresh process: the run goes on under the seed it began with
+    command(*options, "--ckpt_path", tmp_path / "version_0/checkpoints/last.ckpt", "--seed_everything", "7")
+    assert_same_end(last(tmp_path / "version_0"), uninterrupted)
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_stopped_at_the_end_of_an_epoch(
+    epochs: int, uninterrupted: dict[str, Any], miniature: Path, tmp_path: Path
+) -> None:
+    options = ["fit", "--config", HASHING, *on_miniature(miniature, tmp_path)]
+    command(*options, "--trainer.max_epochs", str(epochs))
+    command(*options, *EPOCHS, "--ckpt_path", tmp_path / "version_0/checkpoints/last.ckpt")
+    assert_same_end(last(tmp_path / "version_0"), uninterrupted)
+
+
+def test_a_resumed_run_sees_the_same_documents_again(miniature: Path, tmp_path: Path) -> None:
+    """Without the loader's state the weights would differ: this test would fail if the state were ignored."""
+    options = ["fit", "--config", HASHING, *on_miniature(miniature, tmp_path), "--last.every_n_steps", "3"]
+    command(*options, "--trainer.max_steps", "10", "--trainer.max_epochs", "-1")
+    state = last(tmp_path / "version_0")
+    loader = state["loops"]["fit_loop"]["state_dict"]["combined_loader"][0]
+    assert loader["epoch"] == 1
+    assert loader["batches"] == 3  # 10 steps = one epoch of 7 and 3 more
+
+
+def test_nothing_half_written_takes_a_checkpoints_place(tmp_path: Path) -> None:
+    from vae_lightning.callbacks import AtomicCheckpointIO
+
+    target, io = tmp_path / "last.ckpt", AtomicCheckpointIO()
+    io.save_checkpoint({"epoch": 1}, target)
+    with pytest.raises(AttributeError):
+        io.save_checkpoint({"epoch": lambda: None}, target)  # fails while it is being written
+    assert io.load_checkpoint(target) == {"epoch": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]

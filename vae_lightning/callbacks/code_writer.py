@@ -1,0 +1,67 @@
+"""CodeWriter: `predict` -> codes.npz, one row a document."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch import Tensor
+
+Rows = tuple[Tensor, Tensor, Tensor]
+"""Ids, labels and codes of some documents."""
+
+
+class CodeWriter(pl.Callback):
+    """Writes `codes.npz` into the run's folder: `ids`, `labels` and `codes`, (documents, bits) of booleans, by id.
+
+    Each process writes its share beside the target; the first merges them by document id and removes the shares, so
+    the file is the same for any number of processes.
+    """
+
+    def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin."""
+        self.rows: list[Rows] = []
+
+    def on_predict_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: Any
+    ) -> None:
+        """Keep a batch of codes, with the ids of its documents."""
+        data: Any = getattr(trainer, "datamodule", None)
+        if isinstance(outputs, Tensor) and outputs.dtype is torch.bool and data is not None:
+            self.rows.append((data.predict_ids(batch_idx), batch[1].cpu(), outputs.cpu()))
+
+    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the share, merge, and say where."""
+        folder = trainer.log_dir  # asked on every rank: it is broadcast
+        if folder is None:
+            return
+        target = Path(folder) / "codes.npz"
+        shares = [target.with_name(f"codes.{rank}.part.npz") for rank in range(trainer.world_size)]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if self.rows:
+            save(shares[trainer.global_rank], *map(torch.cat, zip(*self.rows, strict=True)))
+        trainer.strategy.barrier("codes written")
+        if trainer.is_global_zero and (found := [share for share in shares if share.exists()]):
+            merge(found, target)
+            print(f"codes: {target}")
+
+
+def save(target: Path, ids: Tensor, labels: Tensor, codes: Tensor) -> None:
+    """One file, sorted by id."""
+    order = ids.argsort()
+    np.savez_compressed(target, ids=ids[order].numpy(), labels=labels[order].numpy(), codes=codes[order].numpy())
+
+
+def merge(shares: list[Path], target: Path) -> None:
+    """All shares in one file, moved into place whole; the shares are removed."""
+    loaded = [np.load(share) for share in shares]
+    rows = [torch.from_numpy(np.concatenate([part[name] for part in loaded])) for name in ("ids", "labels", "codes")]
+    whole = target.with_name("codes.part.npz")
+    save(whole, *rows)
+    os.replace(whole, target)
+    for share in shares:
+        share.unlink()
