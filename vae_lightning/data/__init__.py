@@ -3,6 +3,7 @@
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.loaders import Observations
 from vae_lightning.data.newsgroups import Newsgroups
+from vae_lightning.data.synthetic import Synthetic
 from vae_lightning.data.vocabulary import ByCount, ByDocuments
 
-__all__ = ["ByCount", "ByDocuments", "InMemoryDataModule", "Newsgroups", "Observations"]
+__all__ = ["ByCount", "ByDocuments", "InMemoryDataModule", "Newsgroups", "Observations", "Synthetic"]

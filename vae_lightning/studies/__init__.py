@@ -1,1 +1,28 @@
-"""."""
+"""Studies: a paper's experiment, run and put beside the paper: its table, its picture, its logs."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Literal
+
+StudyName = Literal["mixture"]
+Scale = Literal["quick", "medium", "full"]
+
+STUDIES: dict[StudyName, str] = {"mixture": "vae_lightning.studies.mixture"}
+"""Where each study's function of the same name is; imported only when it runs, so that asking for help is quick."""
+
+
+def reproduce(study: StudyName, scale: Scale = "medium", out: Path | None = None, seed: int = 0) -> None:
+    """Run a paper's experiment and put its figures beside the paper's.
+
+    Args:
+        study: which experiment. mixture: the artificial example of VAE Approximation Error (2022), section 4.1.
+        scale: how much to compute: quick is for a look, full for the figures to quote.
+        out: folder for results.json, table.md, pictures and TensorBoard logs; by default runs/reproduce/STUDY.
+        seed: of the data, the initial weights and the order of training.
+    """
+    if study not in STUDIES:
+        raise ValueError(f"there is no study {study!r}; there are {', '.join(STUDIES)}")
+    run = getattr(import_module(STUDIES[study]), study)
+    run(scale, out or Path("runs", "reproduce", study), seed)

@@ -1,0 +1,46 @@
+"""OneHotLinear: a linear map of the one-hot representation of a code, bits -> tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+_MAX_BITS = 12
+
+
+class OneHotLinear(nn.Module):
+    """theta z_oh: one row of outputs for each of the 2^m codes of m bits, the first bit slowest (z = 2 b_1 + b_2).
+
+    The most general decoder of short codes: any code at any place. `weight`, 2^m rows of outputs, is where to start,
+    else a standard normal draw. No gradient flows to the bits. ValueError for more than 12 bits, or a `weight` of
+    another shape.
+
+    Source: Shekhovtsov, Schlesinger, Flach, VAE Approximation Error (2022), section 4.1.
+    """
+
+    def __init__(
+        self, context_shape: Sequence[int], num_outputs: int, weight: Sequence[Sequence[float]] | None = None
+    ) -> None:
+        super().__init__()
+        bits = prod(context_shape)
+        if bits > _MAX_BITS:
+            raise ValueError(f"OneHotLinear has a row for each of 2^{bits} codes, at most {_MAX_BITS} bits; use MLP")
+        start = torch.randn(2**bits, num_outputs) if weight is None else torch.tensor(weight)
+        if start.shape != (2**bits, num_outputs):
+            raise ValueError(
+                f"the weight of OneHotLinear must be {2**bits} codes x {num_outputs} outputs, got {tuple(start.shape)}"
+            )
+        self.context_dims = len(context_shape)
+        self.weight = nn.Parameter(start)
+        self.register_buffer("place_values", 2 ** torch.arange(bits).flip(0), persistent=False)
+        self.place_values: Tensor
+
+    def forward(self, bits: Float[Tensor, "*batch_and_context"]) -> Float[Tensor, "*batch outputs"]:
+        """Bits (*B, *C), each 0 or 1 -> (*B, P)."""
+        flat = bits.flatten(bits.ndim - self.context_dims) if self.context_dims else bits[..., None]
+        return F.embedding((flat.long() * self.place_values).sum(-1), self.weight)
