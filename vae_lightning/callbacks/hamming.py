@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import lightning.pytorch as pl
@@ -49,7 +50,7 @@ class HammingPrecision(Diagnostic):
         """Encode the training documents."""
         train = trainer.datamodule.train  # type: ignore[attr-defined]
         self.metric.to(module.device).reset()
-        self.metric.index(encode_all(module, train.x), train.y.to(module.device))
+        self.metric.index(torch.cat(list(encode_all(module, train.x))), train.y.to(module.device))
 
     def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
         """Search with each document of the batch."""
@@ -62,7 +63,7 @@ class HammingPrecision(Diagnostic):
         module.log_dict(figures, sync_dist=True)
 
 
-def encode_all(model: Any, x: Counts) -> Bool[Tensor, "N m"]:
-    """The codes of many documents, a chunk at a time, on the model's device."""
-    chunks = torch.arange(len(x)).split(CHUNK_DOCUMENTS)
-    return torch.cat([model.encode(x.select(rows).to(model.device)) for rows in chunks])
+def encode_all(model: Any, x: Counts) -> Iterator[Bool[Tensor, "chunk m"]]:
+    """The codes of many documents, on the model's device, a chunk at a time."""
+    for rows in torch.arange(len(x)).split(CHUNK_DOCUMENTS):
+        yield model.encode(x.select(rows).to(model.device))
