@@ -28,7 +28,7 @@ from vae_lightning.studies.base import Report, Row, environment
 from vae_lightning.studies.exact import Figures, figures
 from vae_lightning.studies.mixture_figure import as_image, mixture_figure
 
-PHASE_EPOCHS: dict[Scale, int] = {"quick": 3, "medium": 20, "full": 60}
+PHASE_EPOCHS: dict[Scale, int] = {"quick": 3, "medium": 15, "full": 60}
 """Epochs of the pre-training, and as many of the joint training."""
 
 TRAINING_SIZE, BATCH_SIZE = 102_400, 256
