@@ -69,7 +69,7 @@ def _search(arguments: list[str]) -> None:
 
     from vae_lightning.search import search
 
-    auto_cli(search, args=arguments[1:], as_positional=False)
+    auto_cli(search, args=arguments[1:], as_positional=False, prog="vae-lightning search")
 
 
 def _reproduce(arguments: list[str]) -> None:
