@@ -54,10 +54,15 @@ def test_text_config_fits_saves_loads_and_tests(config: Path, miniature: Path, t
         ["--model.objective.class_path", "vae_lightning.objectives.IWAE"],
         ["--data.ranking", "vae_lightning.data.ByDocuments"],
         ["--trainer.callbacks+", "vae_lightning.callbacks.GradientVariance"],
-        ["--trainer.callbacks+", "lightning.pytorch.callbacks.EarlyStopping", "--trainer.callbacks.monitor", "val/nelbo"],
+        [
+            "--trainer.callbacks+",
+            "lightning.pytorch.callbacks.EarlyStopping",
+            "--trainer.callbacks.monitor",
+            "val/nelbo",
+        ],
         ["--model.scheduler", "torch.optim.lr_scheduler.StepLR", "--model.scheduler.step_size", "1"],
     ],
-    ids=lambda variant: " ".join(variant),
+    ids=" ".join,
 )
 def test_variants_by_override(variant: list[str], miniature: Path, tmp_path: Path) -> None:
     config = ROOT / "configs" / "newsgroups" / "8bit.yaml"

@@ -1,4 +1,4 @@
-"""Exact resume: a run that was interrupted, in any way and at any moment, ends with the same bits as one that was not."""
+"""Exact resume: a run that was interrupted, at any moment, ends with the same bits as one that was not."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import torch
 from running import HASHING, command, on_miniature, process
+
+from vae_lightning.callbacks import AtomicCheckpointIO
 
 EPOCHS = ("--trainer.max_epochs", "3")  # of 7 steps each
 
@@ -50,7 +52,9 @@ def assert_same_end(resumed: dict[str, Any], uninterrupted: dict[str, Any]) -> N
 def test_killed_in_mid_epoch(every: int, uninterrupted: dict[str, Any], miniature: Path, tmp_path: Path) -> None:
     options = ["fit", "--config", HASHING, *on_miniature(miniature, tmp_path), *EPOCHS]
     options += ["--last.every_n_steps", str(every)]
-    killed = process(*options, "--trainer.callbacks", '[{"class_path": "resume_probe.Kill", "init_args": {"step": 11}}]')
+    killed = process(
+        *options, "--trainer.callbacks", '[{"class_path": "resume_probe.Kill", "init_args": {"step": 11}}]'
+    )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert last(tmp_path / "version_0")["global_step"] == 11 - 11 % every
     # another global seed and a fresh process: the run goes on under the seed it began with
@@ -79,8 +83,6 @@ def test_a_resumed_run_sees_the_same_documents_again(miniature: Path, tmp_path: 
 
 
 def test_nothing_half_written_takes_a_checkpoints_place(tmp_path: Path) -> None:
-    from vae_lightning.callbacks import AtomicCheckpointIO
-
     target, io = tmp_path / "last.ckpt", AtomicCheckpointIO()
     io.save_checkpoint({"epoch": 1}, target)
     with pytest.raises(AttributeError):

@@ -71,7 +71,7 @@ class TrainingCLI(LightningCLI):
         """`--best.*` and `--last.*` configure the two checkpoints."""
         parser.add_lightning_class_args(ModelCheckpoint, "best")
         parser.add_lightning_class_args(LastCheckpoint, "last")
-        best = {"filename": "best", "monitor": "val/nelbo", "mode": "min"}
+        best: dict[str, Any] = {"filename": "best", "monitor": "val/nelbo", "mode": "min"}
         best |= {"enable_version_counter": False, "auto_insert_metric_name": False}
         parser.set_defaults({f"best.{name}": value for name, value in best.items()})
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import lightning.pytorch as pl
+from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from vae_lightning.latent_variable import Draw
@@ -25,7 +26,7 @@ class Diagnostic(pl.Callback, abc.ABC):
             raise ValueError(f"{type(self).__name__} needs every_n_epochs >= 1, got {every_n_epochs}")
         self.every_n_epochs = every_n_epochs
 
-    def begin(self, trainer: pl.Trainer, module: Any) -> None:  # noqa: B027  (most need nothing)
+    def begin(self, trainer: pl.Trainer, module: Any) -> None:
         """Before the first batch of a split."""
 
     @abc.abstractmethod
@@ -85,6 +86,6 @@ class Diagnostic(pl.Callback, abc.ABC):
 def tensorboard(trainer: pl.Trainer) -> SummaryWriter | None:
     """The TensorBoard writer of this run, on the rank that has one."""
     for logger in trainer.loggers:
-        if trainer.is_global_zero and isinstance(logger.experiment, SummaryWriter):
+        if trainer.is_global_zero and isinstance(logger, TensorBoardLogger):
             return logger.experiment
     return None

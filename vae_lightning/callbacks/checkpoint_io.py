@@ -23,12 +23,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 torch.save(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(part, target)
+            part.replace(target)
         finally:
             part.unlink(missing_ok=True)
 
     def load_checkpoint(
-        self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = None
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
         """Plain types and tensors only, whatever the caller says."""
-        return super().load_checkpoint(path, map_location or "cpu", weights_only=True)
+        location: Any = map_location or "cpu"
+        return super().load_checkpoint(path, location, weights_only=True)

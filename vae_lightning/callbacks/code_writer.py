@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +61,6 @@ def merge(shares: list[Path], target: Path) -> None:
     rows = [torch.from_numpy(np.concatenate([part[name] for part in loaded])) for name in ("ids", "labels", "codes")]
     whole = target.with_name("codes.part.npz")
     save(whole, *rows)
-    os.replace(whole, target)
+    whole.replace(target)
     for share in shares:
         share.unlink()

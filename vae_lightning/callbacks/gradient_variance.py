@@ -28,8 +28,6 @@ class GradientVariance(pl.Callback):
         if not parameters:
             return
         with seeded(type(self).__name__, trainer.global_step):
-            variance, _ = gradient_variance(
-                pl_module.objective, pl_module.model, batch[0], parameters, self.num_draws
-            )
+            variance, _ = gradient_variance(pl_module.objective, pl_module.model, batch[0], parameters, self.num_draws)
         for logger in trainer.loggers:
             logger.log_metrics({"train/gradient_variance": variance}, trainer.global_step)

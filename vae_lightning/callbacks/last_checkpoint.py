@@ -18,7 +18,7 @@ class LastCheckpoint(Checkpoint):
 
     def __init__(self, every_n_steps: int | None = None) -> None:
         if every_n_steps is not None and every_n_steps < 1:
-            raise ValueError(f"LastCheckpoint needs every_n_steps >= 1, or null for the ends of epochs; got {every_n_steps}")
+            raise ValueError(f"LastCheckpoint needs every_n_steps >= 1, or null for epochs alone; got {every_n_steps}")
         self.every_n_steps = every_n_steps
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
@@ -31,7 +31,7 @@ class LastCheckpoint(Checkpoint):
         self._save(trainer)
 
     @staticmethod
-    def _save(trainer: pl.Trainer) -> None:
+    def _save(trainer: Any) -> None:
         folder = trainer.log_dir  # asked on every rank: it is broadcast
         if folder is not None and not trainer.fast_dev_run:
             trainer.save_checkpoint(Path(folder) / "checkpoints" / "last.ckpt", weights_only=False)

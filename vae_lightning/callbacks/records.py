@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ class MetricsFile(pl.Callback):
         """The test figures."""
         self._write(trainer)
 
-    def _write(self, trainer: pl.Trainer) -> None:
+    def _write(self, trainer: Any) -> None:
         folder = trainer.log_dir  # asked on every rank: it is broadcast
         if folder is None or not trainer.is_global_zero or trainer.fast_dev_run:
             return
@@ -39,7 +38,7 @@ class MetricsFile(pl.Callback):
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_suffix(".part")
         part.write_text(json.dumps(figures, indent=1, sort_keys=True))
-        os.replace(part, target)
+        part.replace(target)
 
 
 class FinalFigures(pl.Callback):

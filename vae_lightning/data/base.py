@@ -107,17 +107,3 @@ class InMemoryDataModule(LightningDataModule, abc.ABC):
     def _process(self) -> tuple[int, int]:
         trainer = self.trainer
         return (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)
-
-
-def is_plain(value: Any) -> bool:
-    """Whether a checkpoint can hold this hyper-parameter and be read again without running anybody's code."""
-    if isinstance(value, dict):
-        return all(map(is_plain, [*value.keys(), *value.values()]))
-    if isinstance(value, list | tuple):
-        return all(map(is_plain, value))
-    return value is None or type(value) in (str, int, float, bool)
-
-
-def keep_plain_hyperparameters(module: LightningDataModule) -> None:
-    """After `save_hyperparameters`: drop what was given as an object; LightningCLI gives class_path and init_args."""
-    module.remove_ignored_hparams([name for name, value in module.hparams.items() if not is_plain(value)])

@@ -17,11 +17,12 @@ from torch.distributions import LogNormal
 
 from vae_lightning.counts import Counts
 from vae_lightning.data.archive import Corpus, Documents
-from vae_lightning.data.base import InMemoryDataModule, SplitName, keep_plain_hyperparameters
+from vae_lightning.data.base import InMemoryDataModule, SplitName
 from vae_lightning.data.cache import cached_corpus
 from vae_lightning.data.download import RemoteFile, by_hand, data_folder, fetch
 from vae_lightning.data.loaders import Observations
 from vae_lightning.data.vocabulary import ByCount, Ranking, StopWords, choose_words, keep_words, vocabulary_hash
+from vae_lightning.hyperparameters import only_plain
 from vae_lightning.randomness import derive_seed
 
 SITE = "http://qwone.com/~jason/20Newsgroups"
@@ -69,8 +70,8 @@ class Newsgroups(InMemoryDataModule):
     ) -> None:
         super().__init__(batch_size, eval_batch_size, predict_split)
         path = None if path is None else str(path)
-        self.save_hyperparameters(logger=False)
-        keep_plain_hyperparameters(self)
+        with only_plain(self):
+            self.save_hyperparameters(logger=False)
         self.path, self.download, self.hashes = path, download, hashes
         self.num_words, self.ranking, self.stop_words = num_words, ranking or ByCount(), stop_words
         self.val_size, self.split_seed = val_size, split_seed

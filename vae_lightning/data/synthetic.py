@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import torch
 
-from vae_lightning.data.base import InMemoryDataModule, keep_plain_hyperparameters
+from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.loaders import Observations
 from vae_lightning.data.processes import Process
+from vae_lightning.hyperparameters import only_plain
 from vae_lightning.randomness import derive_seed
 
 
@@ -39,8 +40,8 @@ class Synthetic(InMemoryDataModule):
         super().__init__(batch_size, eval_batch_size)
         if len(sizes) != 3 or min(sizes) < 1:
             raise ValueError(f"sizes must be three positive numbers, (train, val, test); got {tuple(sizes)}")
-        self.save_hyperparameters(logger=False)
-        keep_plain_hyperparameters(self)
+        with only_plain(self):
+            self.save_hyperparameters(logger=False)
         self.process, self.sizes, self.seed = process, tuple(sizes), seed
 
     def load(self) -> tuple[Observations, Observations, Observations]:

@@ -51,7 +51,7 @@ class LatentVariableModule(pl.LightningModule, abc.ABC):
         self.optimizer, self.scheduler = optimizer, scheduler
         self.evaluation_samples = evaluation_samples
         self.averages = Averages(self.figure_names)
-        self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0))
+        self.seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))
 
     # -- training ------------------------------------------------------------------------------------------------
 
@@ -69,7 +69,8 @@ class LatentVariableModule(pl.LightningModule, abc.ABC):
         loss, figures = self.loss(batch, self.global_step)
         if not torch.isfinite(loss):
             raise ValueError(self._explain(loss, batch))
-        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:
+        trainer: Any = self.trainer
+        if (self.global_step + 1) % trainer.log_every_n_steps == 0:
             named = {f"train/{name}": value for name, value in ({"loss": loss.detach()} | figures).items()}
             self.log_dict(named, batch_size=len(batch[0]))
         return loss
@@ -116,13 +117,13 @@ class LatentVariableModule(pl.LightningModule, abc.ABC):
         """What is logged of the means over a split."""
         return dict(means)
 
-    def validation_step(self, batch: Any, batch_idx: int) -> Draw:
+    def validation_step(self, batch: Any, batch_idx: int) -> Draw:  # type: ignore[override]
         """One Draw; its figures go into the averages of the split."""
         draw = self.evaluate(batch, batch_idx * self.trainer.world_size + self.global_rank)
         self.averages.update(self.figures(draw))
         return draw
 
-    def test_step(self, batch: Any, batch_idx: int) -> Draw:
+    def test_step(self, batch: Any, batch_idx: int) -> Draw:  # type: ignore[override]
         """As in validation."""
         return self.validation_step(batch, batch_idx)
 
@@ -154,7 +155,7 @@ class LatentVariableModule(pl.LightningModule, abc.ABC):
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the seed; refuse to write weights that are not finite; keep only plain hyper-parameters."""
+        """Keep the seed; refuse to write weights that are not finite."""
         broken = [name for name, p in self.named_parameters() if not p.isfinite().all()]
         if broken:
             raise ValueError(
@@ -162,8 +163,6 @@ class LatentVariableModule(pl.LightningModule, abc.ABC):
                 "the last checkpoint on disk is good: lower the learning rate and resume from it with --ckpt_path"
             )
         checkpoint["seed"] = self.seed
-        key = self.CHECKPOINT_HYPER_PARAMS_KEY
-        checkpoint[key] = {name: v for name, v in checkpoint.get(key, {}).items() if is_plain(v)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Continue under the seed the run began with."""
@@ -176,12 +175,3 @@ def rate(draw: Draw) -> Tensor:
         return td.kl_divergence(draw.posterior, draw.prior.expand(draw.posterior.batch_shape))
     except NotImplementedError:
         return (draw.log_posterior - draw.log_prior).mean(0)
-
-
-def is_plain(value: Any) -> bool:
-    """Whether a value can live in a checkpoint that loads with `weights_only=True`, and be read by a person."""
-    if isinstance(value, Mapping):
-        return all(map(is_plain, value.values()))
-    if isinstance(value, list | tuple):
-        return all(map(is_plain, value))
-    return value is None or isinstance(value, bool | int | float | str)

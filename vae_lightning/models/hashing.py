@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 import torch
 from jaxtyping import Bool
@@ -15,6 +16,7 @@ from vae_lightning.counts import Counts
 from vae_lightning.estimators import DisARM
 from vae_lightning.families import Bernoulli, Multinomial
 from vae_lightning.families.multinomial import log_multinomial_coefficient, saturated_log_likelihood
+from vae_lightning.hyperparameters import only_plain
 from vae_lightning.latent_variable import Draw, LatentVariableModel
 from vae_lightning.models.base import LatentVariableModule, adam
 from vae_lightning.nn import BagOfWordsMLP, WordLogits
@@ -67,7 +69,8 @@ class HashingVAE(LatentVariableModule):
             FactorisedPrior(bits),
         )
         super().__init__(model, objective or ELBO(DisARM()), optimizer, scheduler, evaluation_samples)
-        self.save_hyperparameters(logger=False)
+        with only_plain(self):
+            self.save_hyperparameters(logger=False)
         self.num_bits, self.num_words = num_bits, num_words
         self.register_buffer("length_parameters", torch.tensor([4.5, 1.0]))
 
@@ -95,13 +98,14 @@ class HashingVAE(LatentVariableModule):
     def figures(self, draw: Draw) -> dict[str, Tensor]:
         """Per document."""
         figures = super().figures(draw)
+        assert isinstance(draw.x, Counts), "documents are sparse"
         return figures | {
             "deviance": figures["nelbo"] + saturated_log_likelihood(draw.x),
             "word_nats": figures["nelbo"] + log_multinomial_coefficient(draw.x),
             "words": draw.x.total,
         }
 
-    def summary(self, means: dict[str, Tensor]) -> dict[str, Tensor]:
+    def summary(self, means: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """With the per-word perplexity in place of its two sums."""
         shown = {name: means[name] for name in ("nelbo", "deviance", "reconstruction", "kl")}
         return shown | {"perplexity": (means["word_nats"] / means["words"]).exp()}
@@ -109,7 +113,7 @@ class HashingVAE(LatentVariableModule):
     def encode(self, x: Counts) -> Bool[Tensor, "rows bits"]:
         """The most probable code of each document."""
         with torch.no_grad():
-            return self.model.encoder.natural_parameters(x) > 0
+            return cast(Conditional, self.model.encoder).natural_parameters(x) > 0
 
     def predict_step(self, batch: Any, batch_idx: int) -> Bool[Tensor, "rows bits"]:
         """Codes."""
@@ -120,5 +124,6 @@ class HashingVAE(LatentVariableModule):
         """N documents: lengths from the log-normal fitted to the training documents, codes from the prior, words."""
         lengths = LogNormal(*self.length_parameters).sample(Size([n])).round().clamp(min=1)
         z = self.model.prior().sample(Size([n]))
-        words = self.model.decoder.family.given(lengths).distribution(self.model.decoder.natural_parameters(z))
-        return Counts.from_dense(words.sample())
+        decoder = cast(Conditional, self.model.decoder)
+        family = cast(Multinomial, decoder.family).given(lengths)
+        return Counts.from_dense(family.distribution(decoder.natural_parameters(z)).sample())

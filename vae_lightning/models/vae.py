@@ -7,6 +7,7 @@ from torch import Size, Tensor
 
 from vae_lightning.conditional import Conditional, Network
 from vae_lightning.families import ExponentialFamily
+from vae_lightning.hyperparameters import only_plain
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.models.base import LatentVariableModule, adam
 from vae_lightning.objectives import Objective
@@ -46,7 +47,8 @@ class VAE(LatentVariableModule):
             prior or FactorisedPrior(latent),
         )
         super().__init__(model, objective, optimizer, scheduler, evaluation_samples)
-        self.save_hyperparameters(logger=False)
+        with only_plain(self):
+            self.save_hyperparameters(logger=False)
 
     def sample(self, n: int) -> Tensor:
         """(n, *X)."""

@@ -1,0 +1,95 @@
+"""What a user gets wrong ends in one clear line, and nothing half-written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from running import HASHING, command, on_miniature, process
+
+
+def error_of(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    """The last line that the failing command wrote on standard error."""
+    with pytest.raises(SystemExit) as stop:
+        command(*arguments)
+    assert stop.value.code in (1, 2)
+    return capsys.readouterr().err.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--model.num_bits", "0"], "num_bits is the length of a code and must be at least 1, got 0"),
+        (["--model.num_words", "50"], "the model has 50 words but the data 80"),
+        (["--model.objective.estimator", "vae_lightning.estimators.Reparameterised"], "use DisARM or LeaveOneOut"),
+        (["--model.num_bits", "20", "--model.objective.estimator", "vae_lightning.estimators.Enumerated"], "2^20 terms"),
+        (["--model.objective.estimator", "vae_lightning.estimators.LeaveOneOut", "--model.objective.estimator.num_samples", "1"], "num_samples >= 2"),
+        (["--model.objective.beta", "-1"], "beta weighs the KL"),
+        (["--model.evaluation_samples", "0"], "evaluation_samples"),
+        (["--data.batch_size", "0"], "batch_size must be at least 1"),
+        (["--last.every_n_steps", "0"], "every_n_steps >= 1"),
+        (["--data.path", "nowhere"], "there is no 20news-bydate-matlab.tgz"),
+        (["--ckpt_path", "nowhere.ckpt"], "nowhere.ckpt"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)  # fmt: skip
+def test_wrong_options(
+    options: list[str], expected: str, miniature: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = error_of(capsys, "fit", "--config", HASHING, *on_miniature(miniature, tmp_path), *options)
+    assert expected in line
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+def test_unknown_yaml_key(miniature: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "typo.yaml"
+    config.write_text(HASHING.read_text().replace("num_bits:", "num_bitz:"))
+    with pytest.raises(SystemExit):
+        command("fit", "--config", config, *on_miniature(miniature, tmp_path))
+    said = capsys.readouterr().err
+    assert "num_bitz" in said
+    assert len(said.strip().splitlines()) < 30
+
+
+def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
+    line = error_of(capsys, "fitt")
+    assert "no command 'fitt'; there are fit, validate, test, predict, search, reproduce" in line
+
+
+def test_checkpoint_of_another_vocabulary(miniature: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--config", HASHING, *on_miniature(miniature, tmp_path)]
+    command("fit", *options)
+    checkpoint = tmp_path / "version_0/checkpoints/best.ckpt"
+    # as many words, in another order
+    line = error_of(
+        capsys, "test", *options, "--data.ranking", "vae_lightning.data.ByDocuments", "--ckpt_path", checkpoint
+    )
+    assert "the checkpoint's vocabulary" in line
+
+
+def test_a_loss_that_is_not_a_number_says_which_term_and_keeps_the_last_good_checkpoint(
+    miniature: Path, tmp_path: Path
+) -> None:
+    options = ["fit", "--config", HASHING, *on_miniature(miniature, tmp_path), "--last.every_n_steps", "1"]
+    poisoned = process(
+        *options, "--trainer.callbacks", '[{"class_path": "resume_probe.Poison", "init_args": {"step": 9}}]'
+    )
+    assert poisoned.returncode == 1
+    line = poisoned.stderr.strip().splitlines()[-1]
+    assert "the loss is nan at step 9" in line
+    assert "log p(x|z) in 16 of 16 rows" in line
+    assert "model.decoder.network.output.bias" in line
+    assert "log q(z|x)" not in line
+    good = torch.load(tmp_path / "version_0/checkpoints/last.ckpt", weights_only=True)
+    assert good["global_step"] == 9
+    assert all(value.isfinite().all() for value in good["state_dict"].values())
+
+
+def test_weights_that_are_not_finite_are_never_saved(miniature: Path, tmp_path: Path) -> None:
+    """The last step of a run can break the weights after its loss was still good."""
+    options = ["fit", "--config", HASHING, *on_miniature(miniature, tmp_path), "--model.optimizer.lr", "1.0e+39"]
+    broken = process(*options)
+    assert broken.returncode == 1
+    assert "not finite" in broken.stderr.strip().splitlines()[-1]
+    assert not list(tmp_path.rglob("*.ckpt*"))

@@ -1,0 +1,28 @@
+"""Hyper-parameters of checkpoints: plain values that load with `weights_only=True` and that a person can read."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from lightning.pytorch.core.mixins.hparams_mixin import HyperparametersMixin
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a checkpoint can hold this hyper-parameter and be read again without running anybody's code."""
+    if isinstance(value, dict):
+        return all(map(is_plain, [*value.keys(), *value.values()]))
+    if isinstance(value, list | tuple):
+        return all(map(is_plain, value))
+    return value is None or type(value) in (str, int, float, bool)
+
+
+@contextmanager
+def only_plain(module: HyperparametersMixin) -> Iterator[None]:
+    """Around `save_hyperparameters`: drop what was given as an object; LightningCLI gives class_path and init_args."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is an instance of `nn.Module`.*")  # it is about to be dropped
+        yield
+    module.remove_ignored_hparams([name for name, value in module.hparams.items() if not is_plain(value)])
