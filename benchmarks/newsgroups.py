@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -18,6 +17,8 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 HERE = Path(__file__).parent
 STORE = HERE / "newsgroups.json"
@@ -48,7 +49,11 @@ class Cell:
 
 PAPER = {(8, "e1"): 423, (8, "e2"): 429, (8, "e3"): 435, (32, "e1"): 396, (32, "e2"): 413, (32, "e3"): 416}
 CELLS = [
-    *(Cell(f"{b} bits / depth 0 / {e}", b, tuple(o), paper=PAPER.get((b, e))) for b in (8, 32) for e, o in ENCODERS.items()),
+    *(
+        Cell(f"{b} bits / depth 0 / {e}", b, tuple(o), paper=PAPER.get((b, e)))
+        for b in (8, 32)
+        for e, o in ENCODERS.items()
+    ),
     Cell("64 bits / depth 0 / e1", 64, paper=392),
     Cell("64 bits / depth 0 / e1 / bf16", 64, tuple(BF16)),
     Cell("64 bits / depth 0 / e1 / ARM", 64, tuple(ARM)),
@@ -75,8 +80,6 @@ def run(cell: Cell, seed: int) -> dict[str, object]:
 
 def best_epoch(checkpoint: str) -> int:
     """The epoch that validation chose, counted from 1."""
-    import torch
-
     return int(torch.load(checkpoint, weights_only=True)["epoch"]) + 1
 
 
@@ -135,7 +138,7 @@ def main() -> None:
                 rows = sorted([*stored(), row], key=lambda r: (str(r["cell"]), int(str(r["seed"]))))
                 part = STORE.with_suffix(".part")
                 part.write_text(json.dumps(rows, indent=1))
-                os.replace(part, STORE)
+                part.replace(STORE)
     print(table(stored()))
 
 

@@ -8,6 +8,8 @@ import pytest
 import torch
 from running import HASHING, command, on_miniature, process
 
+ESTIMATOR = ("--model.objective.estimator",)
+
 
 def error_of(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
     """The last line that the failing command wrote on standard error."""
@@ -22,9 +24,9 @@ def error_of(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
     [
         (["--model.num_bits", "0"], "num_bits is the length of a code and must be at least 1, got 0"),
         (["--model.num_words", "50"], "the model has 50 words but the data 80"),
-        (["--model.objective.estimator", "vae_lightning.estimators.Reparameterised"], "use DisARM or LeaveOneOut"),
-        (["--model.num_bits", "20", "--model.objective.estimator", "vae_lightning.estimators.Enumerated"], "2^20 terms"),
-        (["--model.objective.estimator", "vae_lightning.estimators.LeaveOneOut", "--model.objective.estimator.num_samples", "1"], "num_samples >= 2"),
+        ([*ESTIMATOR, "vae_lightning.estimators.Reparameterised"], "use DisARM or LeaveOneOut"),
+        (["--model.num_bits", "20", *ESTIMATOR, "vae_lightning.estimators.Enumerated"], "2^20 terms"),
+        ([*ESTIMATOR, "vae_lightning.estimators.LeaveOneOut"], "num_samples >= 2"),
         (["--model.objective.beta", "-1"], "beta weighs the KL"),
         (["--model.evaluation_samples", "0"], "evaluation_samples"),
         (["--data.batch_size", "0"], "batch_size must be at least 1"),

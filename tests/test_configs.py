@@ -50,7 +50,7 @@ def test_text_config_fits_saves_loads_and_tests(config: Path, miniature: Path, t
         ["--model.decoder.hidden", "[16, 16]", "--model.num_bits", "5"],
         ["--trainer.precision", "bf16-mixed"],
         ["--model.objective.estimator.class_path", "vae_lightning.estimators.Enumerated"],
-        ["--model.objective.estimator", "vae_lightning.estimators.LeaveOneOut", "--model.objective.beta", "0.5"],
+        ["--model.objective.estimator", "vae_lightning.estimators.Reinforce", "--model.objective.beta", "0.5"],
         ["--model.objective.class_path", "vae_lightning.objectives.IWAE"],
         ["--data.ranking", "vae_lightning.data.ByDocuments"],
         ["--trainer.callbacks+", "vae_lightning.callbacks.GradientVariance"],

@@ -14,10 +14,11 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 from torch.optim import Optimizer
 
+from vae_lightning.estimators.base import sample
 from vae_lightning.latent_variable import Draw, LatentVariableModel
 from vae_lightning.metrics.averages import Averages
 from vae_lightning.objectives import Objective
-from vae_lightning.randomness import reseed, seeded
+from vae_lightning.randomness import Noise, reseed, seeded
 
 
 def adam(parameters: Iterable[Tensor]) -> Optimizer:
@@ -106,7 +107,7 @@ class LatentVariableModule(pl.LightningModule, abc.ABC):
         x, _ = batch
         with seeded(self.seed, "evaluate", index), torch.autocast(self.device.type, enabled=False):
             q = self.model.encoder(x)
-            return self.model.draw(x, q, q.sample(torch.Size([self.evaluation_samples])))
+            return self.model.draw(x, q, sample(q, self.evaluation_samples, Noise()))
 
     def figures(self, draw: Draw) -> dict[str, Tensor]:
         """One value per observation, in nats, for each of `figure_names`."""
