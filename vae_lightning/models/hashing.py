@@ -72,10 +72,11 @@ class HashingVAE(LatentVariableModule):
         with only_plain(self):
             self.save_hyperparameters(logger=False)
         self.num_bits, self.num_words = num_bits, num_words
+        self.started = False  # whether the layers that start from the training documents have seen them
         self.register_buffer("length_parameters", torch.tensor([4.5, 1.0]))
 
     def setup(self, stage: str) -> None:
-        """Check the vocabulary; before training, show the training documents to the layers that start from them."""
+        """Check the vocabulary; before a new model trains, show the training documents to what starts from them."""
         data: Any = getattr(self.trainer, "datamodule", None)
         words = getattr(data, "words", None)
         if words is not None and len(words) != self.num_words:
@@ -83,12 +84,18 @@ class HashingVAE(LatentVariableModule):
                 f"the model has {self.num_words} words but the data {len(words)}; set model.init_args.num_words and "
                 "data.init_args.num_words to the same number"
             )
-        if stage == "fit" and data is not None:
+        if stage == "fit" and data is not None and not self.started:
             for module in self.modules():
                 if isinstance(module, Features | WordLogits):
                     module.attach(data.train.x)
             lengths = data.length_distribution
             self.length_parameters.copy_(torch.stack([lengths.loc, lengths.scale]))
+            self.started = True
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """What was learnt is not started anew by a later `fit`."""
+        super().on_load_checkpoint(checkpoint)
+        self.started = True
 
     def loss(self, batch: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The objective's negative, and the same relative to the saturated multinomial."""

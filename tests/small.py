@@ -1,0 +1,45 @@
+"""Small models, data and trainers that tests of modules and callbacks share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from vae_lightning.data import Newsgroups
+from vae_lightning.models import HashingVAE
+
+NUM_WORDS, NUM_BITS = 80, 3
+
+
+def newsgroups(folder: Path, **changes: Any) -> Newsgroups:
+    """The miniature archive: 100 documents for training, 20 for validation, 61 for the test; uneven batches."""
+    sizes = {"num_words": NUM_WORDS, "val_size": 20, "batch_size": 16, "eval_batch_size": 8}
+    return Newsgroups(folder, hashes=None, **sizes | changes)
+
+
+def hashing(**changes: Any) -> HashingVAE:
+    """An untrained model of the miniature archive, the same at every call."""
+    torch.manual_seed(0)
+    return HashingVAE(**{"num_bits": NUM_BITS, "num_words": NUM_WORDS} | changes)
+
+
+def trainer(*callbacks: pl.Callback, folder: Path | None = None, **changes: Any) -> pl.Trainer:
+    """A quiet Trainer of one epoch on one CPU process, with TensorBoard in `folder` if one is given."""
+    logger = TensorBoardLogger(folder, name="", default_hp_metric=False) if folder else False
+    quiet = {"enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
+    settings = {"max_epochs": 1, "accelerator": "cpu", "devices": 1, "use_distributed_sampler": False} | quiet
+    settings |= {"num_sanity_val_steps": 0, "log_every_n_steps": 2}
+    return pl.Trainer(callbacks=list(callbacks), logger=logger, **settings | changes)
+
+
+def events(folder: Path) -> EventAccumulator:
+    """Everything that was written for TensorBoard."""
+    accumulator = EventAccumulator(
+        str(folder), size_guidance={"tensors": 0, "images": 0, "scalars": 0, "histograms": 0}
+    )
+    return accumulator.Reload()
