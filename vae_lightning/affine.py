@@ -43,18 +43,18 @@ class Affine:
         device = self.inputs.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.inputs.dtype
         rows = self.inputs.reshape(-1, self.inputs.shape[-1])
-        value, _ = _LogSumExp.apply(rows, self.weight, self.bias, dtype)
+        value = _LogSumExp.apply(rows, self.weight, self.bias, dtype)
         return value.reshape(self.inputs.shape[:-1])
 
 
-_COLUMNS = 64
+_COLUMNS = 16
 
 
 class _LogSumExp(torch.autograd.Function):
     """log sum_k exp(W h + b)_k; backward d/dh = p W, d/dW = p^T h, d/db = sum p, with p = softmax(W h + b)."""
 
     @staticmethod
-    def forward(h: Tensor, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, h: Tensor, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:
         eta = torch.addmm(bias.to(dtype), h.to(dtype), weight.to(dtype).T)
         p = torch.softmax(eta, -1)
         # log sum exp eta = eta_k - log p_k for every k: the mean over some columns evens out the rounding of p, which
@@ -64,20 +64,13 @@ class _LogSumExp(torch.autograd.Function):
         # below the normal numbers p_k has few digits or none; the largest one is at least 1/K
         if not (p[:, some] >= torch.finfo(dtype).tiny).all():
             value = eta.amax(-1).to(weight.dtype) - p.amax(-1).to(weight.dtype).log()
-        return value, p
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-        h, weight, _, _ = inputs
-        ctx.mark_non_differentiable(output[1])
-        ctx.set_materialize_grads(False)  # or autograd fills a matrix of p's size with zeros at every step
-        ctx.save_for_backward(h, weight, output[1])
+        if any(ctx.needs_input_grad):
+            ctx.save_for_backward(h, weight, p)
+        return value
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
-        if gradient is None:
-            return None, None, None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         h, weight, p = ctx.saved_tensors
         g = gradient[:, None]
         to_h = g * (p @ weight.to(p.dtype)).to(h.dtype) if ctx.needs_input_grad[0] else None

@@ -29,8 +29,13 @@ def derive_seed(*keys: int | str) -> int:
 
 
 def reseed(*keys: int | str) -> None:
-    """Set torch's global generators to a function of the keys."""
-    torch.manual_seed(derive_seed(*keys))
+    """Set the global generators of the CPU and of CUDA, once that is in use, to a function of the keys.
+
+    torch.manual_seed does the same for devices that are not there, which takes as long as a small training step.
+    """
+    torch.default_generator.manual_seed(derive_seed(*keys))
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(derive_seed(*keys))
 
 
 @contextmanager

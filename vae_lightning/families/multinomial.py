@@ -116,4 +116,4 @@ def saturated_log_likelihood(x: Counts) -> Float[Tensor, " B"]:
 
     The most that any multinomial can give a document. `deviance` is the NELBO relative to it.
     """
-    return log_multinomial_coefficient(x) + x.row_sums(torch.xlogy(x.values, x.values)) - torch.xlogy(x.total, x.total)
+    return x.log_arrangements + x.log_saturated

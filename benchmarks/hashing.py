@@ -1,0 +1,237 @@
+"""Milliseconds a training step of the hashing VAE on 20 Newsgroups, 64 bits, batch 512, one pair of ARM, one thread.
+
+    OMP_NUM_THREADS=1 python benchmarks/hashing.py
+
+(a) `floor`: the arithmetic that the step cannot avoid, into buffers made once: logits and softmax for both decoder
+    evaluations, and the weight's gradient for one (a linear decoder of binary codes needs no gradient of its input).
+    For e2 also the products of its 512 x 512 layer, forward once and backward twice.
+(b) `dense`: the same model on dense rows of 10,000 words through torch's default DataLoader, loading included.
+Then what the Trainer adds to a bare loop, measured where a step is small enough to see it, beside what Lightning adds
+to the smallest of modules without a logger or a callback.
+All columns are measured in turns, round after round; a figure is the median over the rounds.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import pairwise
+
+import lightning.pytorch as pl
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from vae_lightning.callbacks import LastCheckpoint, MetricsFile
+from vae_lightning.counts import Counts
+from vae_lightning.data import Newsgroups
+from vae_lightning.data.loaders import Observations, TrainingLoader, TrainingOrder
+from vae_lightning.estimators import ARM
+from vae_lightning.models import HashingVAE
+from vae_lightning.nn import BagOfWordsMLP, WordFrequencies
+from vae_lightning.objectives import ELBO
+from vae_lightning.training import keep_large_buffers
+
+BITS, BATCH, WORDS, ROUNDS = 64, 512, 10_000, 25
+ENCODERS = {"e1": {}, "e2": {"hidden": (512, 512), "features": WordFrequencies}}
+Step = Callable[[], object]
+
+
+def ours(data: Observations, encoder: str, precision: torch.dtype) -> Step:
+    """A whole step: slice, loss, backward, Adam."""
+    model = HashingVAE(BITS, WORDS, partial(BagOfWordsMLP, **ENCODERS[encoder]), objective=ELBO(ARM()))
+    adam = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+    batches = forever(TrainingLoader(data, TrainingOrder(len(data), BATCH)))
+
+    def step() -> None:
+        adam.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision is torch.bfloat16):
+            loss, _ = model.loss(next(batches), 0)
+        loss.backward()
+        adam.step()
+
+    return step
+
+
+def floor(encoder: str, precision: torch.dtype) -> Step:
+    """Logits and softmax twice, p^T z once; the hidden layer's three products."""
+    hidden, layer = torch.randn(BATCH, 512).to(precision), torch.randn(512, 512).to(precision)
+    product = torch.empty(BATCH, 512, dtype=precision)
+    z, weight = torch.rand(BATCH, BITS).round().to(precision), torch.randn(WORDS, BITS).to(precision)
+    bias, gradient = torch.randn(WORDS).to(precision), torch.empty(WORDS, BITS, dtype=precision)
+    logits, p = torch.empty(BATCH, WORDS, dtype=precision), torch.empty(BATCH, WORDS, dtype=precision)
+
+    def step() -> None:
+        for _ in range(2):
+            torch.addmm(bias, z, weight.T, out=logits)
+            torch.softmax(logits, -1, out=p)
+        torch.mm(p.T, z, out=gradient)
+        for _ in range(3 if encoder == "e2" else 0):
+            torch.mm(hidden, layer, out=product)
+
+    return step
+
+
+def dense(data: Observations, encoder: str) -> Step:
+    """The same objective, estimator and optimizer as most public code has them: dense rows, autograd throughout."""
+    assert isinstance(data.x, Counts)
+    rows = data.x.dense(WORDS)
+    widths = (WORDS, *ENCODERS[encoder].get("hidden", ()), BITS)
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(widths):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    encode, decode = nn.Sequential(*layers[:-1]), nn.Linear(BITS, WORDS)
+    adam = torch.optim.Adam([*encode.parameters(), *decode.parameters()], lr=1e-3, fused=True)
+    batches = forever(DataLoader(TensorDataset(rows, data.y), BATCH, shuffle=True))
+
+    def bound(x: Tensor, logits: Tensor, z: Tensor) -> Tensor:
+        log_q = -F.binary_cross_entropy_with_logits(logits.expand_as(z), z, reduction="none").sum(-1)
+        return (x * decode(z).log_softmax(-1)).sum(-1) - log_q
+
+    def step() -> None:
+        x, _ = next(batches)
+        logits = encode(x / x.sum(-1, keepdim=True) if encoder == "e2" else x)
+        u = torch.rand_like(logits)
+        z, other = (u < logits.sigmoid()).float(), (1 - u < logits.sigmoid()).float()
+        value = bound(x, logits.detach(), z)
+        with torch.no_grad():
+            signal = (value - bound(x, logits, other))[:, None] * (0.5 - u)
+        adam.zero_grad()
+        (-(value + (signal * logits).sum(-1))).mean().backward()
+        adam.step()
+
+    return step
+
+
+def forever(loader: object) -> Iterator[tuple[object, Tensor]]:
+    """Whole batches, epoch after epoch."""
+    while True:
+        yield from (batch for batch in loader if len(batch[1]) == BATCH)  # type: ignore[attr-defined]
+
+
+def in_turns(steps: dict[str, Step], rounds: int = ROUNDS) -> dict[str, float]:
+    """Median milliseconds of each, measured round after round."""
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for turn in range(rounds + 3):
+        for name, step in steps.items():
+            began = time.perf_counter()
+            step()
+            if turn >= 3:
+                times[name].append(1e3 * (time.perf_counter() - began))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+class Small(pl.LightningDataModule):
+    """Little documents, so that a step takes a millisecond and what surrounds it shows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        counts = torch.poisson(torch.rand(16_000, 50, generator=torch.Generator().manual_seed(0)))
+        x = Counts.from_dense(counts + F.one_hot(torch.arange(16_000) % 50, 50))
+        self.train = Observations.numbered(x, torch.zeros(16_000, dtype=torch.long))
+        self.words, self.length_distribution = ["word"] * 50, torch.distributions.LogNormal(3.0, 1.0)
+
+    def train_dataloader(self) -> TrainingLoader:
+        return TrainingLoader(self.train, TrainingOrder(16_000, 16))
+
+
+class Smallest(pl.LightningModule):
+    """One parameter, one product: what is left is Lightning's own loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def training_step(self, batch: object) -> Tensor:
+        return self.weight.square().sum()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def bare_epoch(module: pl.LightningModule, data: Small) -> float:
+    """Seconds of a thousand steps without a Trainer."""
+    optimizer = module.configure_optimizers()
+    began = time.perf_counter()
+    for batch in data.train_dataloader():
+        loss = module.loss(batch, 0)[0] if isinstance(module, HashingVAE) else module.training_step(batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return time.perf_counter() - began
+
+
+class Clock(pl.Callback):
+    """The time from the first step to the end of the epoch."""
+
+    def on_train_epoch_start(self, *_: object) -> None:
+        self.began = time.perf_counter()
+
+    def on_train_epoch_end(self, *_: object) -> None:
+        self.took = time.perf_counter() - self.began
+
+
+def trainer_epoch(module: pl.LightningModule, data: Small, as_the_command: bool) -> float:
+    """Seconds of a thousand steps in the Trainer, as the command sets it up (a log line every 20 steps) or plain."""
+    clock = Clock()
+    with tempfile.TemporaryDirectory() as folder:
+        extras = {"logger": False, "callbacks": [clock], "enable_progress_bar": False, "enable_checkpointing": False}
+        if as_the_command:
+            logger = pl.loggers.TensorBoardLogger(folder, name="", default_hp_metric=False)
+            callbacks = [clock, pl.callbacks.RichProgressBar(), MetricsFile(), LastCheckpoint()]
+            extras = {"logger": logger, "callbacks": callbacks, "log_every_n_steps": 20}
+        trainer = pl.Trainer(
+            max_epochs=1, accelerator="cpu", enable_model_summary=False, use_distributed_sampler=False, **extras
+        )
+        trainer.fit(module, data)
+    return clock.took
+
+
+def trainer_overhead(make: Callable[[], pl.LightningModule], as_the_command: bool) -> tuple[float, float]:
+    """Median milliseconds a step, bare and in the Trainer, measured in turns."""
+    data = Small()
+    pairs = [(bare_epoch(make(), data), trainer_epoch(make(), data, as_the_command)) for _ in range(5)]
+    bare, trained = zip(*pairs, strict=True)
+    return statistics.median(bare), statistics.median(trained)
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    keep_large_buffers()
+    data = Newsgroups(num_words=WORDS)
+    data.setup()
+    for encoder in ENCODERS:
+        steps = {
+            "float32": ours(data.train, encoder, torch.float32),
+            "bfloat16": ours(data.train, encoder, torch.bfloat16),
+            "(a) floor": floor(encoder, torch.float32),
+            "(a) floor bfloat16": floor(encoder, torch.bfloat16),
+            "(b) dense": dense(data.train, encoder),
+        }
+        ms = in_turns(steps)
+        print(f"{encoder}: " + ", ".join(f"{name} {value:.1f} ms" for name, value in ms.items()))
+        print(
+            f"    float32 / floor {ms['float32'] / ms['(a) floor']:.2f} (aim 1.4)"
+            f"; bfloat16 / float32 {ms['bfloat16'] / ms['float32']:.2f} (aim 0.65)"
+            f"; dense / float32 {ms['(b) dense'] / ms['float32']:.2f}, dense / bfloat16 "
+            f"{ms['(b) dense'] / ms['bfloat16']:.2f} (aims for e2: 2.5 and 4)"
+        )
+    modules = {"HashingVAE": (small, True), "the smallest module": (Smallest, False)}
+    for name, (make, as_the_command) in modules.items():
+        bare, trained = trainer_overhead(make, as_the_command)
+        print(
+            f"{name}: {bare:.2f} ms a step bare, {trained:.2f} in the Trainer, which adds {trained - bare:.2f} (aim 0.35)"
+        )
+
+
+def small() -> HashingVAE:
+    """8 bits, 50 words."""
+    return HashingVAE(8, 50, objective=ELBO(ARM()), optimizer=partial(torch.optim.Adam, fused=True))
+
+
+if __name__ == "__main__":
+    main()
