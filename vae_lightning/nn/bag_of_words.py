@@ -25,6 +25,11 @@ class Features(nn.Module):
         super().__init__()
         self.num_words = num_words
 
+    @property
+    def initial_bound(self) -> float:
+        """The largest initial weight of the layer that reads the features: nn.Linear's, for counts."""
+        return 1 / math.sqrt(self.num_words)
+
     def forward(self, x: Counts) -> Counts:
         """The same words with the features' values."""
         return x
@@ -37,7 +42,16 @@ class WordCounts(Features):
     """x_k, the word's count: the paper's encoder e1."""
 
 
-class WordFrequencies(Features):
+class UnitFeatures(Features):
+    """Rows of length at most one: with nn.Linear's initial weights the first layer would see next to nothing."""
+
+    @property
+    def initial_bound(self) -> float:
+        """One, so that the layer's outputs begin in proportion to the row's length."""
+        return 1.0
+
+
+class WordFrequencies(UnitFeatures):
     """x_k / l, the count relative to the document's length: the paper's encoders e2 and e3."""
 
     def forward(self, x: Counts) -> Counts:
@@ -45,7 +59,7 @@ class WordFrequencies(Features):
         return x.with_values(x.values / x.total[x.rows])
 
 
-class TFIDF(Features):
+class TFIDF(UnitFeatures):
     """x_k log(n / n_k), rows scaled to unit length, n_k of n training documents holding word k.
 
     The features of the earlier semantic-hashing papers (Chaidaroon and Fang, 2017). The inverse document frequencies
@@ -91,10 +105,11 @@ class BagOfWordsMLP(nn.Module):
         (num_words,) = context_shape
         widths = (*hidden, num_outputs)
         self.features = features(num_words)
-        # initialised as nn.Linear(num_words, widths[0]) would be, but kept words-first: a word is a row to gather
-        bound = 1 / math.sqrt(num_words)
-        self.weight = nn.Parameter(torch.empty(num_words, widths[0]).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(widths[0]).uniform_(-bound, bound))
+        bound = self.features.initial_bound
+        self.weight = nn.Parameter(
+            torch.empty(num_words, widths[0]).uniform_(-bound, bound)
+        )  # a word is a row to gather
+        self.bias = nn.Parameter(torch.zeros(widths[0]))
         self.rest = nn.Sequential()
         if hidden:
             self.rest.append(activation()).extend(hidden_layers(hidden[0], hidden[1:], activation))
