@@ -18,6 +18,10 @@ class GradientVariance(pl.Callback):
     """
 
     def __init__(self, every_n_steps: int = 500, num_draws: int = 20) -> None:
+        if every_n_steps < 1:
+            raise ValueError(f"GradientVariance needs every_n_steps >= 1, got {every_n_steps}")
+        if num_draws < 2:
+            raise ValueError(f"GradientVariance needs num_draws >= 2, got {num_draws}")
         self.every_n_steps, self.num_draws = every_n_steps, num_draws
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:

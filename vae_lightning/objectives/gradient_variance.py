@@ -22,16 +22,14 @@ def gradient_variance(
     """Total variance of d(mean bound)/d(parameters) over repeated draws at a fixed batch, and its standard error.
 
     The sum over coordinates of the unbiased sample variance; the standard error by the jackknife over draws. Leaves
-    the parameters' `.grad` alone. Raises ValueError for fewer than two draws.
+    the parameters' `.grad` and the model's buffers alone. Raises ValueError for fewer than two draws.
     """
     if num_draws < 2:
         raise ValueError(f"a variance needs num_draws >= 2, got {num_draws}")
-    flat = []
-    for _ in range(num_draws):
-        with torch.enable_grad():
-            gradients = torch.autograd.grad(objective(model, x).mean(), parameters)
-        flat.append(torch.cat([g.flatten() for g in gradients]).double())
-    draws = torch.stack(flat)
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]  # running statistics move at every forward
+    draws = torch.stack([_gradient(objective, model, x, parameters) for _ in range(num_draws)])
+    for buffer, before in buffers:
+        buffer.copy_(before)
     deviations = (draws - draws.mean(0)).square().sum(1)
     n = num_draws
     variance = deviations.sum() / (n - 1)
@@ -41,3 +39,11 @@ def gradient_variance(
     left_out = (deviations.sum() - deviations * n / (n - 1)) / (n - 2)
     error = ((n - 1) / n * (left_out - left_out.mean()).square().sum()).sqrt()
     return float(variance), float(error)
+
+
+@torch.enable_grad()
+def _gradient(
+    objective: Objective, model: LatentVariableModel, x: Tensor | Counts, parameters: Sequence[Tensor]
+) -> Tensor:
+    gradients = torch.autograd.grad(objective(model, x).mean(), parameters)
+    return torch.cat([gradient.flatten() for gradient in gradients]).double()

@@ -1,0 +1,68 @@
+"""NearestWords: the words of a linear decoder are those of its weight's columns."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+from small import events, hashing, newsgroups, trainer
+
+from vae_lightning.callbacks import NearestWords
+from vae_lightning.callbacks.nearest_words import bit_effects, word_table
+from vae_lightning.models import HashingVAE
+
+
+def decoded(num_bits: int = 3, num_words: int = 12) -> HashingVAE:
+    module = hashing(num_bits=num_bits, num_words=num_words)
+    torch.nn.init.normal_(module.model.decoder.network.output.weight)
+    return module
+
+
+def test_the_effect_of_a_bit_is_its_column_up_to_normalisation() -> None:
+    module = decoded()
+    effects = bit_effects(module, 64)
+    columns = module.model.decoder.network.output.weight.detach().T
+    assert effects.shape == columns.shape == (3, 12)
+    shift = effects - columns  # the change of log sum exp: the same for all words
+    torch.testing.assert_close(shift, shift.mean(1, keepdim=True).expand_as(shift), atol=1e-5, rtol=1e-5)
+
+
+def test_the_effect_of_the_only_bit_in_closed_form() -> None:
+    """With one bit there is no other to average over: log softmax(w + b) - log softmax(b)."""
+    module = decoded(num_bits=1)
+    output = module.model.decoder.network.output
+    expected = (output.weight[:, 0] + output.bias).log_softmax(0) - output.bias.log_softmax(0)
+    torch.testing.assert_close(bit_effects(module, 5)[0], expected.detach())
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_the_table_has_the_words_in_order() -> None:
+    effects = torch.tensor([[0.1, 3.0, -2.0, 1.0], [-5.0, 0.0, 4.0, -1.0]])
+    written = texts(word_table(effects, ["apple", "bread", "cheese", "dates"], 2))
+    assert written[2:] == ["0", "bread, dates", "cheese, apple", "1", "cheese, bread", "apple, dates"]
+
+
+def test_a_picture_reaches_tensorboard(miniature: Path, tmp_path: Path) -> None:
+    module, run = hashing(num_bits=18), trainer(NearestWords(num_words=4, num_codes=8), folder=tmp_path)
+    run.validate(module, datamodule=newsgroups(miniature), verbose=False)
+    (image,) = events(Path(run.log_dir)).Images("val/nearest_words")
+    pixels = imread(io.BytesIO(image.encoded_image_string))
+    assert pixels.shape == (image.height, image.width, pixels.shape[-1])
+    assert np.ptp(pixels[..., :3]) == 1  # black or coloured letters on white
+    # 16 of the 18 bits: 0.5 + 0.45 * 16 inches of 100 dots
+    assert image.height == 770
+
+
+def test_without_tensorboard_or_words_there_is_no_picture(miniature: Path, tmp_path: Path) -> None:
+    data = newsgroups(miniature)
+    trainer(NearestWords()).validate(hashing(), datamodule=data, verbose=False)
+    run = trainer(NearestWords(), folder=tmp_path)
+    run.validate(hashing(), dataloaders=data.val_dataloader(), verbose=False)
+    assert not events(Path(run.log_dir)).Tags()["images"]
