@@ -9,7 +9,7 @@ import torch
 import yaml
 from running import ROOT, command, figures, on_miniature, process
 
-from vae_lightning.models import HashingVAE
+from vae_lightning.models import VAE, HashingVAE
 
 EXPERIMENTS = sorted(
     path.relative_to(ROOT) for path in (ROOT / "configs").rglob("*.yaml") if path.parent.name != "trainer"
@@ -39,6 +39,18 @@ def test_text_config_fits_saves_loads_and_tests(config: Path, miniature: Path, t
     weights = torch.load(checkpoint, weights_only=True)["state_dict"]
     assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
     assert model.num_bits == yaml.safe_load((ROOT / config).read_text())["model"]["init_args"]["num_bits"]
+
+
+def test_mixture_config_fits_saves_loads_and_tests(tmp_path: Path) -> None:
+    options = ["--config", ROOT / "configs" / "mixture.yaml", "--trainer.logger.save_dir", tmp_path]
+    options += ["--trainer.max_epochs", "2", "--data.sizes", "[2048, 500, 500]", "--trainer.log_every_n_steps", "2"]
+    command("fit", *options)
+    checkpoint = tmp_path / "version_0" / "checkpoints" / "best.ckpt"
+    command("test", *options, "--ckpt_path", checkpoint)
+    # the decoder is still at the truth, whose expected log-likelihood is -3.65; 500 points have an error of 0.03
+    assert -figures(tmp_path / "version_0")["test/nelbo"] == pytest.approx(-3.75, abs=0.15)
+    model = VAE.load_from_checkpoint(checkpoint, weights_only=True)
+    assert model.sample(5).shape == (5, 2)
 
 
 @pytest.mark.parametrize(

@@ -25,11 +25,6 @@ class Features(nn.Module):
         super().__init__()
         self.num_words = num_words
 
-    @property
-    def initial_bound(self) -> float:
-        """The largest initial weight of the layer that reads the features: nn.Linear's, for counts."""
-        return 1 / math.sqrt(self.num_words)
-
     def forward(self, x: Counts) -> Counts:
         """The same words with the features' values."""
         return x
@@ -42,48 +37,56 @@ class WordCounts(Features):
     """x_k, the word's count: the paper's encoder e1."""
 
 
-class UnitFeatures(Features):
-    """Rows of length at most one: with nn.Linear's initial weights the first layer would see next to nothing."""
+class WordFrequencies(Features):
+    """c x_k / l, the count relative to the document's length: the paper's encoders e2 and e3.
 
-    @property
-    def initial_bound(self) -> float:
-        """One, so that the layer's outputs begin in proportion to the row's length."""
-        return 1.0
+    The constant c, the mean length of the training documents, is a matter of units (a first layer absorbs it): with it
+    the features are as large as counts, and a network learns from them as fast. 1 until `attach`.
+    """
 
+    scale: Tensor
 
-class WordFrequencies(UnitFeatures):
-    """x_k / l, the count relative to the document's length: the paper's encoders e2 and e3."""
+    def __init__(self, num_words: int) -> None:
+        super().__init__(num_words)
+        self.register_buffer("scale", torch.ones(()))
+
+    def attach(self, x: Counts) -> None:
+        """Measure the mean length."""
+        self.scale.copy_(x.total.mean())
 
     def forward(self, x: Counts) -> Counts:
         """An empty document stays empty."""
-        return x.with_values(x.values / x.total[x.rows])
+        return x.with_values(x.values * (self.scale / x.total)[x.rows])
 
 
-class TFIDF(UnitFeatures):
-    """x_k log(n / n_k), rows scaled to unit length, n_k of n training documents holding word k.
+class TFIDF(Features):
+    """c x_k log(n / n_k) / |row|, n_k of n training documents holding word k: rows of one Euclidean length c.
 
-    The features of the earlier semantic-hashing papers (Chaidaroon and Fang, 2017). The inverse document frequencies
-    are a buffer, learnt by `attach` before training and kept in checkpoints. A word that no training document holds
-    gets log(n + 1).
+    The features of the earlier semantic-hashing papers (Chaidaroon and Fang, 2017). The inverse document frequencies,
+    and c, the root mean square length of the training documents' counts, are buffers, learnt by `attach` before
+    training and kept in checkpoints; ones until then. A word that no training document holds gets log(n + 1).
     """
 
     inverse_document_frequency: Tensor
+    scale: Tensor
 
     def __init__(self, num_words: int) -> None:
         super().__init__(num_words)
         self.register_buffer("inverse_document_frequency", torch.ones(num_words))
+        self.register_buffer("scale", torch.ones(()))
 
     def attach(self, x: Counts) -> None:
         """Count in how many documents each word occurs."""
         documents = torch.bincount(x.indices, minlength=self.num_words)
         idf = torch.where(documents > 0, (len(x) / documents.clamp(min=1)).log(), math.log(len(x) + 1))
         self.inverse_document_frequency.copy_(idf)
+        self.scale.copy_(x.row_sums(x.values.square()).mean().sqrt())
 
     def forward(self, x: Counts) -> Counts:
         """An empty document stays empty."""
         weighted = x.values * self.inverse_document_frequency[x.indices]
         norm = x.row_sums(weighted.square()).sqrt().clamp(min=torch.finfo(weighted.dtype).tiny)
-        return x.with_values(weighted / norm[x.rows])
+        return x.with_values(weighted * (self.scale / norm)[x.rows])
 
 
 class BagOfWordsMLP(nn.Module):
@@ -105,11 +108,10 @@ class BagOfWordsMLP(nn.Module):
         (num_words,) = context_shape
         widths = (*hidden, num_outputs)
         self.features = features(num_words)
-        bound = self.features.initial_bound
-        self.weight = nn.Parameter(
-            torch.empty(num_words, widths[0]).uniform_(-bound, bound)
-        )  # a word is a row to gather
-        self.bias = nn.Parameter(torch.zeros(widths[0]))
+        # initialised as nn.Linear(num_words, widths[0]) would be, but kept words-first: a word is a row to gather
+        bound = 1 / math.sqrt(num_words)
+        self.weight = nn.Parameter(torch.empty(num_words, widths[0]).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(widths[0]).uniform_(-bound, bound))
         self.rest = nn.Sequential()
         if hidden:
             self.rest.append(activation()).extend(hidden_layers(hidden[0], hidden[1:], activation))
