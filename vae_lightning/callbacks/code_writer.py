@@ -41,6 +41,7 @@ class CodeWriter(pl.Callback):
         target = Path(folder) / "codes.npz"
         shares = [target.with_name(f"codes.{rank}.part.npz") for rank in range(trainer.world_size)]
         target.parent.mkdir(parents=True, exist_ok=True)
+        shares[trainer.global_rank].unlink(missing_ok=True)  # of a run that was killed
         if self.rows:
             save(shares[trainer.global_rank], *map(torch.cat, zip(*self.rows, strict=True)))
         trainer.strategy.barrier("codes written")

@@ -1,0 +1,61 @@
+"""Diagnostic: which epochs it watches, on which splits, and that its randomness is its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from small import hashing, newsgroups, trainer
+
+from vae_lightning.callbacks import Diagnostic
+from vae_lightning.latent_variable import Draw
+
+
+class Diary(Diagnostic):
+    """Writes down what it is asked to do, and draws random numbers as it does."""
+
+    def __init__(self, every_n_epochs: int = 1) -> None:
+        super().__init__(every_n_epochs)
+        self.pages: list[tuple[int, str, int]] = []
+        self.drawn: list[float] = []
+
+    def begin(self, trainer: pl.Trainer, module: Any) -> None:
+        self.rows = 0
+
+    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
+        assert isinstance(draw, Draw)
+        assert draw.x is batch[0]
+        self.rows += len(batch[0])
+
+    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
+        self.pages.append((trainer.current_epoch, split, self.rows))
+        self.drawn.append(float(torch.rand(())))
+
+
+@pytest.mark.parametrize(("every", "watched"), [(1, [0, 1, 2, 3, 4]), (2, [1, 3]), (5, [4]), (6, [])])
+def test_every_nth_epoch_of_a_fit(every: int, watched: list[int], miniature: Path) -> None:
+    diary = Diary(every)
+    trainer(diary, max_epochs=5, num_sanity_val_steps=2).fit(hashing(), datamodule=newsgroups(miniature, batch_size=50))
+    assert diary.pages == [(epoch, "val", 20) for epoch in watched]
+
+
+def test_validate_and_test_always(miniature: Path) -> None:
+    diary = Diary(every_n_epochs=10)
+    run = trainer(diary)
+    run.validate(hashing(), datamodule=newsgroups(miniature), verbose=False)
+    run.test(hashing(), datamodule=newsgroups(miniature), verbose=False)
+    assert diary.pages == [(0, "val", 20), (0, "test", 61)]
+
+
+def test_its_noise_is_the_same_whatever_came_before(miniature: Path) -> None:
+    diary = Diary()
+    trainer(diary, max_epochs=3).fit(hashing(), datamodule=newsgroups(miniature, batch_size=50))
+    assert len(set(diary.drawn)) == 1
+
+
+def test_an_interval_is_at_least_one() -> None:
+    with pytest.raises(ValueError, match="Diary needs every_n_epochs >= 1, got 0"):
+        Diary(0)

@@ -1,0 +1,102 @@
+"""metrics.json holds the last value of every figure; TensorBoard's HPARAMS the hyper-parameters with the final ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from running import figures
+from small import events, hashing, newsgroups, trainer
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+from vae_lightning.callbacks import FinalFigures, MetricsFile
+
+
+@pytest.fixture(scope="module")
+def run(miniature: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of two epochs."""
+    fitted = trainer(MetricsFile(), FinalFigures(), folder=tmp_path_factory.mktemp("run"), max_epochs=2)
+    fitted.fit(hashing(), datamodule=newsgroups(miniature))
+    assert fitted.log_dir
+    return Path(fitted.log_dir)
+
+
+def test_metrics_are_the_last_that_tensorboard_has(run: Path) -> None:
+    written, logged = figures(run), events(run)
+    assert {"train/loss", "train/deviance", "val/nelbo", "val/deviance", "val/kl", "val/perplexity"} <= written.keys()
+    for name, value in written.items():
+        assert value == pytest.approx(logged.Scalars(name)[-1].value, rel=1e-6), name
+    assert len(logged.Scalars("val/nelbo")) == 2
+    assert logged.Scalars("val/nelbo")[0].value != logged.Scalars("val/nelbo")[1].value
+
+
+def test_a_later_test_adds_its_figures(run: Path, miniature: Path) -> None:
+    before = figures(run)
+    again = trainer(MetricsFile(), folder=run.parent)
+    again.logger._version = run.name
+    (tested,) = again.test(hashing(), datamodule=newsgroups(miniature), verbose=False)
+    assert figures(run) == before | tested
+    assert "test/nelbo" in figures(run)
+
+
+def test_figures_are_there_after_every_validation_and_never_in_halves(miniature: Path, tmp_path: Path) -> None:
+    class Killed(Exception):
+        pass
+
+    class Reader(MetricsFile):
+        """Fails while the second epoch's figures are being written."""
+
+        epochs = 0
+
+        def _write(self, trainer: object) -> None:
+            self.epochs += 1
+            if self.epochs == 2:
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(Killed))
+                    super()._write(trainer)
+            super()._write(trainer)
+
+    fitted = trainer(Reader(), folder=tmp_path, max_epochs=3)
+    with pytest.raises(Killed):
+        fitted.fit(hashing(), datamodule=newsgroups(miniature))
+    first = events(tmp_path / "version_0").Scalars("val/nelbo")[0].value
+    assert figures(tmp_path / "version_0")["val/nelbo"] == pytest.approx(first, rel=1e-6)
+
+
+def test_a_dry_run_leaves_nothing(miniature: Path, tmp_path: Path) -> None:
+    fitted = trainer(MetricsFile(), FinalFigures(), folder=tmp_path, fast_dev_run=True)
+    fitted.fit(hashing(), datamodule=newsgroups(miniature))
+    assert not list(tmp_path.rglob("*"))
+
+
+def test_without_a_logger_the_runs_folder_is_the_default_root(miniature: Path, tmp_path: Path) -> None:
+    fitted = trainer(MetricsFile(), FinalFigures(), default_root_dir=tmp_path)
+    fitted.fit(hashing(), datamodule=newsgroups(miniature))
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
+
+
+def test_it_is_valid_json_with_sorted_names(run: Path) -> None:
+    def refuse(constant: str) -> float:
+        raise AssertionError(f"{constant} is not JSON")
+
+    read = json.loads((run / "metrics.json").read_text(), parse_constant=refuse)
+    assert list(read) == sorted(read)
+
+
+def test_hyper_parameters_stand_beside_the_final_figures(run: Path) -> None:
+    logged = events(run)
+    start, experiment = (
+        HParamsPluginData.FromString(logged.SummaryMetadata(f"_hparams_/{part}").plugin_data.content)
+        for part in ("session_start_info", "experiment")
+    )
+    parameters = {
+        name: value.number_value or value.string_value for name, value in start.session_start_info.hparams.items()
+    }
+    assert parameters["model/num_bits"] == 3
+    assert parameters["data/batch_size"] == 16
+    assert not any("_class_path" in name or "instantiator" in name for name in parameters)
+    names = {info.name.tag for info in experiment.experiment.metric_infos}
+    assert {"final/val/nelbo", "final/val/deviance", "final/train/loss"} <= names
+    for name in names:
+        assert logged.Scalars(name)[-1].value == pytest.approx(figures(run)[name.removeprefix("final/")], rel=1e-6)
