@@ -43,12 +43,12 @@ def test_text_config_fits_saves_loads_and_tests(config: Path, miniature: Path, t
 
 def test_mixture_config_fits_saves_loads_and_tests(tmp_path: Path) -> None:
     options = ["--config", ROOT / "configs" / "mixture.yaml", "--trainer.logger.save_dir", tmp_path]
-    options += ["--trainer.max_epochs", "2", "--data.sizes", "[2048, 500, 500]", "--trainer.log_every_n_steps", "2"]
+    options += ["--trainer.max_epochs", "4", "--data.sizes", "[2048, 500, 500]", "--data.batch_size", "32"]
     command("fit", *options)
     checkpoint = tmp_path / "version_0" / "checkpoints" / "best.ckpt"
     command("test", *options, "--ckpt_path", checkpoint)
-    # the decoder is still at the truth, whose expected log-likelihood is -3.65; 500 points have an error of 0.03
-    assert -figures(tmp_path / "version_0")["test/nelbo"] == pytest.approx(-3.75, abs=0.15)
+    # the decoder is still at the truth: the ELBO's best is -3.74, and an average of 500 points has an error of 0.05
+    assert -figures(tmp_path / "version_0")["test/nelbo"] == pytest.approx(-3.74, abs=0.2)
     model = VAE.load_from_checkpoint(checkpoint, weights_only=True)
     assert model.sample(5).shape == (5, 2)
 

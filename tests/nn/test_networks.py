@@ -15,15 +15,16 @@ X = torch.tensor([[2.0, 0, 1, 0], [0, 0, 0, 0], [0, 3, 0, 0], [1, 1, 1, 0], [4, 
 
 
 def tfidf_by_hand(x):
-    """x_k log(n / n_k), rows of unit length."""
+    """x_k log(n / n_k), rows of the root mean square length of the counts."""
     documents = (x > 0).sum(0)
     weighted = x * torch.where(documents > 0, (len(x) / documents).log(), math.log(len(x) + 1))
-    return torch.nan_to_num(weighted / weighted.norm(dim=-1, keepdim=True))
+    scale = x.norm(dim=-1).square().mean().sqrt()
+    return torch.nan_to_num(scale * weighted / weighted.norm(dim=-1, keepdim=True))
 
 
 BY_HAND = {
     WordCounts: lambda x: x,
-    WordFrequencies: lambda x: torch.nan_to_num(x / x.sum(-1, keepdim=True)),
+    WordFrequencies: lambda x: torch.nan_to_num(x.sum(-1).mean() * x / x.sum(-1, keepdim=True)),
     TFIDF: tfidf_by_hand,
 }
 
@@ -74,7 +75,18 @@ def test_a_word_in_every_document_tells_nothing():
     features = TFIDF(2)
     x = Counts.from_dense(torch.tensor([[1.0, 0.0], [2.0, 1.0]]))
     features.attach(x)
-    assert features(x).dense(2).tolist() == [[0, 0], [0, 1]]
+    # the second's one telling word carries the whole row: the root mean square of lengths 1 and sqrt 5
+    torch.testing.assert_close(features(x).dense(2), torch.tensor([[0.0, 0.0], [0.0, math.sqrt(3)]]))
+
+
+@pytest.mark.parametrize("features", [WordFrequencies, TFIDF])
+def test_features_are_as_large_as_counts_once_attached_and_of_unit_scale_before(features):
+    x = Counts.from_dense(X[[0, 2, 3, 4]])
+    weighed, norm = features(4), 1 if features is WordFrequencies else 2
+    torch.testing.assert_close(weighed(x).dense(4).norm(norm, -1), torch.ones(4))
+    weighed.attach(x)
+    typical = x.dense(4).norm(norm, -1).pow(norm).mean().pow(1 / norm)
+    torch.testing.assert_close(weighed(x).dense(4).norm(norm, -1), typical.expand(4))
 
 
 @pytest.mark.parametrize("context", [(), (3,), (2, 3)], ids=str)
