@@ -1,0 +1,105 @@
+"""Posteriors of N observations -> the density of their equal mixture, by chunked matrix products."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterable
+
+import torch
+import torch.distributions as td
+import torch.nn.functional as F
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+CHUNK = 1024
+"""Samples and components of a block: 8 MB of float64, whatever the number of either."""
+
+
+def natural_form(posterior: td.Distribution) -> tuple[Float64[Tensor, "N P"], Float64[Tensor, " N"]] | None:
+    """(eta, A) with log q(z | x_n) = <eta_n, T(z)> - A_n, for independent Gaussians or bits; None for another family.
+
+    Gaussian: eta = (mean / sigma^2, -1 / (2 sigma^2)), T(z) = (z, z^2), with the base measure within A; bits: eta the
+    logits, T(z) = z. In float64, where sharp posteriors lose no digits that matter. Batch shape (N,).
+    """
+    base = posterior.base_dist if isinstance(posterior, td.Independent) else None
+    return None if base is None or len(posterior.batch_shape) != 1 else _natural_form(base)
+
+
+@functools.singledispatch
+def _natural_form(base: object) -> tuple[Tensor, Tensor] | None:
+    return None
+
+
+@_natural_form.register
+def _(base: td.Normal) -> tuple[Tensor, Tensor]:
+    mean, scale = (value.double().flatten(1) for value in (base.loc, base.scale))
+    precision = scale.square().reciprocal()
+    log_normaliser = 0.5 * mean.square() * precision + scale.log() + 0.5 * math.log(2 * math.pi)
+    return torch.cat((mean * precision, -0.5 * precision), -1), log_normaliser.sum(-1)
+
+
+@_natural_form.register
+def _(base: td.Bernoulli) -> tuple[Tensor, Tensor]:
+    logits = base.logits.double().flatten(1)
+    return logits, F.softplus(logits).sum(-1)
+
+
+def statistics(z: Float[Tensor, "*rows d"], num_parameters: int) -> Float64[Tensor, "*rows P"]:
+    """T(z) of flat z for P parameters: z where P = d, (z, z^2) where P = 2 d; in float64."""
+    z = z.double()
+    return z if num_parameters == z.shape[-1] else torch.cat((z, z.square()), -1)
+
+
+def log_mixture(
+    eta: Float64[Tensor, "N P"],
+    log_normaliser: Float64[Tensor, " N"],
+    points: Float64[Tensor, "M P"],
+    chunk: int = CHUNK,
+) -> Float64[Tensor, " M"]:
+    """Log 1/N sum_n exp(<eta_n, T_m> - A_n), in blocks of chunk x chunk; differentiable."""
+    components = list(zip(eta.split(chunk), log_normaliser.split(chunk), strict=True))
+    sums = [
+        _running_log_sum(torch.addmm(-constant, rows, part.mT) for part, constant in components)
+        for rows in points.split(chunk)
+    ]
+    return torch.cat(sums) - math.log(len(eta))
+
+
+def aggregated_log_prob(
+    posterior: td.Distribution, z: Float[Tensor, "*rows *latent"], chunk: int = CHUNK
+) -> Float64[Tensor, "*rows"]:
+    """Log q(z) = log 1/N sum_n q(z | x_n), in nats, for a posterior of batch shape (N,) and z of shape (*M, *Z).
+
+    Gaussians and bits take one matrix product per chunk x chunk block, so memory grows with neither N nor M; any other
+    posterior goes through its own `log_prob`, in blocks of the same number of values. Computed in float64 (the generic
+    one as precisely as `log_prob` does it), differentiable. Raises ValueError for shapes that do not fit or chunk < 1.
+    """
+    if chunk < 1:
+        raise ValueError(f"the aggregated posterior needs chunk >= 1, got {chunk}")
+    event = posterior.event_shape
+    rows = z.shape[: z.ndim - len(event)]
+    if len(posterior.batch_shape) != 1 or z.shape != rows + event:
+        raise ValueError(
+            f"the aggregated posterior needs q of batch shape (N,) and z of shape (*, {', '.join(map(str, event))}); "
+            f"got batch shape {tuple(posterior.batch_shape)} and z {tuple(z.shape)}"
+        )
+    natural = natural_form(posterior)
+    if natural is not None:
+        flat = z.reshape(rows.numel(), event.numel())
+        return log_mixture(*natural, statistics(flat, natural[0].shape[1]), chunk).reshape(rows)
+    num_components = posterior.batch_shape[0]
+    block = max(1, chunk * chunk // (num_components * event.numel()))
+    parts = [posterior.log_prob(part[:, None]).double().logsumexp(-1) for part in z.reshape(-1, *event).split(block)]
+    return (torch.cat(parts) - math.log(num_components)).reshape(rows)
+
+
+def _running_log_sum(blocks: Iterable[Float64[Tensor, "M block"]]) -> Float64[Tensor, " M"]:
+    """Log-sum-exp over the columns of all blocks, each overwritten by its exponentials."""
+    total: Tensor | None = None
+    for block in blocks:
+        largest = block.detach().amax(1, keepdim=True)
+        part = block.sub_(largest).exp_().sum(1).log() + largest.squeeze(1)
+        total = part if total is None else torch.logaddexp(total, part)
+    assert total is not None, "a distribution's batch is not empty"
+    return total

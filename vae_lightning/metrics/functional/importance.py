@@ -1,0 +1,92 @@
+"""Log importance weights -> bounds on log p(x), their bias correction, effective sample sizes and error bars."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """A mean with its standard error, in the units of what was averaged."""
+
+    mean: Float64[Tensor, ""]
+    standard_error: Float64[Tensor, ""]
+
+
+def importance_weighted_bound(log_weight: Float[Tensor, "samples *batch"]) -> Float[Tensor, "*batch"]:
+    """L_K = log 1/K sum_k w_k, in nats: (S, B) -> (B,), one value per observation with K = S samples.
+
+    With w = p(x, z) / q(z | x) its expectation is a lower bound on log p(x) that rises with K; K = 1 is the ELBO.
+    Raises ValueError without samples. Source: Burda et al., Importance Weighted Autoencoders (2016), Eq. 8.
+    """
+    _check_samples(log_weight, 1)
+    return log_weight.logsumexp(0) - math.log(len(log_weight))
+
+
+def jackknife_bound(log_weight: Float[Tensor, "samples *batch"]) -> Float[Tensor, "*batch"]:
+    """K L_K - (K - 1) mean_k L_{K-1} without sample k, in nats: L_K with its bias of order 1/K removed; (S, B) -> (B,).
+
+    Its expectation is nearer to log p(x), yet no bound. Raises ValueError for fewer than two samples.
+    Source: Nowozin, Debiasing Evidence Approximations (2018), Eq. 10 for order 1.
+    """
+    _check_samples(log_weight, 2)
+    k = len(log_weight)
+    without_one = _log_sum_of_others(log_weight) - math.log(k - 1)
+    return k * importance_weighted_bound(log_weight) - (k - 1) * without_one.mean(0)
+
+
+def effective_sample_size(log_weight: Float[Tensor, "samples *batch"]) -> Float[Tensor, "*batch"]:
+    """(sum_k w_k)^2 / sum_k w_k^2, between 1 and K: how many equal weights tell as much; (S, B) -> (B,).
+
+    NaN where every weight is zero. Raises ValueError without samples.
+    Source: Kong, A Note on Importance Sampling using Standardized Weights (1992).
+    """
+    _check_samples(log_weight, 1)
+    return 1 / log_weight.softmax(0).square().sum(0)
+
+
+def importance_weighted_variance(log_weight: Float[Tensor, "samples *batch"]) -> Float[Tensor, "*batch"]:
+    """Variance of L_K over the draws of its K samples, in nats^2, by the delta method; (S, B) -> (B,).
+
+    Var(log mean w) ~ Var(w) / (K E[w]^2), estimated by (K / ESS - 1) / (K - 1). With weights of infinite variance it
+    is too small, as the effective sample size tells. Raises ValueError for fewer than two samples.
+    """
+    _check_samples(log_weight, 2)
+    k = len(log_weight)
+    return ((k / effective_sample_size(log_weight) - 1) / (k - 1)).clamp(min=0)
+
+
+def mean_over_data(values: Float[Tensor, " observations"]) -> Estimate:
+    """The mean of one value per observation, with sd / sqrt(N): the error over data and over samples together.
+
+    No delta method: values are independent, and each is used as it is. For a fixed data set, where the samples alone
+    vary, use sqrt(sum of `importance_weighted_variance`) / N. The error of one observation is NaN.
+    Raises ValueError unless values are (N,) with N >= 1.
+    """
+    if values.ndim != 1 or not len(values):
+        raise ValueError(f"a mean over data needs values (N,) with N >= 1, got shape {tuple(values.shape)}")
+    values = values.double()
+    deviation = values.std() if len(values) > 1 else values.new_tensor(math.nan)
+    return Estimate(values.mean(), deviation / math.sqrt(len(values)))
+
+
+def _log_sum_of_others(log_weight: Tensor) -> Tensor:
+    """Log sum of w_j, j != k, for each k; only a share above 1/2, the largest weight's, would cancel: it is summed."""
+    total = log_weight.logsumexp(0)
+    largest = log_weight.argmax(0, keepdim=True)
+    is_largest = torch.zeros_like(log_weight, dtype=torch.bool).scatter(0, largest, True)
+    share = (log_weight - total).exp().masked_fill(is_largest, 0)
+    without_largest = log_weight.masked_fill(is_largest, -math.inf).logsumexp(0)
+    return torch.where(is_largest, without_largest, total + torch.log1p(-share))
+
+
+def _check_samples(log_weight: Tensor, least: int) -> None:
+    if log_weight.ndim < 1 or len(log_weight) < least:
+        raise ValueError(
+            f"log-weights must be (S, B) with S >= {least} samples, got shape {tuple(log_weight.shape)}: raise K"
+        )

@@ -1,0 +1,31 @@
+"""Rows over processes: gathered from all, also when some have none, and worked on in shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, dtype
+from torchmetrics.utilities.distributed import gather_all_tensors
+
+
+def gather_rows(rows: Tensor, group: Any = None) -> list[Tensor]:
+    """The (n_r, ...) rows of each process r, in order of rank: give it to a Metric as `dist_sync_fn`.
+
+    A process that was given no batch does not know the shape and type of a row, and torchmetrics puts an empty float32
+    vector in its place, which the others' rows cannot be gathered with: it takes both from one that knows.
+    """
+    kinds: list[tuple[tuple[int, ...], dtype] | None] = [None] * dist.get_world_size(group)
+    dist.all_gather_object(kinds, (tuple(rows.shape[1:]), rows.dtype) if len(rows) else None, group)
+    known = next((kind for kind in kinds if kind is not None), None)
+    if known is not None and not len(rows):
+        rows = rows.new_empty((0, *known[0]), dtype=known[1])
+    return gather_all_tensors(rows, group)
+
+
+def in_shares(function: Callable[[Tensor], Tensor], rows: Tensor, group: Any = None) -> Tensor:
+    """function(rows), row by row, where every process holds all of the rows and works on its share of them."""
+    share = rows.tensor_split(dist.get_world_size(group))[dist.get_rank(group)]
+    return torch.cat(gather_all_tensors(function(share), group))

@@ -1,0 +1,72 @@
+"""ELBOSurgery: batches of posteriors with their samples -> rate, mutual information and marginal KL."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import torch.distributions as td
+from jaxtyping import Float
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from vae_lightning.metrics.functional.aggregated import CHUNK, log_mixture, natural_form, statistics
+from vae_lightning.metrics.functional.surgery import check_surgery, own_log_prob, surgery_terms
+from vae_lightning.metrics.gather import gather_rows, in_shares
+
+
+class ELBOSurgery(Metric):
+    """The terms of `functional.elbo_surgery` for all batches together, in nats with standard errors.
+
+    The posteriors' parameters and the samples' statistics are kept and gathered, 16 S + 16 bytes a Gaussian unit and
+    observation; the processes share the N x N densities of `compute`, in blocks of chunk x chunk. TypeError for
+    posteriors that are neither independent Gaussians nor bits: for those call the function on all of the data.
+    """
+
+    is_differentiable = False
+    full_state_update = False
+    eta: list[Tensor]
+    log_normaliser: list[Tensor]
+    points: list[Tensor]
+    log_posterior: list[Tensor]
+    log_prior: list[Tensor]
+
+    def __init__(self, chunk: int = CHUNK, **kwargs: Any) -> None:
+        super().__init__(**{"dist_sync_fn": gather_rows} | kwargs)
+        if chunk < 1:
+            raise ValueError(f"ELBOSurgery needs chunk >= 1, got {chunk}")
+        self.chunk = chunk
+        for state in ("eta", "log_normaliser", "points", "log_posterior", "log_prior"):
+            self.add_state(state, [], dist_reduce_fx="cat")
+
+    def update(
+        self, posterior: td.Distribution, prior: td.Distribution, z: Float[Tensor, "samples batch *latent"]
+    ) -> None:
+        """Add a batch: q(z | x) of batch shape (B,), p(z), and z (S, B, *Z) from q, with the same S every time."""
+        check_surgery(posterior, prior, z)
+        natural = natural_form(posterior)
+        if natural is None:
+            raise TypeError(
+                f"ELBOSurgery accumulates independent Gaussian or Bernoulli posteriors, got {posterior}: use "
+                "functional.elbo_surgery on the posterior of all observations"
+            )
+        eta, log_normaliser = natural
+        self.eta.append(eta)
+        self.log_normaliser.append(log_normaliser)
+        self.points.append(statistics(z.flatten(2), eta.shape[1]).movedim(0, 1))
+        self.log_posterior.append(own_log_prob(posterior, z).mT)
+        self.log_prior.append(prior.log_prob(z).double().mT)
+
+    def compute(self) -> dict[str, Tensor | float]:
+        """The fields of `functional.Surgery` by name."""
+        eta, log_normaliser, points = map(dim_zero_cat, (self.eta, self.log_normaliser, self.points))
+
+        def densities(rows: Tensor) -> Tensor:
+            return log_mixture(eta, log_normaliser, rows, self.chunk)
+
+        flat = points.flatten(0, 1)
+        log_aggregated = in_shares(densities, flat, self.process_group) if self._is_synced else densities(flat)
+        log_aggregated = log_aggregated.view(points.shape[:2])
+        log_posterior, log_prior = dim_zero_cat(self.log_posterior), dim_zero_cat(self.log_prior)
+        return asdict(surgery_terms(log_posterior.mT, log_aggregated.mT, log_prior.mT))
