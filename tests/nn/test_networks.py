@@ -9,7 +9,7 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from torch import nn
 
 from vae_lightning.counts import Counts
-from vae_lightning.nn import MLP, TFIDF, BagOfWordsMLP, WordCounts, WordFrequencies, WordLogits
+from vae_lightning.nn import MLP, TFIDF, BagOfWordsMLP, ScaledFrequencies, WordCounts, WordFrequencies, WordLogits
 
 X = torch.tensor([[2.0, 0, 1, 0], [0, 0, 0, 0], [0, 3, 0, 0], [1, 1, 1, 0], [4, 0, 0, 0]])
 
@@ -24,7 +24,8 @@ def tfidf_by_hand(x):
 
 BY_HAND = {
     WordCounts: lambda x: x,
-    WordFrequencies: lambda x: torch.nan_to_num(x.sum(-1).mean() * x / x.sum(-1, keepdim=True)),
+    WordFrequencies: lambda x: torch.nan_to_num(x / x.sum(-1, keepdim=True)),
+    ScaledFrequencies: lambda x: torch.nan_to_num(x.sum(-1).mean() * x / x.sum(-1, keepdim=True)),
     TFIDF: tfidf_by_hand,
 }
 
@@ -79,10 +80,10 @@ def test_a_word_in_every_document_tells_nothing():
     torch.testing.assert_close(features(x).dense(2), torch.tensor([[0.0, 0.0], [0.0, math.sqrt(3)]]))
 
 
-@pytest.mark.parametrize("features", [WordFrequencies, TFIDF])
+@pytest.mark.parametrize("features", [ScaledFrequencies, TFIDF])
 def test_features_are_as_large_as_counts_once_attached_and_of_unit_scale_before(features):
     x = Counts.from_dense(X[[0, 2, 3, 4]])
-    weighed, norm = features(4), 1 if features is WordFrequencies else 2
+    weighed, norm = features(4), 1 if features is ScaledFrequencies else 2
     torch.testing.assert_close(weighed(x).dense(4).norm(norm, -1), torch.ones(4))
     weighed.attach(x)
     typical = x.dense(4).norm(norm, -1).pow(norm).mean().pow(1 / norm)

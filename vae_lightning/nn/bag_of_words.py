@@ -38,10 +38,18 @@ class WordCounts(Features):
 
 
 class WordFrequencies(Features):
-    """c x_k / l, the count relative to the document's length: the paper's encoders e2 and e3.
+    """x_k / l, the count relative to the document's length: the paper's encoders e2 and e3."""
 
-    The constant c, the mean length of the training documents, is a matter of units (a first layer absorbs it): with it
-    the features are as large as counts, and a network learns from them as fast. 1 until `attach`.
+    def forward(self, x: Counts) -> Counts:
+        """An empty document stays empty."""
+        return x.with_values(x.values / x.total[x.rows])
+
+
+class ScaledFrequencies(Features):
+    """c x_k / l with c the mean length of the training documents: counts of a document stretched to that length.
+
+    The constant is a matter of units, which a first layer absorbs: the functions are those of `WordFrequencies`. But
+    the features are as large as counts, and a network learns from them as fast. c is 1 until `attach`.
     """
 
     scale: Tensor
@@ -142,9 +150,14 @@ class WordLogits(nn.Module):
 
     @torch.no_grad()
     def attach(self, x: Counts) -> None:
-        """Start from the words' overall frequencies in the training documents, with one more count for each."""
+        """Start from the words' overall frequencies in the training documents, and from codes that hardly matter.
+
+        A code of large random effect is noise at first: a deep encoder then learns to send every document to one code
+        and stays there. Every word is counted once more than it occurs.
+        """
         counts = torch.bincount(x.indices, x.values, minlength=len(self.output.bias)) + 1
         self.output.bias.copy_((counts / counts.sum()).log())
+        self.output.weight.mul_(0.05)
 
     def forward(self, c: Float[Tensor, "*batch inputs"]) -> Affine:
         """Natural parameters, not yet multiplied out."""
