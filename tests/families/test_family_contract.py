@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from vae_lightning.families import Bernoulli, Categorical, Multinomial, Normal
+from vae_lightning.families import Bernoulli, BernoulliMRF, Categorical, Multinomial, Normal
 
 ROWS = 4
 TOTALS = torch.tensor([0.0, 1.0, 3.0, 4.0], dtype=torch.float64)
@@ -46,6 +46,18 @@ def plane(nodes=160, reach=16.0):
     return x[:, None].expand(-1, ROWS, 2), weight[:, None].expand(-1, ROWS)
 
 
+class OneWithTwo:
+    """One bit and two others that depend on it, by torch: p(z1) and p(z2 | z1) from eta = (b1, b2, V)."""
+
+    def __init__(self, eta):
+        self.b1, self.b2, self.v = eta[:, 0], eta[:, 1:3], eta[:, 3:]
+
+    def log_prob(self, z):
+        on, off = (torch.nn.functional.softplus(b).sum(-1) for b in (self.b2 + self.v, self.b2))
+        second = td.Independent(td.Bernoulli(logits=self.b2 + z[..., :1] * self.v), 1)
+        return td.Bernoulli(logits=self.b1 + on - off).log_prob(z[..., 0]) + second.log_prob(z[..., 1:])
+
+
 def one_hot(k, size):
     return [float(i == k) for i in range(size)]
 
@@ -77,6 +89,11 @@ CASES = {
         lambda eta: td.Independent(td.Normal(eta * 0.64, 0.8), 1),
     ),
     "multinomial": (Multinomial(3).given(TOTALS), documents, None),
+    "pairs of bits": (
+        BernoulliMRF(1, 2),
+        lambda: discrete(list(itertools.product((0.0, 1.0), repeat=3))),
+        OneWithTwo,
+    ),
 }
 
 

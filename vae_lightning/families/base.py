@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 from jaxtyping import Float
 from torch import Size, Tensor
@@ -40,6 +41,10 @@ class ExponentialFamily(abc.ABC):
     def constrain(self, theta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
         """Map what a network emits, any real vector, into the domain of A."""
         return theta
+
+    def containing(self, x: Any) -> ExponentialFamily:
+        """The family with what is not modelled but read off x bound: the lengths of documents. By default, itself."""
+        return self
 
     @property
     def coupled(self) -> slice:

@@ -33,6 +33,10 @@ class Multinomial(ExponentialFamily):
         """The family of documents of these lengths."""
         return Multinomial(self.num_parameters, total)
 
+    def containing(self, x: Tensor | Counts) -> Multinomial:
+        """The family of documents as long as these."""
+        return self.given(x.total if isinstance(x, Counts) else x.sum(-1))
+
     def sufficient_statistics(self, x: Tensor | Counts) -> Float[Tensor, "*B P"]:
         """T(x) = x, dense."""
         return x.dense(self.num_parameters) if isinstance(x, Counts) else x
@@ -41,8 +45,8 @@ class Multinomial(ExponentialFamily):
         """Log l! - sum_k log x_k!."""
         return log_multinomial_coefficient(x)
 
-    def log_partition(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B"]:
-        """A(eta) = l logsumexp(eta); raises ValueError without lengths."""
+    def log_partition(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*S"]:
+        """A(eta) = l logsumexp(eta), eta's batch broadcast against that of the lengths; ValueError without lengths."""
         if self.total is None:
             raise ValueError("the log-partition of a Multinomial depends on the document lengths: use given(total)")
         return self.total * eta.logsumexp(-1)
@@ -60,6 +64,7 @@ class BagOfWords(td.Distribution):
     """Counts of `total` independent draws from softmax(logits); log_prob takes dense rows or sparse `Counts`."""
 
     arg_constraints = {"logits": constraints.real_vector}  # noqa: RUF012  (torch's own convention)
+    support = constraints.independent(constraints.nonnegative_integer, 1)
 
     def __init__(self, logits: Tensor | Affine, total: Tensor | None = None) -> None:
         self.natural, self.total = logits, total

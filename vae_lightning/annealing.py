@@ -1,0 +1,63 @@
+"""Annealed importance sampling: a path between two unnormalised densities -> the ratio of their normalisers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+
+@runtime_checkable
+class Path(Protocol):
+    """Unnormalised densities p_beta for beta from 0 to 1, each with a Markov chain that leaves it invariant."""
+
+    def log_ratio(self, x: Tensor, start: float, end: float) -> Float[Tensor, "chains *batch"]:
+        """Log p_end(x) - log p_start(x), in nats."""
+
+    def transition(self, x: Tensor, beta: float) -> Tensor:
+        """One step of a Markov chain that leaves p_beta invariant."""
+
+
+@torch.no_grad()
+def anneal(path: Path, x: Tensor, betas: Float[Tensor, " steps"]) -> Float64[Tensor, "chains *batch"]:
+    """Log-weights whose mean weight is an unbiased estimate of Z_last / Z_first, for x drawn from p_first.
+
+    With betas from 1 to 0 it is the reverse run: started from exact samples of p_1, it gives Z_0 / Z_1.
+    Raises ValueError unless betas are between 0 and 1 and go from one of them to the other.
+    Source: Neal, Annealed Importance Sampling (2001), Eq. 11; in reverse, Burda, Grosse, Salakhutdinov (2015), Sec. 3.
+    """
+    ends, steps = betas[[0, -1]].sort().values.tolist(), betas.diff()
+    if len(betas) < 2 or ends != [0.0, 1.0] or not ((steps >= 0).all() or (steps <= 0).all()):
+        raise ValueError(
+            "betas must go from 0 to 1, or from 1 to 0, in steps of one sign; use torch.linspace(0, 1, 1000)"
+        )
+    total = torch.zeros((), dtype=torch.float64, device=x.device)
+    for start, end in pairwise(betas.tolist()):
+        total = total + path.log_ratio(x, start, end)
+        x = path.transition(x, end)
+    return total
+
+
+@dataclass(frozen=True, eq=False)
+class LogMean:
+    """The log of a mean of n independent weights, in nats, with the standard error of that log.
+
+    `effective_sample_size` is (sum w)^2 / sum w^2, between 1 and n: near 1, neither figure can be trusted.
+    """
+
+    value: Float64[Tensor, "*batch"]
+    stderr: Float64[Tensor, "*batch"]
+    effective_sample_size: Float64[Tensor, "*batch"]
+
+    @classmethod
+    def of(cls, log_weight: Float64[Tensor, "n *batch"]) -> LogMean:
+        """Log 1/n sum_i w_i with the delta method's standard error, which is nan for a single weight."""
+        n = len(log_weight)
+        effective = 1 / log_weight.softmax(0).square().sum(0)
+        variance = (n / effective - 1).clamp_min(0) / torch.tensor(n - 1)
+        return cls(log_weight.logsumexp(0) - math.log(n), variance.sqrt(), effective)

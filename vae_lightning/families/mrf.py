@@ -1,0 +1,126 @@
+"""BernoulliMRF: biases and pairwise couplings -> two groups of bits that depend on each other."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import torch
+import torch.distributions as td
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Size, Tensor
+from torch.distributions import constraints
+
+from vae_lightning.families.base import ExponentialFamily, as_event_shape
+from vae_lightning.families.enumeration import States, in_chunks
+
+_MAX_BITS = 16
+_MAX_ELEMENTS = 2**24
+
+
+class BernoulliMRF(ExponentialFamily):
+    """p(z1, z2) = exp(<b1, z1> + <b2, z2> + z1^T V z2 - A(eta)) over bits z = (z1, z2); eta = (b1, b2, V row by row).
+
+    T(z) = (z1, z2, z1 x z2), h = 1. Given one group the bits of the other are independent, so that A, samples and
+    gradients are exact by enumerating the smaller group, of up to 16 bits; with V = 0 it is the Bernoulli family.
+    Raises ValueError if both groups are larger, or one is empty.
+    Source: Shekhovtsov et al. (2022), Eq. 11; its encoder q(z | x) has eta = W(x).
+    """
+
+    def __init__(self, first: int, second: int) -> None:
+        for size in (first, second):
+            as_event_shape(size, "BernoulliMRF")
+        if min(first, second) > _MAX_BITS:
+            raise ValueError(
+                f"BernoulliMRF sums over all values of its smaller group, at most {_MAX_BITS} bits, got groups of "
+                f"{first} and {second}: make one group smaller"
+            )
+        self.first, self.second = first, second
+        self.event_shape = Size([first + second])
+        self.num_parameters = first + second + first * second
+
+    def sufficient_statistics(self, x: Tensor) -> Float[Tensor, "*B P"]:
+        """T(z) = (z1, z2, z1 x z2), the outer product row by row."""
+        z1, z2 = x.split((self.first, self.second), -1)
+        return torch.cat((x, (z1[..., :, None] * z2[..., None, :]).flatten(-2)), -1)
+
+    def log_base_measure(self, x: Tensor) -> Float[Tensor, "*B"]:
+        """Zero."""
+        return x.new_zeros(x.shape[:-1])
+
+    def log_partition(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B"]:
+        """A(eta) = log sum_z1 exp(<b1, z1> + sum softplus(b2 + V^T z1)), or the same with the groups' parts swapped."""
+        return self.distribution(eta).log_normaliser
+
+    def distribution(self, eta: Float[Tensor, "*B P"]) -> MarkovRandomField:
+        """The bits (z1, z2), batch shape B."""
+        return MarkovRandomField(self, eta)
+
+    def __repr__(self) -> str:
+        return f"BernoulliMRF({self.first}, {self.second})"
+
+
+class MarkovRandomField(td.Distribution):
+    """Two groups of bits with pairwise couplings between the groups; all is exact, by sums over the smaller group."""
+
+    arg_constraints = {"eta": constraints.real_vector}  # noqa: RUF012  (torch's own convention)
+    support = constraints.independent(constraints.boolean, 1)
+
+    def __init__(self, family: BernoulliMRF, eta: Float[Tensor, "*B P"]) -> None:
+        self.family, self.eta = family, eta
+        first, second = family.first, family.second
+        b1, b2, coupling = eta.split((first, second, first * second), -1)
+        coupling = coupling.unflatten(-1, (first, second))
+        self._swapped = second < first
+        self._small, self._large, self._coupling = (b2, b1, coupling.mT) if self._swapped else (b1, b2, coupling)
+        self._codes = States(Size([min(first, second)]), 2, min(first, second))
+        super().__init__(eta.shape[:-1], family.event_shape, validate_args=False)
+
+    def log_prob(self, x: Tensor) -> Float[Tensor, "*S"]:
+        """<eta, T(z)> - A(eta)."""
+        return (self.family.sufficient_statistics(x) * self.eta).sum(-1) - self.log_normaliser
+
+    @cached_property
+    def log_normaliser(self) -> Float[Tensor, "*B"]:
+        """A(eta)."""
+        return self._log_marginal.logsumexp(0)
+
+    @property
+    def mean(self) -> Float[Tensor, "*B d"]:
+        """E[z], the probability of each bit."""
+        return self.mean_statistics[..., : self.event_shape[0]]
+
+    @cached_property
+    def mean_statistics(self) -> Float[Tensor, "*B P"]:
+        """E[T(z)] = (E[z1], E[z2], E[z1 x z2]), the gradient of A."""
+        differentiable = torch.is_grad_enabled() and self.eta.requires_grad
+        with torch.enable_grad():
+            eta = self.eta if self.eta.requires_grad else self.eta.detach().requires_grad_()
+            total = self.family.log_partition(eta).sum()
+            (gradient,) = torch.autograd.grad(total, eta, create_graph=differentiable)
+        return gradient
+
+    def entropy(self) -> Float[Tensor, "*B"]:
+        """A(eta) - <eta, E[T(z)]>, in nats."""
+        return self.log_normaliser - (self.eta * self.mean_statistics).sum(-1)
+
+    @torch.no_grad()
+    def sample(self, sample_shape: Size | list[int] | tuple[int, ...] = ()) -> Float[Tensor, "*S d"]:
+        """Exact samples: the smaller group from its marginal, the larger one given it."""
+        marginal = td.Categorical(logits=self._log_marginal.movedim(0, -1), validate_args=False)
+        small = self._codes.numbered(marginal.sample(Size(sample_shape)), self.eta)
+        field = self._large + torch.einsum("...s,...sl->...l", small, self._coupling)
+        large = (torch.rand_like(field) < field.sigmoid()).to(field.dtype)
+        return torch.cat((large, small) if self._swapped else (small, large), -1)
+
+    @cached_property
+    def _log_marginal(self) -> Float[Tensor, "codes *B"]:
+        """Log of what the larger group sums to, for every value of the smaller one."""
+
+        def term(index: Tensor) -> Tensor:
+            codes = self._codes.numbered(index, self.eta)
+            field = self._large + torch.einsum("cs,...sl->c...l", codes, self._coupling)
+            return torch.einsum("cs,...s->c...", codes, self._small) + F.softplus(field).sum(-1)
+
+        chunk = _MAX_ELEMENTS // max(self._large.numel(), 1)
+        return in_chunks(term, len(self._codes), chunk, self.eta.device)

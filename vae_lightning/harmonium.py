@@ -1,0 +1,229 @@
+"""Harmonium: two exponential families and a coupling -> a joint p(v, h) whose conditionals are both known; RBMs."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.distributions import Distribution, constraints
+
+from vae_lightning.annealing import LogMean, anneal
+from vae_lightning.counts import Counts
+from vae_lightning.families import ExponentialFamily, Multinomial
+from vae_lightning.families.enumeration import in_chunks, states, support
+
+_MAX_BITS = 20
+_MAX_ELEMENTS = 2**24
+
+
+class Harmonium(nn.Module):
+    """p(v, h) = exp(-E(v, h)) / Z with -E = log h(v) + log h(h) + <a, T(v)> + <b, S(h)> + T(v)^T W S(h).
+
+    `weight` W, (C_v, C_h), spans the statistics that the families let be coupled (a Normal's x, not its x^2), so that
+    every W normalises. The biases pass through `constrain`: `visible_bias` of Normal(d) is (mean, log sigma), (P_v,).
+    Bernoulli x Bernoulli is the RBM, Normal x Bernoulli the Gaussian-Bernoulli one (in Eq. 10's terms a mixture of 2^m
+    Gaussians), and Bernoulli x BernoulliMRF the model of the Bernoulli-MRF VAE (Eq. 11).
+
+    Multinomial x Bernoulli models documents of known length l, which log_prob and gibbs read off v, and log_partition
+    takes from `given(total)`. Its hidden bias is not scaled by l (Eq. 15). The replicated softmax, whose bias is l b,
+    is the harmonium with hidden bias 0 and b added to every row of W.
+
+    v is (*B, *E) or a batch of `Counts`, h (*B, *Z); energies and log-densities are (*B), in nats. Raises ValueError
+    for families whose product does not normalise, and for hidden families with parameters that only rescale W.
+    Source: Welling, Rosen-Zvi, Hinton, Exponential Family Harmoniums (2005); Shekhovtsov et al. (2022), Eq. 7.
+    """
+
+    def __init__(self, visible: ExponentialFamily, hidden: ExponentialFamily) -> None:
+        super().__init__()
+        _check(visible, hidden)
+        self.visible, self.hidden = visible, hidden
+        coupled = (len(range(family.num_parameters)[family.coupled]) for family in (visible, hidden))
+        self.weight = nn.Parameter(0.01 * torch.randn(*coupled))
+        self.visible_bias = nn.Parameter(torch.zeros(visible.num_parameters))
+        self.hidden_bias = nn.Parameter(torch.zeros(hidden.num_parameters))
+
+    def given(self, total: Tensor) -> Harmonium:
+        """This model of documents of these lengths, (*L), sharing its parameters; TypeError if v has no length."""
+        if not isinstance(self.visible, Multinomial):
+            raise TypeError(f"only documents have lengths; {self.visible} needs none: leave given(total) out")
+        return self._of(self.visible.given(total))
+
+    @property
+    def a(self) -> Float[Tensor, " P"]:
+        """The visible natural parameters where nothing comes from h."""
+        return self.visible.constrain(self.visible_bias)
+
+    @property
+    def b(self) -> Float[Tensor, " P"]:
+        """The hidden natural parameters where nothing comes from v."""
+        return self.hidden.constrain(self.hidden_bias)
+
+    def energy(self, v: Tensor | Counts, h: Tensor) -> Float[Tensor, "*B"]:
+        """E(v, h) = -log of the unnormalised joint, base measures included."""
+        coupling = (_field(self.visible, v, self.weight) * _coupled(self.hidden, h)).sum(-1)
+        return -(_log_factor(self.visible, v, self.a) + _log_factor(self.hidden, h, self.b) + coupling)
+
+    def hidden_given(self, v: Tensor | Counts) -> Distribution:
+        """p(h | v), with natural parameters b + W^T T(v)."""
+        return self.hidden.distribution(self._hidden_natural(v))
+
+    def visible_given(self, h: Tensor) -> Distribution:
+        """p(v | h), with natural parameters a + W S(h)."""
+        return self.visible.distribution(self._visible_natural(h))
+
+    def free_energy(self, v: Tensor | Counts) -> Float[Tensor, "*B"]:
+        """F(v) = -log sum_h exp(-E(v, h)) = -log h(v) - <a, T(v)> - A(b + W^T T(v)); A sums softplus for bits."""
+        return -_log_factor(self.visible, v, self.a) - self.hidden.log_partition(self._hidden_natural(v))
+
+    def hidden_free_energy(self, h: Tensor) -> Float[Tensor, "*B"]:
+        """-log sum_v exp(-E(v, h)) = -log h(h) - <b, S(h)> - A(a + W S(h))."""
+        return -_log_factor(self.hidden, h, self.b) - self.visible.log_partition(self._visible_natural(h))
+
+    @torch.no_grad()
+    def gibbs(self, v: Tensor | Counts, steps: int) -> Tensor:
+        """So many steps of h ~ p(h | v), v ~ p(v | h), which leave p(v) invariant; documents keep their lengths."""
+        if steps < 1:
+            raise ValueError(f"gibbs needs at least 1 step, got {steps}")
+        model = self._of(self.visible.containing(v))
+        h = model.hidden_given(v).sample()
+        for _ in range(steps - 1):
+            h = model.hidden_given(model.visible_given(h).sample()).sample()
+        return model.visible_given(h).sample()
+
+    def log_prob(self, v: Tensor | Counts) -> Float[Tensor, "*B"]:
+        """Log p(v) = -F(v) - log Z, exact; raises ValueError where `log_partition` does."""
+        return -self.free_energy(v) - self._of(self.visible.containing(v)).log_partition()
+
+    def log_partition(self) -> Float[Tensor, "*L"]:
+        """Log Z, exact and with a gradient, by enumerating the smaller finite side; (*L) for documents of lengths (*L).
+
+        Raises ValueError if both sides have more than 2^20 values.
+        """
+        sides = ((self.visible, self.free_energy), (self.hidden, self.hidden_free_energy))
+        finite = [(found, free_energy) for family, free_energy in sides if (found := states(family))]
+        side, free_energy = min(finite, key=lambda pair: pair[0].bits, default=(None, None))
+        if side is None or free_energy is None or side.bits > _MAX_BITS:
+            size = f"2^{side.bits:.0f} values" if side else "neither can be listed"
+            raise ValueError(
+                f"log_partition sums over all values of the smaller side: here {size}, the limit is 2^{_MAX_BITS}; "
+                "use annealed_log_partition"
+            )
+        lengths = self.visible.log_partition(self.a).shape
+
+        def term(index: Tensor) -> Tensor:
+            x = side.numbered(index, self.weight)
+            return -free_energy(x.reshape(len(x), *[1] * len(lengths), *side.event_shape))
+
+        chunk = _MAX_ELEMENTS // (self.visible.num_parameters + self.hidden.num_parameters + lengths.numel())
+        return in_chunks(term, len(side), chunk, self.weight.device).logsumexp(0)
+
+    @torch.no_grad()
+    def annealed_log_partition(self, num_chains: int, betas: Tensor, start: Tensor | None = None) -> LogMean:
+        """Log Z by annealed importance sampling from W = 0 to W; Z's estimate is unbiased, its log too low on average.
+
+        `betas` goes from 0 to 1; the more steps, the better. The chains start from independent v and h, h at its bias
+        and v at the visible bias `start`, (P_v,), e.g. that of the data's own mean (default: the model's visible bias).
+        Source: Salakhutdinov, Murray, On the Quantitative Analysis of Deep Belief Networks (2008), Sec. 4.1.
+        """
+        path = _Annealed(self, self._start(start))
+        log_z0 = path.log_partition_at_zero()
+        base = self.visible.distribution(path.start.expand(*log_z0.shape, -1))
+        return LogMean.of(log_z0 + anneal(path, base.sample(torch.Size([num_chains])), betas))
+
+    @torch.no_grad()
+    def reverse_annealed_log_partition(self, v: Tensor, betas: Tensor, start: Tensor | None = None) -> LogMean:
+        """Log Z by annealing from samples v of this model, (chains, *L, *E), to W = 0: its log is too high on average.
+
+        With exact samples it brackets log Z from above, as `annealed_log_partition` does from below. Samples of long
+        Gibbs chains bracket it only as far as they have mixed.
+        Source: Burda, Grosse, Salakhutdinov, Accurate and Conservative Estimates of MRF Log-Likelihood (2015).
+        """
+        path = _Annealed(self, self._start(start))
+        ratio = LogMean.of(anneal(path, v, betas.flip(0)))
+        value = path.log_partition_at_zero() - ratio.value
+        return LogMean(value, ratio.stderr, ratio.effective_sample_size)
+
+    def extra_repr(self) -> str:
+        """Shown by print(model)."""
+        return f"{self.visible}, {self.hidden}"
+
+    def _of(self, visible: ExponentialFamily) -> Harmonium:
+        """This model with another visible family of as many parameters; the parameters themselves are shared."""
+        other = copy.copy(self)
+        other.visible = visible
+        return other
+
+    def _start(self, visible_bias: Tensor | None) -> Tensor:
+        return self.a if visible_bias is None else self.visible.constrain(visible_bias.to(self.weight))
+
+    def _hidden_natural(self, v: Tensor | Counts) -> Tensor:
+        return _shift(self.hidden, self.b, _field(self.visible, v, self.weight))
+
+    def _visible_natural(self, h: Tensor) -> Tensor:
+        return _shift(self.visible, self.a, _field(self.hidden, h, self.weight.T))
+
+
+@dataclass(frozen=True)
+class _Annealed:
+    """p_beta(v) with coupling beta W and the visible parameters on the line from `start` to a."""
+
+    model: Harmonium
+    start: Tensor
+
+    def log_partition_at_zero(self) -> Tensor:
+        return self.model.visible.log_partition(self.start) + self.model.hidden.log_partition(self.model.b)
+
+    def log_ratio(self, x: Tensor, start: float, end: float) -> Tensor:
+        hidden, b = self.model.hidden, self.model.b
+        field = _field(self.model.visible, x, self.model.weight)
+        linear = self.model.visible.sufficient_statistics(x) @ (self.model.a - self.start)
+        partitions = (hidden.log_partition(_shift(hidden, b, beta * field)) for beta in (end, start))
+        return next(partitions) - next(partitions) + (end - start) * linear
+
+    def transition(self, x: Tensor, beta: float) -> Tensor:
+        model = self.model
+        field = _field(model.visible, x, model.weight)
+        h = model.hidden.distribution(_shift(model.hidden, model.b, beta * field)).sample()
+        a = torch.lerp(self.start, model.a, beta)
+        eta = _shift(model.visible, a, beta * _field(model.hidden, h, model.weight.T))
+        return model.visible.distribution(eta).sample()
+
+
+def _coupled(family: ExponentialFamily, x: Tensor) -> Tensor:
+    return family.sufficient_statistics(x)[..., family.coupled]
+
+
+def _field(family: ExponentialFamily, x: Tensor | Counts, weight: Tensor) -> Tensor:
+    """What x says to the other side: its coupled statistics times W."""
+    return x @ weight if isinstance(x, Counts) else _coupled(family, x) @ weight
+
+
+def _shift(family: ExponentialFamily, eta: Tensor, field: Tensor) -> Tensor:
+    """Add to eta what comes from the other side, at the places of the coupled statistics."""
+    start, stop, _ = family.coupled.indices(family.num_parameters)
+    return eta + F.pad(field, (start, family.num_parameters - stop))
+
+
+def _log_factor(family: ExponentialFamily, x: Tensor | Counts, eta: Tensor) -> Tensor:
+    """log h(x) + <eta, T(x)>."""
+    linear = x @ eta if isinstance(x, Counts) else family.sufficient_statistics(x) @ eta
+    return family.log_base_measure(x) + linear  # type: ignore[arg-type]  # a bag of words takes Counts
+
+
+def _check(visible: ExponentialFamily, hidden: ExponentialFamily) -> None:
+    if hidden.coupled != slice(0, hidden.num_parameters):
+        raise ValueError(
+            f"hidden {hidden} has a free variance, which says the same as the scale of W: fix it, as in "
+            f"Normal({tuple(hidden.event_shape)}, scale=1.0)"
+        )
+    if support(visible) is constraints.real and support(hidden) is constraints.real:
+        raise ValueError(
+            f"visible {visible} with hidden {hidden} does not normalise for every W: make one side bounded, as in "
+            f"Bernoulli({tuple(hidden.event_shape)})"
+        )
+    if isinstance(hidden, Multinomial) and hidden.total is None:
+        raise ValueError("a hidden Multinomial has to know its total: use Multinomial.given(total)")
