@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from jaxtyping import Float, Float64
@@ -21,7 +20,7 @@ class GaussianFit:
     factor: Float64[Tensor, "d r"]
 
     @classmethod
-    def of_moments(cls, mean: Float[Tensor, " d"], cov: Float[Tensor, "d d"]) -> Self:
+    def of_moments(cls, mean: Float[Tensor, " d"], cov: Float[Tensor, "d d"]) -> GaussianFit:
         """From a mean and a covariance; raises ValueError unless shapes agree, all is finite and C is a covariance."""
         if mean.ndim != 1 or cov.shape != mean.shape * 2:
             raise ValueError(
@@ -32,7 +31,7 @@ class GaussianFit:
         return cls(mean.detach().double(), _factor(cov.detach().double()))
 
     @classmethod
-    def of_features(cls, features: Float[Tensor, "n d"]) -> Self:
+    def of_features(cls, features: Float[Tensor, "n d"]) -> GaussianFit:
         """From n >= 2 rows of features, with the unbiased covariance (division by n - 1).
 
         The centred rows divided by sqrt(n - 1) are a factor already, so that for n <= d no covariance is formed.
