@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 from pathlib import Path
+from typing import Any
 
+import lightning.pytorch as pl
 import pytest
 import torch
 import torch.distributions as td
@@ -22,6 +24,7 @@ from vae_lightning.nn import MLP
 from vae_lightning.objectives import ELBO, Objective
 from vae_lightning.objectives.gradient_variance import gradient_variance
 from vae_lightning.priors import FactorisedPrior
+from vae_lightning.randomness import seeded
 
 BITS, PIXELS = 3, 4
 CODES = torch.tensor(list(itertools.product((0.0, 1.0), repeat=BITS)))
@@ -135,12 +138,25 @@ def test_it_touches_neither_gradients_nor_running_statistics() -> None:
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+class ByHand(pl.Callback):
+    """Measures the encoder's gradient on the first batch, then disturbs the global random state."""
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, *_: Any) -> None:
+        if trainer.global_step == 0:
+            parameters = list(pl_module.model.encoder.parameters())
+            with seeded("GradientVariance", 0):
+                self.value, _ = gradient_variance(pl_module.objective, pl_module.model, batch[0], parameters, 4)
+            torch.rand(3)
+
+
 def test_a_scalar_at_its_interval(miniature: Path, tmp_path: Path) -> None:
-    """At its interval; an exact gradient has none."""
-    run = trainer(GradientVariance(every_n_steps=3, num_draws=4), folder=tmp_path)
+    """That of the helper on the batch at hand, whatever the random state; an exact gradient has none."""
+    by_hand = ByHand()
+    run = trainer(by_hand, GradientVariance(every_n_steps=3, num_draws=4), folder=tmp_path)
     run.fit(hashing(), datamodule=newsgroups(miniature))
     scalars = events(Path(run.log_dir)).Scalars("train/gradient_variance")
     assert [scalar.step for scalar in scalars] == [0, 3, 6]
+    assert scalars[0].value == pytest.approx(by_hand.value, rel=1e-6)
     assert all(scalar.value > 0 for scalar in scalars)
     run = trainer(GradientVariance(every_n_steps=3, num_draws=4), folder=tmp_path)
     run.fit(hashing(objective=ELBO(Enumerated())), datamodule=newsgroups(miniature))

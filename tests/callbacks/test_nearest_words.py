@@ -49,6 +49,13 @@ def test_the_table_has_the_words_in_order() -> None:
     assert written[2:] == ["0", "bread, dates", "cheese, apple", "1", "cheese, bread", "apple, dates"]
 
 
+def test_words_are_not_formulas() -> None:
+    """Matplotlib takes what stands between two dollar signs for mathematics, and fails on most of it."""
+    figure = word_table(torch.tensor([[2.0, 1.0]]), ["$^", "_$"], 2)
+    figure.savefig(io.BytesIO())
+    assert "$^, _$" in texts(figure)
+
+
 def test_a_picture_reaches_tensorboard(miniature: Path, tmp_path: Path) -> None:
     module, run = hashing(num_bits=18), trainer(NearestWords(num_words=4, num_codes=8), folder=tmp_path)
     run.validate(module, datamodule=newsgroups(miniature), verbose=False)

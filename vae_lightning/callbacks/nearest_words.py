@@ -63,6 +63,6 @@ def word_table(effects: Float[Tensor, "bits words"], words: Sequence[str], num_w
         order = effect.argsort(descending=True)
         axes.text(0.01, bit + 0.5, f"{bit}", weight="bold")
         raised, lowered = order[:num_words], order.flip(0)[:num_words]
-        axes.text(0.05, bit + 0.5, ", ".join(words[int(k)] for k in raised))
-        axes.text(0.55, bit + 0.5, ", ".join(words[int(k)] for k in lowered))
+        axes.text(0.05, bit + 0.5, ", ".join(words[int(k)] for k in raised), parse_math=False)
+        axes.text(0.55, bit + 0.5, ", ".join(words[int(k)] for k in lowered), parse_math=False)
     return figure
