@@ -17,7 +17,7 @@ class Synthetic(InMemoryDataModule):
     """Observations drawn once from a process; a batch is (x, y) with x (B, *E) and y (B,) the row in its split.
 
     A process has no labels, so y only tells the rows apart. Each split is drawn under a seed of its own, (seed, name):
-    more training data changes neither validation nor test, and a larger split begins with the rows of a smaller.
+    more training data changes neither validation nor test.
 
     Args:
         process: the truth, such as `vae_lightning.data.processes.GaussianMixture`; evaluate models against it.

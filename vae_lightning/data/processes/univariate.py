@@ -1,0 +1,32 @@
+"""Univariate: equally good models whose codes say anything between nothing and everything."""
+
+from __future__ import annotations
+
+import torch
+
+from vae_lightning.data.processes.latent import positive
+from vae_lightning.data.processes.linear_gaussian import LinearGaussian
+
+
+class Univariate(LinearGaussian):
+    """x = theta z + e, z ~ N(0, 1), e ~ N(0, sigma^2 - theta^2): x ~ N(0, sigma^2) for every theta.
+
+    The posterior N(theta x / sigma^2, 1 - theta^2 / sigma^2) is a mean-field Gaussian, so every theta is a global
+    optimum of the ELBO, while I(X; Z) = 1/2 log(sigma^2 / (sigma^2 - theta^2)) is what theta makes it. (The source
+    bounds theta by sigma^2; the noise needs theta^2 below it.)
+
+    ValueError unless |theta| < sigma.
+
+    Source: Yacoby, Pan, Doshi-Velez, Characterizing and Avoiding Problematic Global Optima of Variational
+    Autoencoders (2019), Eq. 5 and appendix C.1.
+    """
+
+    def __init__(self, theta: float = 0.5, variance: float = 1.0) -> None:
+        noise = positive("variance", variance) - theta**2
+        if not noise > 0:
+            raise ValueError(f"theta^2 must be below the variance {variance}, got theta {theta}")
+        super().__init__(torch.tensor([[theta]], dtype=torch.float64), torch.tensor([noise], dtype=torch.float64))
+        self.theta, self.variance = theta, variance
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(theta={self.theta}, variance={self.variance})"
