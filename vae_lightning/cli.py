@@ -77,7 +77,7 @@ def _reproduce(arguments: list[str]) -> None:
 
     from vae_lightning.studies import reproduce
 
-    auto_cli(reproduce, args=arguments[1:])
+    auto_cli(reproduce, args=arguments[1:], prog="vae-lightning reproduce")
 
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {

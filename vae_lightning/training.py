@@ -63,7 +63,7 @@ class TrainingCLI(LightningCLI):
                 "log_every_n_steps": 20,
                 "num_sanity_val_steps": 0,
             },
-            parser_kwargs={"prog": "vae-lightning"} | {name: {"usage": _usage(name)} for name in cls.subcommands()},
+            parser_kwargs={"prog": "vae-lightning"} | {name: _help(name) for name in cls.subcommands()},
             args=None if list(arguments) == sys.argv[1:] else list(arguments),
         )
 
@@ -105,9 +105,22 @@ class TrainingCLI(LightningCLI):
                 print(f"checkpoint: {checkpoint}")
 
 
-def _usage(subcommand: str) -> str:
-    """One line, where the generated usage would list 150 options above every error."""
-    return f"vae-lightning {subcommand} --config FILE.yaml [--config OVERLAY.yaml] [--KEY VALUE ...]"
+_DESCRIPTIONS = {
+    "fit": "Train a model, keep its best and its last checkpoint, log to TensorBoard. With --ckpt_path: go on where that "
+    "checkpoint was written, to the same bits as a run that was never interrupted.",
+    "validate": "Figures of a checkpoint (--ckpt_path) on the validation split.",
+    "test": "Figures of a checkpoint (--ckpt_path) on the test split: once, after selection.",
+    "predict": "Write the codes that a checkpoint (--ckpt_path) gives to documents, as codes.npz in the run's folder.",
+}
+
+
+def _help(subcommand: str) -> dict[str, str]:
+    """A usage of one line, where the generated one would list 150 options above every error, and what is done."""
+    return {
+        "usage": f"vae-lightning {subcommand} --config FILE.yaml [--config OVERLAY.yaml] [--KEY VALUE ...]",
+        "description": f"{_DESCRIPTIONS[subcommand]} Every option is a key of the YAML file; --model.help "
+        "vae_lightning.models.HashingVAE (--data.help, --trainer.callbacks.help, with a class path) teaches a class.",
+    }
 
 
 def keep_large_buffers() -> None:
