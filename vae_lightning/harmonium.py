@@ -17,7 +17,7 @@ from vae_lightning.families import ExponentialFamily, Multinomial
 from vae_lightning.families.enumeration import in_chunks, states, support
 
 _MAX_BITS = 20
-_MAX_ELEMENTS = 2**24
+_MAX_ELEMENTS = 2**22
 
 
 class Harmonium(nn.Module):
@@ -119,7 +119,7 @@ class Harmonium(nn.Module):
             return -free_energy(x.reshape(len(x), *[1] * len(lengths), *side.event_shape))
 
         chunk = _MAX_ELEMENTS // (self.visible.num_parameters + self.hidden.num_parameters + lengths.numel())
-        return in_chunks(term, len(side), chunk, self.weight.device).logsumexp(0)
+        return in_chunks(term, side.count, chunk, self.weight.device).logsumexp(0)
 
     @torch.no_grad()
     def annealed_log_partition(self, num_chains: int, betas: Tensor, start: Tensor | None = None) -> LogMean:

@@ -106,8 +106,8 @@ class TrainingCLI(LightningCLI):
 
 
 _DESCRIPTIONS = {
-    "fit": "Train a model, keep its best and its last checkpoint, log to TensorBoard. With --ckpt_path: go on where that "
-    "checkpoint was written, to the same bits as a run that was never interrupted.",
+    "fit": "Train a model, keep its best and its last checkpoint, log to TensorBoard. With --ckpt_path: go on where "
+    "that checkpoint was written, to the same bits as a run that was never interrupted.",
     "validate": "Figures of a checkpoint (--ckpt_path) on the validation split.",
     "test": "Figures of a checkpoint (--ckpt_path) on the test split: once, after selection.",
     "predict": "Write the codes that a checkpoint (--ckpt_path) gives to documents, as codes.npz in the run's folder.",

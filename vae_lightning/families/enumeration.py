@@ -30,7 +30,9 @@ class States:
         """Log2 of how many values there are."""
         return self.variables * math.log2(self.options)
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """How many values there are."""
         return self.options**self.variables
 
     def numbered(self, index: Int64[Tensor, "*N"], like: Tensor) -> Float[Tensor, "..."]:

@@ -15,7 +15,7 @@ from vae_lightning.families.base import ExponentialFamily, as_event_shape
 from vae_lightning.families.enumeration import States, in_chunks
 
 _MAX_BITS = 16
-_MAX_ELEMENTS = 2**24
+_MAX_ELEMENTS = 2**22
 
 
 class BernoulliMRF(ExponentialFamily):
@@ -123,4 +123,4 @@ class MarkovRandomField(td.Distribution):
             return torch.einsum("cs,...s->c...", codes, self._small) + F.softplus(field).sum(-1)
 
         chunk = _MAX_ELEMENTS // max(self._large.numel(), 1)
-        return in_chunks(term, len(self._codes), chunk, self.eta.device)
+        return in_chunks(term, self._codes.count, chunk, self.eta.device)

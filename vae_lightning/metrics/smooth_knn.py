@@ -27,7 +27,7 @@ class SmoothKNN(Metric):
     first: list[Tensor]
     second: list[Tensor]
 
-    def __init__(self, k: int = 1, alpha: float | Sequence[float] = 1.0, **kwargs: Any) -> None:
+    def __init__(self, k: int = 1, alpha: float | int | Sequence[float | int] = 1.0, **kwargs: Any) -> None:
         super().__init__(**{"dist_sync_fn": gather_rows} | kwargs)
         if k < 1:
             raise ValueError(f"SmoothKNN needs k >= 1, got {k}")

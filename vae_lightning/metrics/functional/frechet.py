@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float64
 from torch import Tensor
 
 
@@ -13,26 +13,27 @@ from torch import Tensor
 class GaussianFit:
     """A mean (d,) and a factor F (d, r) of the covariance, C = F F^T: all that the Fréchet distance needs, in float64.
 
-    r is d at full rank and less below it; `distance` then works in r dimensions and adds no jitter.
+    Below full rank, d, the distance works with the r columns there are and adds no jitter.
     """
 
     mean: Float64[Tensor, " d"]
     factor: Float64[Tensor, "d r"]
+    full_rank: bool
 
     @classmethod
-    def of_moments(cls, mean: Float[Tensor, " d"], cov: Float[Tensor, "d d"]) -> GaussianFit:
-        """From a mean and a covariance; raises ValueError unless shapes agree, all is finite and C is a covariance."""
+    def of_moments(cls, mean: Tensor, cov: Tensor) -> GaussianFit:
+        """From a mean (d,) and a covariance (d, d); raises ValueError unless they fit, are finite and C is a covariance."""
         if mean.ndim != 1 or cov.shape != mean.shape * 2:
             raise ValueError(
                 f"a fit needs a mean (d,) and a covariance (d, d), got {tuple(mean.shape)} and {tuple(cov.shape)}"
             )
         _check_finite(mean, "mean")
         _check_finite(cov, "covariance")
-        return cls(mean.detach().double(), _factor(cov.detach().double()))
+        return cls(mean.detach().double(), *_factor(cov.detach().double()))
 
     @classmethod
-    def of_features(cls, features: Float[Tensor, "n d"]) -> GaussianFit:
-        """From n >= 2 rows of features, with the unbiased covariance (division by n - 1).
+    def of_features(cls, features: Tensor) -> GaussianFit:
+        """From (n, d) features, n >= 2, with the unbiased covariance (division by n - 1).
 
         The centred rows divided by sqrt(n - 1) are a factor already, so that for n <= d no covariance is formed.
         Raises ValueError for fewer than two rows, or for features that are not finite.
@@ -43,7 +44,9 @@ class GaussianFit:
         rows = features.detach().double()
         mean = rows.mean(0)
         factor = (rows - mean).mT / (len(rows) - 1) ** 0.5
-        return cls(mean, factor if factor.shape[1] <= factor.shape[0] else _factor(factor @ factor.mT))
+        if len(rows) <= len(mean):
+            return cls(mean, factor, full_rank=False)
+        return cls(mean, *_factor(factor @ factor.mT))
 
     def distance(self, other: GaussianFit) -> Float64[Tensor, ""]:
         """|m1 - m2|^2 + |F1|_F^2 + |F2|_F^2 - 2 |F1^T F2|_*; raises ValueError for different numbers of features.
@@ -56,8 +59,7 @@ class GaussianFit:
                 f"both sides need the same features, got {len(self.mean)} and {len(other.mean)}: use one network"
             )
         product = self.factor.mT @ other.factor
-        full_rank = product.shape == self.mean.shape * 2
-        if full_rank:
+        if self.full_rank and other.full_rank:
             overlap = torch.linalg.eigvalsh(product @ product.mT).clamp(min=0).sqrt().sum()
         else:
             overlap = torch.linalg.svdvals(product).sum()
@@ -65,9 +67,7 @@ class GaussianFit:
         return ((self.mean - other.mean).square().sum() + traces - 2 * overlap).clamp(min=0)
 
 
-def frechet_distance(
-    mean1: Float[Tensor, " d"], cov1: Float[Tensor, "d d"], mean2: Float[Tensor, " d"], cov2: Float[Tensor, "d d"]
-) -> Float64[Tensor, ""]:
+def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -> Float64[Tensor, ""]:
     """Fréchet (2-Wasserstein, squared) distance of two Gaussians: |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)).
 
     With C = F F^T the last trace is the nuclear norm |F1^T F2|_*: no matrix square root, no imaginary part, no jitter,
@@ -87,9 +87,7 @@ def frechet_distance(
     return GaussianFit.of_moments(mean1, cov1).distance(GaussianFit.of_moments(mean2, cov2))
 
 
-def frechet_distance_of_features(
-    features1: Float[Tensor, "n1 d"], features2: Float[Tensor, "n2 d"]
-) -> Float64[Tensor, ""]:
+def frechet_distance_of_features(features1: Tensor, features2: Tensor) -> Float64[Tensor, ""]:
     """Fréchet distance of Gaussians fitted to (n1, d) and (n2, d) features: see `frechet_distance`.
 
     Where a side has fewer rows than features, it works on its centred rows: faster than on a (d, d) covariance, and no
@@ -98,20 +96,20 @@ def frechet_distance_of_features(
     return GaussianFit.of_features(features1).distance(GaussianFit.of_features(features2))
 
 
-def _factor(cov: Float64[Tensor, "d d"]) -> Float64[Tensor, "d r"]:
-    """F with F F^T = C: the Cholesky factor, or the scaled eigenvectors of its range where C is singular."""
+def _factor(cov: Float64[Tensor, "d d"]) -> tuple[Float64[Tensor, "d r"], bool]:
+    """F with F F^T = C, the Cholesky factor, or where C is singular the scaled eigenvectors of its range; full rank?"""
     rounding = len(cov) * torch.finfo(cov.dtype).eps
     scale = cov.diagonal().abs().max()
     if (cov - cov.mT).abs().max() > 1e-6 * scale:
         raise ValueError("a covariance must be symmetric: pass the covariance, not a factor of it")
     factor, failed = torch.linalg.cholesky_ex(cov)
     if not failed and factor.diagonal().square().min() > rounding * scale:
-        return factor
+        return factor, True
     values, vectors = torch.linalg.eigh((cov + cov.mT) / 2)
     if values[0] < -1e-6 * scale:  # single precision's rounding is let pass
         raise ValueError(f"a covariance must be positive semidefinite, got an eigenvalue of {values[0].item():.3g}")
     kept = values > rounding * scale
-    return vectors[:, kept] * values[kept].sqrt()
+    return vectors[:, kept] * values[kept].sqrt(), False
 
 
 def _check_finite(values: Tensor, name: str) -> None:

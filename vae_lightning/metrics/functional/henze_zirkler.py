@@ -7,7 +7,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 
-def henze_zirkler(z: Float[Tensor, "n d"], chunk: int = 512) -> Float64[Tensor, ""]:
+def henze_zirkler(z: Tensor, chunk: int = 512) -> Float64[Tensor, ""]:
     """Henze-Zirkler statistic of multivariate normality, about 0.7 for a Gaussian sample and up to 4 n otherwise.
 
     With Y = z - mean, S the maximum-likelihood covariance (division by n), D_j = Y_j^T S^-1 Y_j,

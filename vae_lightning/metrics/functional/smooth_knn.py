@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float64
 from torch import Tensor
 
 _ROUNDING = 1e-5  # under both roots of the reference: distances and standard deviations stay off zero
@@ -32,7 +32,7 @@ class NeighbourEdges:
 
 
 def smooth_knn(
-    x: Float[Tensor, "n1 d"], y: Float[Tensor, "n2 d"], k: int = 1, alpha: float | Sequence[float] = 1.0
+    x: Tensor, y: Tensor, k: int = 1, alpha: float | int | Sequence[float | int] = 1.0
 ) -> Float64[Tensor, ""]:
     """Smooth k-nearest-neighbours two-sample statistic, standardised: 0 +- 1 for equal distributions, large for others.
 
@@ -59,7 +59,7 @@ def smooth_knn(
 
 @torch.no_grad()
 def neighbour_edges(
-    x: Float[Tensor, "n1 d"], y: Float[Tensor, "n2 d"], k: int = 1, alpha: float | Sequence[float] = 1.0
+    x: Tensor, y: Tensor, k: int = 1, alpha: float | int | Sequence[float | int] = 1.0
 ) -> NeighbourEdges:
     """T with its mean and variance under random relabelling: see `smooth_knn`, whose arguments and errors these are."""
     alphas = [alpha] if isinstance(alpha, int | float) else list(alpha)
