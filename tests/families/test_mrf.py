@@ -7,16 +7,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from harmoniums import all_bits
 
 from vae_lightning.families import Bernoulli, BernoulliMRF
 from vae_lightning.families import mrf as module
 from vae_lightning.harmonium import Harmonium
 
 SIZES = [(2, 3), (3, 2), (1, 1), (3, 3)]
-
-
-def all_bits(n):
-    return torch.tensor(list(itertools.product((0.0, 1.0), repeat=n)), dtype=torch.float64)
 
 
 def by_table(eta, first, second):

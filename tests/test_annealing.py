@@ -1,0 +1,106 @@
+"""Annealed importance sampling: against exact log Z of every kind of harmonium, in a bracket, and its error bar."""
+
+import math
+
+import pytest
+import torch
+from harmoniums import all_bits, exact_samples, random_harmonium
+
+from vae_lightning import harmonium as module
+from vae_lightning.annealing import LogMean, anneal
+from vae_lightning.families import Bernoulli, BernoulliMRF, Categorical, Multinomial, Normal
+from vae_lightning.families.enumeration import states
+from vae_lightning.harmonium import Harmonium
+
+ANNEALED = {
+    "bits x bits": (Bernoulli(20), Bernoulli(14), 0.4),
+    "normal x bits": (Normal(8), Bernoulli(12), 0.3),
+    "normal of fixed scale x bits": (Normal(8, scale=0.7), Bernoulli(12), 0.5),
+    "words x bits": (Multinomial(15).given(torch.tensor([1.0, 6.0, 20.0]).double()), Bernoulli(12), 0.3),
+    "classes x bits": (Categorical(3, (6,)), Bernoulli(12), 0.4),
+    "bits x classes": (Bernoulli(12), Categorical(3, (7,)), 0.4),
+    "bits x normal": (Bernoulli(12), Normal(4, scale=1.0), 0.3),
+    "bits x pairs of bits": (Bernoulli(12), BernoulliMRF(3, 3), 0.3),
+}
+
+
+@pytest.fixture(params=ANNEALED, ids=str)
+def annealed(request):
+    model = random_harmonium(*ANNEALED[request.param])
+    return model, model.log_partition().detach()
+
+
+class TestAnnealing:
+    """Annealed importance sampling against the exact log Z."""
+
+    BETAS = torch.linspace(0, 1, 150)
+
+    def test_within_three_standard_errors(self, annealed):
+        model, exact = annealed
+        torch.manual_seed(3)
+        estimate = model.annealed_log_partition(200, self.BETAS)
+        assert estimate.value.shape == exact.shape
+        assert ((estimate.value - exact).abs() <= 3 * estimate.stderr).all()
+        assert (estimate.stderr < 0.2).all()
+        assert ((estimate.effective_sample_size > 20) & (estimate.effective_sample_size <= 200)).all()
+
+    def test_reverse_within_three_standard_errors(self, annealed):
+        model, exact = annealed
+        hidden = states(model.hidden)
+        if hidden is None:  # v itself can be drawn then
+            v = states(model.visible).numbered(torch.arange(2**12), exact)
+            torch.manual_seed(4)
+            v = v[torch.distributions.Categorical(logits=-model.free_energy(v)).sample((200,))]
+        else:
+            torch.manual_seed(4)
+            v = exact_samples(model, hidden.numbered(torch.arange(hidden.count), exact), 200)
+        estimate = model.reverse_annealed_log_partition(v, self.BETAS)
+        assert estimate.value.shape == exact.shape
+        assert ((estimate.value - exact).abs() <= 3 * estimate.stderr).all()
+        assert (estimate.stderr < 0.2).all()
+
+    def test_forward_and_reverse_bracket_log_z(self):
+        """With five steps the mean log-weights are off by far more than their errors, to the sides Jensen says."""
+        model = random_harmonium(Bernoulli(20), Bernoulli(12), 0.6)
+        exact = model.log_partition().item()
+        torch.manual_seed(5)
+        v = exact_samples(model, all_bits(12), 1000)
+        path = module._Annealed(model, model.a.detach())
+        start = model.visible.distribution(path.start).sample((1000,))
+        forward = path.log_partition_at_zero() + anneal(path, start, torch.linspace(0, 1, 6))
+        reverse = path.log_partition_at_zero() - anneal(path, v, torch.linspace(1, 0, 6))
+        for log_weight, sign in ((forward, -1), (reverse, 1)):
+            error = log_weight.std().item() / math.sqrt(1000)
+            assert sign * (log_weight.mean().item() - exact) > 4 * error
+
+    def test_start_from_the_mean_of_the_data(self):
+        """A start near the model's own mean keeps more of the chains' weight than its biases do."""
+        model = random_harmonium(Bernoulli(20), Bernoulli(12), 0.5)
+        model.weight.data += 0.4
+        model.visible_bias.data -= 2.0
+        exact = model.log_partition().item()
+        torch.manual_seed(6)
+        mean = exact_samples(model, all_bits(12), 1000).mean(0).clamp(0.01, 0.99)
+        betas = torch.linspace(0, 1, 60)
+        plain = model.annealed_log_partition(200, betas)
+        informed = model.annealed_log_partition(200, betas, start=mean.logit())
+        assert abs(informed.value.item() - exact) <= 3 * informed.stderr.item()
+        assert informed.effective_sample_size > plain.effective_sample_size
+
+    def test_log_mean_is_the_delta_method(self):
+        """Against weights of known spread: 4,000 repetitions of 50 log-normal weights."""
+        torch.manual_seed(7)
+        log_weight = 0.3 * torch.randn(50, 4000, dtype=torch.float64) + 100.0
+        estimate = LogMean.of(log_weight)
+        torch.testing.assert_close(estimate.value, log_weight.exp().mean(0).log())
+        assert estimate.stderr.mean().item() == pytest.approx(estimate.value.std().item(), rel=0.05)
+        spread = log_weight.exp()
+        expected = spread.sum(0).square() / spread.square().sum(0)
+        torch.testing.assert_close(estimate.effective_sample_size, expected)
+        assert LogMean.of(log_weight[:1]).stderr.isnan().all()
+
+    @pytest.mark.parametrize("betas", [[], [0.0], [0.0, 0.9], [0.1, 1.0], [0.0, 0.7, 0.5, 1.0]])
+    def test_betas_that_are_no_path(self, betas):
+        model = Harmonium(Bernoulli(3), Bernoulli(2))
+        with pytest.raises(ValueError, match="betas must go from 0 to 1, or from 1 to 0"):
+            model.annealed_log_partition(10, torch.tensor(betas))
