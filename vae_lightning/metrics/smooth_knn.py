@@ -10,7 +10,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from vae_lightning.metrics.functional.smooth_knn import smooth_knn
+from vae_lightning.metrics.functional.smooth_knn import as_alphas, smooth_knn
 from vae_lightning.metrics.gather import gather_rows
 
 
@@ -31,7 +31,7 @@ class SmoothKNN(Metric):
         super().__init__(**{"dist_sync_fn": gather_rows} | kwargs)
         if k < 1:
             raise ValueError(f"SmoothKNN needs k >= 1, got {k}")
-        self.k, self.alpha = k, alpha
+        self.k, self.alpha = k, as_alphas(alpha)
         self.add_state("first", [], dist_reduce_fx="cat")
         self.add_state("second", [], dist_reduce_fx="cat")
 

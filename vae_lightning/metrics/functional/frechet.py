@@ -22,7 +22,7 @@ class GaussianFit:
 
     @classmethod
     def of_moments(cls, mean: Tensor, cov: Tensor) -> GaussianFit:
-        """From a mean (d,) and a covariance (d, d); raises ValueError unless they fit, are finite and C is a covariance."""
+        """From a mean (d,) and a covariance (d, d); ValueError unless they fit, are finite and C is a covariance."""
         if mean.ndim != 1 or cov.shape != mean.shape * 2:
             raise ValueError(
                 f"a fit needs a mean (d,) and a covariance (d, d), got {tuple(mean.shape)} and {tuple(cov.shape)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -62,8 +63,8 @@ def neighbour_edges(
     x: Tensor, y: Tensor, k: int = 1, alpha: float | int | Sequence[float | int] = 1.0
 ) -> NeighbourEdges:
     """T with its mean and variance under random relabelling: see `smooth_knn`, whose arguments and errors these are."""
-    alphas = [alpha] if isinstance(alpha, int | float) else list(alpha)
-    _check(x, y, k, alphas)
+    alphas = as_alphas(alpha)
+    _check(x, y, k)
     pool = torch.cat((x.double(), y.double()))
     distance = (torch.cdist(pool, pool, compute_mode="donot_use_mm_for_euclid_dist").square() + _ROUNDING).sqrt()
     distance.fill_diagonal_(torch.inf)
@@ -110,7 +111,15 @@ def _relabelling_moments(m: Float64[Tensor, "n n"], n1: int, n2: int) -> tuple[T
     return 2 * one_pair * total, variance
 
 
-def _check(x: Tensor, y: Tensor, k: int, alphas: Sequence[float]) -> None:
+def as_alphas(alpha: float | int | Sequence[float | int]) -> list[float]:
+    """One or several inverse temperatures as a list; ValueError unless all are positive and finite."""
+    alphas = [float(a) for a in ([alpha] if isinstance(alpha, int | float) else alpha)]
+    if not alphas or not all(0 < a < math.inf for a in alphas):
+        raise ValueError(f"smooth_knn needs positive finite values of alpha, got {alphas}")
+    return alphas
+
+
+def _check(x: Tensor, y: Tensor, k: int) -> None:
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or not (len(x) and len(y)):
         raise ValueError(
             f"smooth_knn needs samples (n1, d) and (n2, d), n1, n2 >= 1; got {tuple(x.shape)} and {tuple(y.shape)}"
@@ -119,7 +128,5 @@ def _check(x: Tensor, y: Tensor, k: int, alphas: Sequence[float]) -> None:
         raise ValueError(f"smooth_knn needs four points or more to standardise, got {len(x)} + {len(y)}")
     if not 1 <= k < len(x) + len(y):
         raise ValueError(f"smooth_knn needs 1 <= k < {len(x) + len(y)}, the number of points; got k = {k}")
-    if not alphas or not all(0 < a < float("inf") for a in alphas):
-        raise ValueError(f"smooth_knn needs positive finite values of alpha, got {alphas}")
     if not (x.isfinite().all() and y.isfinite().all()):
         raise ValueError("smooth_knn needs finite values, got NaN or infinity")

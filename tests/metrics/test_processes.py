@@ -1,0 +1,49 @@
+"""The metrics that gather rows: two processes with an odd number of observations, or with none, are as one."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.distributions as td
+import torch.multiprocessing as mp
+from torch import Tensor
+
+from vae_lightning.metrics import ActiveUnits, ELBOSurgery, HenzeZirkler, SmoothKNN
+
+N = 31
+SHARES = {"odd": [[slice(0, 9), slice(20, 31)], [slice(9, 20)]], "none": [[], [slice(0, 31)]]}
+
+
+def figures(batches: list[slice]) -> dict[str, Any]:
+    """What all metrics say when this process sees these batches."""
+    generator = torch.Generator().manual_seed(0)
+    means, noise, others = torch.randn(3, N, 2, generator=generator)
+    z, prior = means + 0.3 * noise, td.Independent(td.Normal(torch.zeros(2), torch.ones(2)), 1)
+    units, surgery, gaussian, neighbours = ActiveUnits(), ELBOSurgery(chunk=7), HenzeZirkler(), SmoothKNN(k=2)
+    for rows in batches:
+        units.update(means[rows])
+        surgery.update(td.Independent(td.Normal(means[rows], torch.tensor(0.3)), 1), prior, z[None, rows])
+        gaussian.update(z[rows])
+        neighbours.update(z[rows], others[rows])
+    values = {**units.compute(), **surgery.compute(), "hz": gaussian.compute(), "knn": neighbours.compute()}
+    return {name: value.tolist() if isinstance(value, Tensor) else value for name, value in values.items()}
+
+
+def run_process(rank: int, folder: str) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    torch.save({name: figures(shares[rank]) for name, shares in SHARES.items()}, f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.mark.filterwarnings("ignore:The ``compute`` method of metric")  # a process without batches
+def test_two_processes_give_the_figures_of_one(tmp_path: Path):
+    mp.spawn(run_process, args=(str(tmp_path),), nprocs=2)
+    expected = figures([slice(0, N)])
+    for rank in range(2):
+        gathered = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        for shares in SHARES:
+            assert gathered[shares].keys() == expected.keys()
+            for name, value in expected.items():
+                assert gathered[shares][name] == pytest.approx(value, rel=1e-9), (shares, rank, name)
