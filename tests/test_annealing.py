@@ -99,8 +99,12 @@ class TestAnnealing:
         torch.testing.assert_close(estimate.effective_sample_size, expected)
         assert LogMean.of(log_weight[:1]).stderr.isnan().all()
 
-    @pytest.mark.parametrize("betas", [[], [0.0], [0.0, 0.9], [0.1, 1.0], [0.0, 0.7, 0.5, 1.0]])
+    @pytest.mark.parametrize("betas", [[], [0.0], [0.0, 0.9], [0.1, 1.0], [0.0, 0.7, 0.5, 1.0], [1.0, 0.0]])
     def test_betas_that_are_no_path(self, betas):
-        model = Harmonium(Bernoulli(3), Bernoulli(2))
-        with pytest.raises(ValueError, match="betas must go from 0 to 1, or from 1 to 0"):
-            model.annealed_log_partition(10, torch.tensor(betas))
+        model, v = Harmonium(Bernoulli(3), Bernoulli(2)), torch.zeros(10, 3)
+        for run in (
+            lambda b: model.annealed_log_partition(10, b),
+            lambda b: model.reverse_annealed_log_partition(v, b),
+        ):
+            with pytest.raises(ValueError, match="betas must go from 0 to 1 without turning back"):
+                run(torch.tensor(betas))

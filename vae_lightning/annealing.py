@@ -23,17 +23,20 @@ class Path(Protocol):
         """One step of a Markov chain that leaves p_beta invariant."""
 
 
+def ascending(betas: Float[Tensor, " steps"]) -> Float[Tensor, " steps"]:
+    """The same betas; raises ValueError unless they go from 0 to 1 without turning back."""
+    if len(betas) < 2 or betas[0] != 0 or betas[-1] != 1 or not (betas.diff() >= 0).all():
+        raise ValueError("betas must go from 0 to 1 without turning back, as torch.linspace(0, 1, 1000) does")
+    return betas
+
+
 @torch.no_grad()
 def anneal(path: Path, x: Tensor, betas: Float[Tensor, " steps"]) -> Float64[Tensor, "chains *batch"]:
     """Log-weights whose mean weight is an unbiased estimate of Z_last / Z_first, for x drawn from p_first.
 
-    With betas from 1 to 0 it is the reverse run: started from exact samples of p_1, it gives Z_0 / Z_1.
-    Raises ValueError unless betas are between 0 and 1 and go from one of them to the other.
+    `betas` from 0 to 1 give Z_1 / Z_0; from 1 to 0, for exact samples of p_1, the reverse run gives Z_0 / Z_1.
     Source: Neal, Annealed Importance Sampling (2001), Eq. 11; in reverse, Burda, Grosse, Salakhutdinov (2015), Sec. 3.
     """
-    ends, steps = (betas.min().item(), betas.max().item()) if len(betas) else (), betas.diff()
-    if ends != (0.0, 1.0) or not ((steps >= 0).all() or (steps <= 0).all()):
-        raise ValueError("betas must go from 0 to 1, or from 1 to 0, without turning; e.g. torch.linspace(0, 1, 1000)")
     total = torch.zeros((), dtype=torch.float64, device=x.device)
     for start, end in pairwise(betas.tolist()):
         total = total + path.log_ratio(x, start, end)

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
 
-from vae_lightning.annealing import LogMean, anneal
+from vae_lightning.annealing import LogMean, anneal, ascending
 from vae_lightning.counts import Counts
 from vae_lightning.families import ExponentialFamily, Multinomial
 from vae_lightning.families.enumeration import in_chunks, states, support
@@ -129,7 +129,7 @@ class Harmonium(nn.Module):
         and v at the visible bias `start`, (P_v,), e.g. that of the data's own mean (default: the model's visible bias).
         Source: Salakhutdinov, Murray, On the Quantitative Analysis of Deep Belief Networks (2008), Sec. 4.1.
         """
-        path = _Annealed(self, self._start(start))
+        path, betas = _Annealed(self, self._start(start)), ascending(betas)
         log_z0 = path.log_partition_at_zero()
         base = self.visible.distribution(path.start.expand(*log_z0.shape, -1))
         return LogMean.of(log_z0 + anneal(path, base.sample(torch.Size([num_chains])), betas))
@@ -143,7 +143,7 @@ class Harmonium(nn.Module):
         Source: Burda, Grosse, Salakhutdinov, Accurate and Conservative Estimates of MRF Log-Likelihood (2015).
         """
         path = _Annealed(self, self._start(start))
-        ratio = LogMean.of(anneal(path, v, betas.flip(0)))
+        ratio = LogMean.of(anneal(path, v, ascending(betas).flip(0)))
         value = path.log_partition_at_zero() - ratio.value
         return LogMean(value, ratio.stderr, ratio.effective_sample_size)
 
