@@ -16,10 +16,11 @@ from vae_lightning.latent_variable import Draw
 
 
 class NearestWords(Diagnostic):
-    """For each bit the `num_words` words whose log-probability it raises most, and lowers most, as a TensorBoard image.
+    """For each bit the `num_words` words whose probability it raises most, and lowers most, as a TensorBoard image.
 
-    The effect of bit j on word k is E_z[log p(k | z, z_j = 1) - log p(k | z, z_j = 0)] over `num_codes` codes of the
-    prior; for a linear decoder the words are ordered as in W's column j. Shows the first 16 bits.
+    The effect of bit j on word k is E_z[sqrt p(k | z, z_j = 1) - sqrt p(k | z, z_j = 0)] over `num_codes` codes of the
+    prior: the word's share of the Hellinger distance. Differences of probabilities would name only the commonest
+    words, of their logarithms only the rarest. Shows the first 16 bits.
     """
 
     def __init__(self, num_words: int = 8, num_codes: int = 64, every_n_epochs: int = 10) -> None:
@@ -40,13 +41,14 @@ class NearestWords(Diagnostic):
 
 @torch.no_grad()
 def bit_effects(module: Any, num_codes: int) -> Float[Tensor, "bits words"]:
-    """What switching each bit on adds to each word's log-probability, on average over codes of the prior."""
+    """What switching each bit on adds to the root of each word's probability, on average over codes of the prior."""
     z = module.model.prior().sample(torch.Size([num_codes]))
     effects = []
     for bit in range(z.shape[-1]):
         on, off = z.clone(), z.clone()
         on[:, bit], off[:, bit] = 1, 0
-        effects.append((module.model.decoder(on).logits - module.model.decoder(off).logits).mean(0))
+        raised, lowered = ((module.model.decoder(codes).logits / 2).exp() for codes in (on, off))
+        effects.append((raised - lowered).mean(0))
     return torch.stack(effects).cpu()
 
 
