@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 
 HELP = """usage: vae-lightning COMMAND [options]
@@ -41,7 +43,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"vae-lightning: no command '{command}'; there are {', '.join(COMMANDS)}; see --help", file=sys.stderr)
         raise SystemExit(2)
     else:
+        _only_what_concerns_the_user()
         _one_line_errors(COMMANDS[command], [command, *rest])
+
+
+def _only_what_concerns_the_user() -> None:
+    """Leave out what Lightning says of how it calls its own dependencies, and its advertisements."""
+    warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*args parameter is intended to run from within Python.*")
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_no_advertisement)
+
+
+def _no_advertisement(record: logging.LogRecord) -> bool:
+    return "litlogger" not in record.getMessage()
 
 
 def _one_line_errors(run: Callable[[list[str]], None], arguments: list[str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -42,9 +41,6 @@ class TrainingCLI(LightningCLI):
     def run(cls, arguments: Sequence[str]) -> TrainingCLI:
         """Parse and run one subcommand."""
         keep_large_buffers()
-        # both warn of how Lightning calls its own dependencies
-        warnings.filterwarnings("ignore", message=r".*treespec, LeafSpec.*")
-        warnings.filterwarnings("ignore", message=r".*args parameter is intended to run from within Python.*")
         return cls(
             model_class=pl.LightningModule,
             datamodule_class=pl.LightningDataModule,
