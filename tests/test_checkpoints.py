@@ -1,0 +1,51 @@
+"""Shipped checkpoints: small, plain, and worth what their cards say."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from running import ROOT, command, figures
+
+from vae_lightning.models import HashingVAE
+
+SHIPPED = sorted((ROOT / "checkpoints").glob("*.ckpt"))
+
+
+@pytest.mark.parametrize("checkpoint", SHIPPED, ids=lambda path: path.stem)
+def test_it_is_small_plain_and_has_a_card(checkpoint: Path) -> None:
+    assert checkpoint.stat().st_size < 5e6
+    assert torch.load(checkpoint, weights_only=True)["seed"] == 0
+    card = checkpoint.with_suffix(".md").read_text()
+    assert all(word in card for word in ("Config", "Command", "Commit", "Seed", "Figures"))
+
+
+def test_the_text_model_gives_its_row_of_the_results(real_newsgroups: Path, tmp_path: Path) -> None:
+    """Recomputed by the command on the real test documents; the row is that of benchmarks/newsgroups.json."""
+    rows = json.loads((ROOT / "benchmarks" / "newsgroups.json").read_text())
+    (row,) = [row for row in rows if row["cell"] == "8 bits / depth 0 / e1" and row["seed"] == 0]
+    config, checkpoint = ROOT / "configs" / "newsgroups" / "8bit.yaml", ROOT / "checkpoints" / "newsgroups-8bit.ckpt"
+    options = ["--data.path", real_newsgroups, "--trainer.logger.save_dir", tmp_path, "--trainer.accelerator", "cpu"]
+    command("test", "--config", config, "--ckpt_path", checkpoint, *options)
+    found = figures(tmp_path / "version_0")
+    for name in ("deviance", "nelbo", "kl", "perplexity", "precision@100", "precision_within_2", "bit_entropy"):
+        assert found[f"test/{name}"] == pytest.approx(row[name], rel=1e-4), name
+
+
+def test_the_text_model_finds_documents(
+    real_newsgroups: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(ROOT / "checkpoints" / "newsgroups-8bit.ckpt", tmp_path)
+    query = "the shuttle reached its orbit around the moon after launch from the space center"
+    command("search", "--ckpt", tmp_path / "newsgroups-8bit.ckpt", "--query", query, "--data", real_newsgroups)
+    assert "sci.space" in capsys.readouterr().out
+
+
+def test_the_text_model_writes_documents() -> None:
+    model = HashingVAE.load_from_checkpoint(ROOT / "checkpoints" / "newsgroups-8bit.ckpt", weights_only=True)
+    documents = model.sample(50)
+    assert len(documents) == 50
+    assert 30 < documents.total.median() < 500  # the training documents' median is 132 words
