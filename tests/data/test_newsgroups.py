@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -23,7 +25,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from vae_lightning.counts import Counts
 from vae_lightning.data import ByDocuments, Newsgroups
-from vae_lightning.data.newsgroups import split_rows
+from vae_lightning.data.newsgroups import OFFICIAL, split_rows
 from vae_lightning.data.stop_words import EnglishStopWords, StopWordsFile
 
 
@@ -190,13 +192,19 @@ def test_the_archive_itself_may_be_named(miniature: Path) -> None:
     assert newsgroups(miniature / archives.ARCHIVE).words == newsgroups(miniature).words
 
 
+def test_a_named_archive_may_have_any_name(miniature: Path, tmp_path: Path) -> None:
+    shutil.copy(miniature / archives.ARCHIVE, tmp_path / "mine.tar.gz")
+    shutil.copy(miniature / archives.VOCABULARY, tmp_path)
+    assert newsgroups(tmp_path / "mine.tar.gz").words == newsgroups(miniature).words
+    with pytest.raises(ValueError, match=r"there is no 20news-bydate-matlab.tgz in .*other.tgz"):
+        newsgroups(tmp_path / "other.tgz")
+
+
 def test_mistakes(miniature: Path, tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match=r"there is no 20news-bydate-matlab.tgz in .*get http://.* by hand and save it as"
     ):
         newsgroups(tmp_path)
-    with pytest.raises(ValueError, match=r"train.data has sha256 \w{12}..., expected dc3bf23fa285"):
-        newsgroups(miniature, hashes=Newsgroups().hashes)
     with pytest.raises(ValueError, match="num_words is 81, but only 80 words occur"):
         newsgroups(miniature, num_words=81)
     with pytest.raises(ValueError, match="num_words must be at least 2, got 1"):
@@ -209,6 +217,42 @@ def test_mistakes(miniature: Path, tmp_path: Path) -> None:
     (tmp_path / archives.VOCABULARY).write_text("one\ntwo\nthree\n")
     with pytest.raises(ValueError, match=r"train.data has word 80, but 20news-vocabulary.txt only 3 words"):
         newsgroups(tmp_path)
+    assert left_in(tmp_path) == {archives.ARCHIVE, archives.VOCABULARY}
+
+
+def test_files_of_another_hash_are_named_and_leave_nothing_behind(
+    miniature: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))  # the cache's second place
+    for name in (archives.ARCHIVE, archives.VOCABULARY):
+        shutil.copy(miniature / name, tmp_path)
+    archive, vocabulary = (re.escape(str(tmp_path / name)) for name in (archives.ARCHIVE, archives.VOCABULARY))
+    manual = "get http://.* by hand and save it as"
+    with pytest.raises(
+        ValueError,
+        match=rf"^{archive} is not .*: train.data has sha256 \w{{12}}..., expected dc3bf23fa285...; {manual} {archive}",
+    ):
+        newsgroups(tmp_path, hashes=OFFICIAL)
+    members = {name: hashlib.sha256(content).hexdigest() for name, content in read_members(miniature).items()}
+    with pytest.raises(
+        ValueError, match=rf"^{vocabulary} is not .*: {archives.VOCABULARY} has sha256 .*{manual} {vocabulary}"
+    ):
+        newsgroups(tmp_path, hashes=members | {archives.VOCABULARY: "0" * 64})
+    assert left_in(tmp_path) == {archives.ARCHIVE, archives.VOCABULARY}
+    official = hashlib.sha256((tmp_path / archives.VOCABULARY).read_bytes()).hexdigest()
+    newsgroups(tmp_path, hashes=members | {archives.VOCABULARY: official})
+    assert len(left_in(tmp_path)) == 3
+    with pytest.raises(ValueError, match=r"train.data has sha256"):
+        newsgroups(tmp_path, hashes=OFFICIAL)  # also where it comes from the cache
+
+
+def left_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def read_members(folder: Path) -> dict[str, bytes]:
+    with tarfile.open(folder / archives.ARCHIVE) as archive:
+        return {Path(info.name).name: archive.extractfile(info).read() for info in archive}
 
 
 MEASURED = """

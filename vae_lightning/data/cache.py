@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +18,19 @@ SPLITS = ("train", "test")
 FIELDS = ("offsets", "words", "counts", "labels")
 
 
-def cached_corpus(archive: Path) -> Corpus:
-    """The corpus of an archive, from the cache beside it or in ~/.cache/vae-lightning if there is one."""
+def cached_corpus(archive: Path, check: Callable[[Corpus], None] = lambda corpus: None) -> Corpus:
+    """The corpus of an archive, from the cache beside it or in ~/.cache/vae-lightning if there is one.
+
+    `check` raises for a corpus that is not to be used; no cache is made of it.
+    """
     name = f"20news-{_digest(archive)[:16]}-v{FORMAT}.npz"
     places = [archive.parent / name, cache_folder() / name]
     for place in places:
         if (corpus := _load(place)) is not None:
+            check(corpus)
             return corpus
     corpus = read_corpus(archive)
+    check(corpus)
     for place in places:
         if _save(corpus, place):
             break

@@ -121,15 +121,16 @@ class Newsgroups(InMemoryDataModule):
             )
 
     def _corpus(self) -> Corpus:
-        corpus = cached_corpus(self._find(ARCHIVE))
-        for name, found in corpus.hashes.items():
-            self._check_hash(name, found)
-        self._find(VOCABULARY)
-        return corpus
+        return cached_corpus(self._find(ARCHIVE), self._check)
+
+    def _check(self, corpus: Corpus) -> None:
+        for member, found in corpus.hashes.items():
+            self._check_hash(ARCHIVE, member, found)
+        self._vocabulary(corpus)
 
     def _vocabulary(self, corpus: Corpus) -> list[str]:
         content = self._find(VOCABULARY).read_bytes()
-        self._check_hash(VOCABULARY.name, sha256(content).hexdigest())
+        self._check_hash(VOCABULARY, VOCABULARY.name, sha256(content).hexdigest())
         words = content.decode(errors="replace").split("\n")[: content.count(b"\n") or 1]
         for split, documents in {"train": corpus.train, "test": corpus.test}.items():
             if len(documents.words) and (largest := int(documents.words.max()) + 1) > len(words):
@@ -140,7 +141,7 @@ class Newsgroups(InMemoryDataModule):
         given = Path(self.path).expanduser() if self.path else data_folder()
         if file is ARCHIVE and given.is_file():
             return given
-        folder = given.parent if given.suffix == ".tgz" else given
+        folder = given.parent if given.is_file() else given
         found = folder / file.name
         if found.is_file():
             return found
@@ -148,13 +149,14 @@ class Newsgroups(InMemoryDataModule):
             raise ValueError(f"there is no {file.name} in {folder}: {by_hand(file, folder)}")
         return fetch(file, folder)
 
-    def _check_hash(self, name: str, found: str) -> None:
-        expected = None if self.hashes is None else self.hashes.get(name)
-        if self.hashes is not None and found != expected:
-            raise ValueError(
-                f"{name} has sha256 {found[:12]}..., expected {str(expected)[:12]}...: it is not the official file; "
-                "get the archive again, or give hashes=None to read one of your own"
-            )
+    def _check_hash(self, file: RemoteFile, member: str, found: str) -> None:
+        if self.hashes is None or found == (expected := self.hashes.get(member)):
+            return
+        path = self._find(file)
+        raise ValueError(
+            f"{path} is not the official file: {member} has sha256 {found[:12]}..., expected {str(expected)[:12]}...; "
+            f"{by_hand(file, path.parent)}, or give hashes=None to read one of your own"
+        )
 
     @rank_zero_only
     def _report(self, corpus: Corpus, num_words: int, splits: dict[str, Observations]) -> None:
