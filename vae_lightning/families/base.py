@@ -16,19 +16,20 @@ class ExponentialFamily(abc.ABC):
     """p(x | eta) = h(x) exp(<eta, T(x)> - A(eta)) with eta flat in R^P; stateless.
 
     Shapes: x is (*B, *E) with E the `event_shape`; T(x) and eta are (*B, P); A and log h are (*B), in nats.
+    Unless a family says otherwise, T(x) = x and h = 1.
     Source: Shekhovtsov, Schlesinger, Flach, VAE Approximation Error (2022), Assumption 1.
     """
 
     event_shape: Size
     num_parameters: int
 
-    @abc.abstractmethod
     def sufficient_statistics(self, x: Tensor) -> Float[Tensor, "*B P"]:
-        """T(x)."""
+        """T(x); by default x, flat."""
+        return x.flatten(x.ndim - len(self.event_shape))
 
-    @abc.abstractmethod
     def log_base_measure(self, x: Tensor) -> Float[Tensor, "*B"]:
-        """Log h(x)."""
+        """Log h(x); by default zero."""
+        return x.new_zeros(x.shape[: x.ndim - len(self.event_shape)])
 
     @abc.abstractmethod
     def log_partition(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B"]:

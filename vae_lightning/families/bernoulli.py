@@ -23,14 +23,6 @@ class Bernoulli(ExponentialFamily):
         self.event_shape = as_event_shape(event_shape, "Bernoulli")
         self.num_parameters = prod(self.event_shape)
 
-    def sufficient_statistics(self, x: Tensor) -> Float[Tensor, "*B P"]:
-        """T(x) = x, flat."""
-        return x.flatten(x.ndim - len(self.event_shape))
-
-    def log_base_measure(self, x: Tensor) -> Float[Tensor, "*B"]:
-        """Zero."""
-        return x.new_zeros(x.shape[: x.ndim - len(self.event_shape)])
-
     def log_partition(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B"]:
         """A(eta) = sum softplus(eta)."""
         return F.softplus(eta).sum(-1)

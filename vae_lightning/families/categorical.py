@@ -27,14 +27,6 @@ class Categorical(ExponentialFamily):
         self.event_shape = Size((*self.variables, num_classes))
         self.num_parameters = prod(self.event_shape)
 
-    def sufficient_statistics(self, x: Tensor) -> Float[Tensor, "*B P"]:
-        """T(x) = x, flat."""
-        return x.flatten(x.ndim - len(self.event_shape))
-
-    def log_base_measure(self, x: Tensor) -> Float[Tensor, "*B"]:
-        """Zero."""
-        return x.new_zeros(x.shape[: x.ndim - len(self.event_shape)])
-
     def log_partition(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B"]:
         """A(eta) = sum over the variables of logsumexp over the classes."""
         return eta.unflatten(-1, (-1, self.num_classes)).logsumexp(-1).sum(-1)

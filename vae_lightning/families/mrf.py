@@ -44,10 +44,6 @@ class BernoulliMRF(ExponentialFamily):
         z1, z2 = x.split((self.first, self.second), -1)
         return torch.cat((x, (z1[..., :, None] * z2[..., None, :]).flatten(-2)), -1)
 
-    def log_base_measure(self, x: Tensor) -> Float[Tensor, "*B"]:
-        """Zero."""
-        return x.new_zeros(x.shape[:-1])
-
     def log_partition(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B"]:
         """A(eta) = log sum_z1 exp(<b1, z1> + sum softplus(b2 + V^T z1)), or the same with the groups' parts swapped."""
         return self.distribution(eta).log_normaliser
