@@ -1,9 +1,9 @@
-import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from miniature import ARCHIVE, write_miniature
+from miniature import write_miniature
+from real_data import find_real_newsgroups
 
 settings.register_profile("steady", deadline=None, derandomize=True)  # the same on a busy machine, and every time
 settings.load_profile("steady")
@@ -17,9 +17,5 @@ def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def real_newsgroups() -> Path:
-    """The folder with the real archive, from VAE_LIGHTNING_DATA; its absence fails continuous integration."""
-    folder = Path(os.environ.get("VAE_LIGHTNING_DATA", "."))
-    if not (folder / ARCHIVE).is_file():
-        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
-        give_up(f"set VAE_LIGHTNING_DATA to a folder with {ARCHIVE}")
-    return folder
+    """The folder with the real archive, from VAE_LIGHTNING_DATA."""
+    return find_real_newsgroups()

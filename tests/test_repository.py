@@ -1,5 +1,6 @@
 """The repository's own promises: exact versions, no index, a layer for every module, an import without effect."""
 
+import os
 import re
 import subprocess
 import sys
@@ -9,9 +10,11 @@ from pathlib import Path
 import jaxtyping
 import pytest
 import torch
+from miniature import ARCHIVE
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from real_data import find_real_newsgroups
 
 import vae_lightning
 from vae_lightning.estimators.base import local_signals, mean
@@ -91,14 +94,52 @@ def test_make_says_in_one_line_that_python_is_too_old(tmp_path):
     assert re.search(r"3\.11 or newer is needed, .* is Python 3\.9\.2", complaint[0])
 
 
-def test_continuous_integration_fails_in_one_line_without_the_real_data(tmp_path):
+@pytest.fixture
+def checkout(tmp_path):
+    """A checkout with .ci/run and a Makefile that tells what it is given; no data beside it."""
     script = tmp_path / "checkout" / ".ci" / "run"
     script.parent.mkdir(parents=True)
     script.write_bytes((ROOT / ".ci" / "run").read_bytes())
-    run = subprocess.run(["bash", str(script)], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    (tmp_path / "checkout" / "Makefile").write_text('lint test:\n\t@echo "$@ $$CI $$VAE_LIGHTNING_DATA"\n')
+    return tmp_path / "checkout"
+
+
+def run_ci(checkout, **environment):
+    return subprocess.run(
+        ["bash", str(checkout / ".ci" / "run")],
+        env={"PATH": os.environ["PATH"], **environment},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("empty_folder", [False, True])
+def test_continuous_integration_fails_in_one_line_without_the_real_data(checkout, empty_folder):
+    if empty_folder:
+        (checkout.parent / "shared" / "data").mkdir(parents=True)
+    run = run_ci(checkout)
     assert run.returncode == 1
     assert run.stdout == ""
-    assert re.fullmatch(r".*\.\./shared/data.*\n", run.stderr)
+    assert re.fullmatch(r".*there is no \.\./shared/data/20news-bydate-matlab\.tgz\n", run.stderr)
+
+
+def test_continuous_integration_says_so_to_the_tests(checkout):
+    data = checkout.parent / "shared" / "data"
+    data.mkdir(parents=True)
+    (data / ARCHIVE).touch()
+    assert run_ci(checkout).stdout.splitlines() == [f"{target} true {data}" for target in ("lint", "test")]
+    assert run_ci(checkout, CI="1").stdout.splitlines() == [f"{target} 1 {data}" for target in ("lint", "test")]
+
+
+def test_tests_of_real_data_are_skipped_without_it_but_fail_continuous_integration(monkeypatch, tmp_path):
+    monkeypatch.setenv("VAE_LIGHTNING_DATA", str(tmp_path))
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="set VAE_LIGHTNING_DATA to a folder with"):
+        find_real_newsgroups()
+    monkeypatch.delenv("CI")
+    with pytest.raises(pytest.skip.Exception, match="set VAE_LIGHTNING_DATA to a folder with"):
+        find_real_newsgroups()
+    (tmp_path / ARCHIVE).touch()
+    assert find_real_newsgroups() == tmp_path
 
 
 def test_shapes_are_checked_in_the_tests():
