@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
-from running import ROOT, command, figures
+from running import HASHING, ROOT, command, figures, on_miniature
 
 from vae_lightning.models import HashingVAE
 
 SHIPPED = sorted((ROOT / "checkpoints").glob("*.ckpt"))
 
 
+def test_there_are_some() -> None:
+    assert "newsgroups-8bit" in [path.stem for path in SHIPPED]
+
+
 @pytest.mark.parametrize("checkpoint", SHIPPED, ids=lambda path: path.stem)
 def test_it_is_small_plain_and_has_a_card(checkpoint: Path) -> None:
     assert checkpoint.stat().st_size < 5e6
-    assert torch.load(checkpoint, weights_only=True)["seed"] == 0
+    content = torch.load(checkpoint, weights_only=True)
+    assert content["seed"] == 0
+    assert content["datamodule_hyper_parameters"]["path"] is None
+    assert "optimizer_states" not in content
     card = checkpoint.with_suffix(".md").read_text()
     assert all(word in card for word in ("Config", "Command", "Commit", "Seed", "Figures"))
 
@@ -49,3 +58,37 @@ def test_the_text_model_writes_documents() -> None:
     documents = model.sample(50)
     assert len(documents) == 50
     assert 30 < documents.total.median() < 500  # the training documents' median is 132 words
+
+
+def ship(*arguments: Path) -> subprocess.CompletedProcess[str]:
+    script = [sys.executable, ROOT / "checkpoints" / "ship.py"]
+    return subprocess.run([*script, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_a_run_is_shipped_without_what_only_training_needs(miniature: Path, tmp_path: Path) -> None:
+    options = [*on_miniature(miniature, tmp_path), "--trainer.max_epochs", "1", "--seed_everything", "3"]
+    command("fit", "--config", HASHING, *options)
+    source, target = tmp_path / "version_0" / "checkpoints" / "best.ckpt", tmp_path / "shipped.ckpt"
+    assert ship(source, target).returncode == 0
+    trained, shipped = (torch.load(path, weights_only=True) for path in (source, target))
+    assert trained["optimizer_states"]
+    assert "optimizer_states" not in shipped
+    assert trained["datamodule_hyper_parameters"]["path"] == str(miniature)
+    assert shipped["datamodule_hyper_parameters"]["path"] is None
+    assert str(miniature).encode() not in target.read_bytes()
+    assert shipped["seed"] == 3
+    assert shipped["Newsgroups"] == trained["Newsgroups"]
+    ours, theirs = (HashingVAE.load_from_checkpoint(path, weights_only=True).state_dict() for path in (target, source))
+    assert all(torch.equal(ours[name], weight) for name, weight in theirs.items())
+
+
+def test_shipping_says_how_it_is_used(tmp_path: Path) -> None:
+    for arguments, complaint in (
+        ((), "the following arguments are required: source, target"),
+        ((tmp_path / "none.ckpt", tmp_path / "b.ckpt"), "there is no "),
+    ):
+        done = ship(*arguments)
+        assert done.returncode == 2
+        assert done.stderr.startswith("usage: ship.py [-h] source target")
+        assert complaint in done.stderr
+        assert not list(tmp_path.iterdir())
