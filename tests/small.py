@@ -33,8 +33,8 @@ def trainer(*callbacks: pl.Callback, folder: Path | None = None, **changes: Any)
     logger = TensorBoardLogger(folder, name="", default_hp_metric=False) if folder else False
     quiet = {"enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
     settings = {"max_epochs": 1, "accelerator": "cpu", "devices": 1, "use_distributed_sampler": False} | quiet
-    settings |= {"num_sanity_val_steps": 0, "log_every_n_steps": 2}
-    return pl.Trainer(callbacks=list(callbacks), logger=logger, **settings | changes)
+    settings |= {"num_sanity_val_steps": 0, "log_every_n_steps": 2, "logger": logger}
+    return pl.Trainer(callbacks=list(callbacks), **settings | changes)
 
 
 def events(folder: Path) -> EventAccumulator:

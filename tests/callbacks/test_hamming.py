@@ -8,6 +8,7 @@ import pytest
 import torch
 from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.loggers import CSVLogger
+from small import hashing, newsgroups, trainer
 from torch import Tensor
 
 from vae_lightning.callbacks import HammingPrecision
@@ -15,30 +16,11 @@ from vae_lightning.data import Newsgroups
 from vae_lightning.metrics.functional import hamming_found_within, hamming_precision, hamming_precision_within
 from vae_lightning.models import HashingVAE
 
-NUM_WORDS, NUM_BITS = 60, 10
-
-
-def newsgroups(folder: Path) -> Newsgroups:
-    return Newsgroups(folder, num_words=NUM_WORDS, val_size=20, batch_size=25, eval_batch_size=7, hashes=None)
-
-
-def trainer(*callbacks: pl.Callback, epochs: int = 1, logger: CSVLogger | None = None) -> pl.Trainer:
-    return pl.Trainer(
-        max_epochs=epochs,
-        callbacks=list(callbacks),
-        logger=logger or False,
-        accelerator="cpu",
-        devices=1,
-        use_distributed_sampler=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+NUM_BITS = 10
 
 
 def model() -> HashingVAE:
-    torch.manual_seed(0)
-    return HashingVAE(num_bits=NUM_BITS, num_words=NUM_WORDS)
+    return hashing(num_bits=NUM_BITS)
 
 
 def expected(module: HashingVAE, data: Newsgroups, split: str) -> dict[str, float]:
@@ -64,7 +46,7 @@ def test_logs_the_figures_of_the_codes_at_hand(miniature: Path):
 
 def test_watches_every_nth_epoch_of_a_fit(miniature: Path, tmp_path: Path):
     logger = CSVLogger(tmp_path)
-    run = trainer(HammingPrecision(k=15, radius=1, every_n_epochs=2), epochs=5, logger=logger)
+    run = trainer(HammingPrecision(k=15, radius=1, every_n_epochs=2), max_epochs=5, logger=logger)
     run.fit(model(), datamodule=newsgroups(miniature))
     with (Path(logger.log_dir) / "metrics.csv").open() as file:
         assert [int(row["epoch"]) for row in csv.DictReader(file) if row["val/precision@15"]] == [1, 3]
@@ -73,7 +55,7 @@ def test_watches_every_nth_epoch_of_a_fit(miniature: Path, tmp_path: Path):
 def test_watching_does_not_change_training(miniature: Path):
     def trained(*callbacks: pl.Callback) -> dict[str, Tensor]:
         module = model()
-        trainer(*callbacks, epochs=2).fit(module, datamodule=newsgroups(miniature))
+        trainer(*callbacks, max_epochs=2).fit(module, datamodule=newsgroups(miniature))
         return module.state_dict()
 
     watched, alone = trained(HammingPrecision(k=15, every_n_epochs=1)), trained()
