@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import json
+import math
+from itertools import combinations
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
-from matplotlib.image import imread
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage, imread
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.distributions import Bernoulli, Independent
 
 from vae_lightning.callbacks import Freeze
 from vae_lightning.data.processes import GaussianMixture
+from vae_lightning.data.processes.mixture import FOUR_CENTERS
 from vae_lightning.studies import reproduce
 from vae_lightning.studies.mixture import BATCH_SIZE, EPOCH_STEPS, PHASE_EPOCHS, TRAINING_SIZE, mixture_vae
-from vae_lightning.studies.mixture_figure import Panel, arrange, as_image, draw_simplex
+from vae_lightning.studies.mixture_figure import (
+    CODES,
+    COLORS,
+    VERTICES,
+    Panel,
+    arrange,
+    as_image,
+    draw_simplex,
+    mixture_figure,
+)
 from vae_lightning.training import TrainingCLI
 
 KNOWN = [-3.64990, -3.74260, -3.70026, -3.68036]
@@ -74,6 +89,90 @@ def test_panels_fill_rows_and_the_last_row_is_centred() -> None:
     assert len(boxes) == 5
     assert (boxes[3].x0 + boxes[4].x1) / 2 == pytest.approx(0.5, abs=0.02)
     assert boxes[4].y1 < boxes[0].y0
+
+
+@pytest.fixture(scope="module")
+def figure() -> Figure:
+    """Figure 2 of an untrained model with the true decoder, whose posterior is the process's own."""
+    torch.manual_seed(0)
+    process = GaussianMixture()
+    return mixture_figure(process, mixture_vae(process, 1).model)
+
+
+def picture(figure: Figure, letter: str) -> AxesImage:
+    (axes,) = (axes for axes in figure.axes if axes.get_title().startswith(f"({letter})"))
+    (image,) = axes.images
+    return image
+
+
+def pixel_at(image: AxesImage, x: float, y: float) -> np.ndarray:
+    """The colour nearest to a place of the plane, by the picture's own extent and origin."""
+    left, right, bottom, top = image.get_extent()
+    rows, columns = image.get_array().shape[:2]
+    assert image.origin == "lower"
+    return image.get_array()[
+        round((y - bottom) / (top - bottom) * (rows - 1)), round((x - left) / (right - left) * (columns - 1))
+    ]
+
+
+@pytest.mark.parametrize("code", range(4))
+def test_pixels_at_the_centers_have_the_colours_of_their_posteriors(figure: Figure, code: int) -> None:
+    """By Bayes' rule, equal weights and sigma = 1; a pixel is 0.02 wide, in which a colour moves by less than 0.02."""
+    squared = [math.dist(FOUR_CENTERS[code], center) ** 2 for center in FOUR_CENTERS]
+    weights = np.exp([-0.5 * d for d in squared])
+    expected = sum(w * color for w, color in zip(weights / weights.sum(), COLORS, strict=True))
+    np.testing.assert_allclose(pixel_at(picture(figure, "a"), *FOUR_CENTERS[code]), expected, atol=0.02)
+    nearest = COLORS[np.argmin(squared)]  # equal weights: the decision map is the Voronoi diagram of the centers
+    np.testing.assert_allclose(pixel_at(picture(figure, "b"), *FOUR_CENTERS[code]), nearest)
+
+
+def test_the_decision_map_is_the_voronoi_diagram_of_the_centers(figure: Figure) -> None:
+    image, rng = picture(figure, "b"), np.random.default_rng(0)
+    left, right, bottom, top = image.get_extent()
+    for x, y in rng.uniform((left, bottom), (right, top), (200, 2)):
+        first, second = sorted(math.dist((x, y), center) for center in FOUR_CENTERS)[:2]
+        if second - first > 0.05:  # not within a pixel of a border
+            nearest = min(range(4), key=lambda code: math.dist((x, y), FOUR_CENTERS[code]))
+            np.testing.assert_allclose(pixel_at(image, x, y), COLORS[nearest])
+
+
+def test_the_panels_show_what_their_titles_say(figure: Figure) -> None:
+    """With the true decoder (d) is (b); a decoder of its own makes its own map, the encoder its own in any case."""
+    b, c, d = (picture(figure, letter).get_array() for letter in "bcd")
+    assert np.mean((b != d).any(-1)) < 1e-3  # borders in single precision
+    assert np.mean((b != c).any(-1)) > 0.1
+    process = GaussianMixture()
+    model = mixture_vae(process, 1).model
+    swapped = process.centers.float()[[1, 0, 2, 3]]
+    with torch.no_grad():
+        model.decoder.network.weight.copy_(swapped)
+    other = mixture_figure(process, model)
+    b, d = (picture(other, letter) for letter in "bd")
+    assert not np.array_equal(b.get_array(), d.get_array())
+    for code, color in zip((1, 0, 2, 3), COLORS, strict=True):
+        np.testing.assert_allclose(pixel_at(d, *FOUR_CENTERS[code]), color)
+
+
+def test_the_simplex_holds_the_products_of_independent_bits() -> None:
+    """The surface at P(b_1 = 1) = p, P(b_2 = 1) = q: its height is P(b_1 != b_2), its colour that of the four codes."""
+    axes = Figure().add_subplot(projection="3d")
+    with patch.object(axes, "plot_surface", wraps=axes.plot_surface) as plot:
+        draw_simplex(axes)
+    p, q, height = map(torch.from_numpy, plot.call_args.args)
+    assert {(0, 0), (0, 1), (1, 0), (1, 1), (0.5, 0.5)} <= set(zip(p.ravel().tolist(), q.ravel().tolist(), strict=True))
+    bits = torch.tensor([[int(bit) for bit in code] for code in CODES]).double()
+    product = Independent(Bernoulli(torch.stack((p, q), -1)), 1).log_prob(bits[:, None, None]).exp().movedim(0, -1)
+    np.testing.assert_allclose(height, product @ (bits[:, 0] != bits[:, 1]).double(), atol=1e-6)
+    np.testing.assert_allclose(
+        plot.call_args.kwargs["facecolors"][..., :3], product @ torch.from_numpy(COLORS), atol=1e-6
+    )
+
+
+def test_vertices_of_the_simplex_are_the_four_codes_equally_far_apart() -> None:
+    for code, vertex in zip(CODES, VERTICES, strict=True):
+        first, second = map(int, code)
+        assert vertex.tolist() == [first, second, first != second]
+    assert {round(math.dist(a, b), 12) for a, b in combinations(VERTICES, 2)} == {round(math.sqrt(2), 12)}
 
 
 def test_the_simplex_is_drawn_without_a_display() -> None:
