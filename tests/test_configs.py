@@ -63,6 +63,12 @@ def test_mixture_config_fits_saves_loads_and_tests(tmp_path: Path) -> None:
         ["--trainer.precision", "bf16-mixed"],
         ["--model.objective.estimator.class_path", "vae_lightning.estimators.Enumerated"],
         ["--model.objective.estimator", "vae_lightning.estimators.Reinforce", "--model.objective.beta", "0.5"],
+        [
+            "--model.objective.estimator",
+            "vae_lightning.estimators.LeaveOneOut",
+            "--model.objective.estimator.num_samples=2",
+        ],
+        ["--model.objective.class_path", "vae_lightning.objectives.AnalyticELBO"],
         ["--model.objective.class_path", "vae_lightning.objectives.IWAE"],
         ["--data.ranking", "vae_lightning.data.ByDocuments"],
         ["--trainer.callbacks+", "vae_lightning.callbacks.GradientVariance"],
@@ -77,9 +83,14 @@ def test_mixture_config_fits_saves_loads_and_tests(tmp_path: Path) -> None:
     ids=" ".join,
 )
 def test_variants_by_override(variant: list[str], miniature: Path, tmp_path: Path) -> None:
+    """It trains, the model is built of what the override names, and so it is when the checkpoint is loaded."""
     config = ROOT / "configs" / "newsgroups" / "8bit.yaml"
     command("fit", "--config", config, *on_miniature(miniature, tmp_path), *variant)
     assert 0 < figures(tmp_path / "version_0")["val/deviance"] < 100
+    model = HashingVAE.load_from_checkpoint(tmp_path / "version_0/checkpoints/best.ckpt", weights_only=True)
+    parts = {type(module).__name__ for module in model.modules()}
+    named = [name.rsplit(".", 1)[-1] for name in variant if name.startswith("vae_lightning.") and "data" not in name]
+    assert parts.issuperset(name for name in named if name != "GradientVariance")
 
 
 @pytest.mark.parametrize("overlay", [o for o in OVERLAYS if o.stem != "gpu"], ids=str)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from running import HASHING, command, on_miniature, process
+from running import HASHING, command, figures, on_miniature, process
+from small import events
 
 from vae_lightning.callbacks import AtomicCheckpointIO
 
@@ -70,6 +71,33 @@ def test_stopped_at_the_end_of_an_epoch(
     command(*options, "--trainer.max_epochs", str(epochs))
     command(*options, *EPOCHS, "--ckpt_path", tmp_path / "version_0/checkpoints/last.ckpt")
     assert_same_end(last(tmp_path / "version_0"), uninterrupted)
+
+
+def test_a_resumed_run_keeps_its_config_and_its_pictures(miniature: Path, tmp_path: Path) -> None:
+    options = ["fit", "--config", HASHING, *on_miniature(miniature, tmp_path)]
+    callback = '[{"class_path": "vae_lightning.callbacks.NearestWords", "init_args": {"every_n_epochs": 1}}]'
+    options += ["--trainer.callbacks", callback]
+    run = tmp_path / "version_0"
+    command(*options, "--trainer.max_epochs", "1")
+    config = (run / "config.yaml").read_text()
+    command(*options, *EPOCHS, "--ckpt_path", run / "checkpoints/last.ckpt")
+    assert (run / "config.yaml").read_text() == config
+    assert "ckpt_path: null" in config
+    images = events(run, images=0).Images("val/nearest_words")
+    assert [image.step for image in images] == [6, 13, 20]  # one an epoch, the first from before the interruption
+    command("test", "--config", run / "config.yaml", "--ckpt_path", run / "checkpoints/best.ckpt")
+    assert "test/nelbo" in figures(run)
+
+
+def test_accumulated_gradients_resume_exactly(miniature: Path, tmp_path: Path) -> None:
+    options = ["fit", "--config", HASHING, *EPOCHS, "--last.every_n_steps", "1"]
+    options += ["--trainer.accumulate_grad_batches", "2"]
+    command(*options, *on_miniature(miniature, tmp_path / "whole"), *EPOCHS)
+    parts = [*options, *on_miniature(miniature, tmp_path / "parts"), *EPOCHS]
+    process(*parts, "--trainer.callbacks", '[{"class_path": "resume_probe.Kill", "init_args": {"step": 6}}]')
+    command(*parts, "--ckpt_path", tmp_path / "parts/version_0/checkpoints/last.ckpt")
+    whole, resumed = last(tmp_path / "whole/version_0"), last(tmp_path / "parts/version_0")
+    assert_equal(resumed["state_dict"], whole["state_dict"])
 
 
 def test_a_resumed_run_sees_the_same_documents_again(miniature: Path, tmp_path: Path) -> None:

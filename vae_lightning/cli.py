@@ -63,13 +63,20 @@ def _one_line_errors(run: Callable[[list[str]], None], arguments: list[str]) -> 
         run(arguments)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
-    except (ValueError, TypeError, OSError) as error:
-        if os.environ.get("VAE_LIGHTNING_TRACEBACK"):
+    except Exception as error:
+        if os.environ.get("VAE_LIGHTNING_TRACEBACK") or not _of_the_user(error):
             raise
         # the hint keeps a real defect debuggable: not every ValueError is the user's
         line = " ".join(str(error).split())
         print(f"vae-lightning: {line} (VAE_LIGHTNING_TRACEBACK=1 shows where)", file=sys.stderr)
         raise SystemExit(1) from None
+
+
+def _of_the_user(error: Exception) -> bool:
+    """Whether the message speaks to whoever typed the command: ours, Lightning's of devices, torch's of weights."""
+    if isinstance(error, RuntimeError):
+        return "Error(s) in loading state_dict" in str(error)
+    return isinstance(error, ValueError | TypeError | OSError) or type(error).__name__ == "MisconfigurationException"
 
 
 def _train(arguments: list[str]) -> None:

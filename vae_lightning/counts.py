@@ -97,8 +97,15 @@ class Counts:
         return product if weight.ndim == 2 else product[:, 0]
 
     def to(self, *args: Any, **kwargs: Any) -> Counts:
-        """Move all four tensors; dtypes stay."""
-        return Counts(*(t.to(*args, **kwargs) for t in self._tensors()))
+        """Move all four tensors, and what is known of the rows; self if nothing moves."""
+        moved = [t.to(*args, **kwargs) for t in self._tensors()]
+        if all(new is old for new, old in zip(moved, self._tensors(), strict=True)):
+            return self
+        other = Counts(*moved)
+        for constant in _ROW_CONSTANTS:
+            if constant in self.__dict__:
+                other.__dict__[constant] = self.__dict__[constant].to(*args, **kwargs)
+        return other
 
     def pin_memory(self) -> Counts:
         """Page-locked copies, for DataLoader(pin_memory=True)."""

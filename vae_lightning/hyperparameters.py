@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-
-from lightning.pytorch.core.mixins.hparams_mixin import HyperparametersMixin
 
 
 def is_plain(value: Any) -> bool:
@@ -20,9 +19,15 @@ def is_plain(value: Any) -> bool:
 
 
 @contextmanager
-def only_plain(module: HyperparametersMixin) -> Iterator[None]:
-    """Around `save_hyperparameters`: drop what was given as an object; LightningCLI gives class_path and init_args."""
+def only_plain(module: Any) -> Iterator[None]:
+    """Around `save_hyperparameters`: drop what was given as an object; LightningCLI gives class_path and init_args.
+
+    `given_as_objects` names what was dropped and is not the default: whoever loads the checkpoint has to give it again.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*is an instance of `nn.Module`.*")  # it is about to be dropped
         yield
-    module.remove_ignored_hparams([name for name, value in module.hparams.items() if not is_plain(value)])
+    dropped = {name: value for name, value in module.hparams.items() if not is_plain(value)}
+    module.remove_ignored_hparams(list(dropped))
+    defaults = inspect.signature(type(module).__init__).parameters
+    module.given_as_objects = [name for name, value in dropped.items() if value is not defaults[name].default]

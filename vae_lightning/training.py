@@ -6,7 +6,7 @@ import ctypes
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import lightning.pytorch as pl
 import torch
@@ -21,12 +21,26 @@ _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # glibc's names for mallopt's paramet
 
 
 class RunConfig(SaveConfigCallback):
-    """Writes `config.yaml` into the folder of a run that trains; evaluations leave it as it is."""
+    """Writes `config.yaml` into a new run's folder; evaluating it and going on with it leave the file as it is."""
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """When `fit` begins."""
-        if stage == "fit":
+        written = (Path(trainer.log_dir or "") / self.config_filename).exists()  # log_dir is broadcast: ask everywhere
+        if stage == "fit" and not written:
+            self.config.ckpt_path = None  # the next `fit --config config.yaml` is a run of its own
             super().setup(trainer, pl_module, stage)
+
+
+class OneLineParser(LightningArgumentParser):
+    """Says of a mistake what it is, not the whole configuration around it."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """One line on standard error, and exit status 2."""
+        skipped = ("Subtypes:", "Given value", "Does not validate", "Errors:", "- Expected a <class 'NoneType'>")
+        lines = [line.strip() for line in message.splitlines()]
+        told = " ".join(line.removeprefix("- ") for line in lines if line and not line.startswith(skipped))
+        print(f"vae-lightning: {told}; see --help", file=sys.stderr)
+        raise SystemExit(2)
 
 
 class TrainingCLI(LightningCLI):
@@ -63,6 +77,21 @@ class TrainingCLI(LightningCLI):
             args=None if list(arguments) == sys.argv[1:] else list(arguments),
         )
 
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
+        """With errors of one line."""
+        parser = super().init_parser(**kwargs)
+        parser.__class__ = OneLineParser  # LightningCLI names its parser's class in the middle of this method
+        return parser
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Look at the checkpoint before anything is built for it."""
+        super().parse_arguments(parser, args)
+        self.checkpoint = self.config[self.config.subcommand].get("ckpt_path")
+        if self.checkpoint is None and self.config.subcommand != "fit":
+            raise ValueError(f"{self.config.subcommand} needs a trained model: give its checkpoint by --ckpt_path")
+        if self.checkpoint is not None:
+            self.checkpoint_step = read_step(Path(self.checkpoint))
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """`--best.*` and `--last.*` configure the two checkpoints."""
         parser.add_lightning_class_args(ModelCheckpoint, "best")
@@ -73,16 +102,19 @@ class TrainingCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Go on in the folder of the run whose checkpoint is given, if it lies where this run would log."""
-        config = self.config[self.subcommand]
-        logger, checkpoint = config.trainer.logger, config.get("ckpt_path")
-        if not checkpoint or getattr(logger, "class_path", None) != _LOGGER or not Path(checkpoint).is_file():
+        logger = self.config[self.subcommand].trainer.logger
+        if not self.checkpoint or getattr(logger, "class_path", None) != _LOGGER:
             return
-        run = Path(checkpoint).resolve().parent.parent
+        run = Path(self.checkpoint).resolve().parent.parent
         if run.parent == Path(logger.init_args.save_dir, logger.init_args.name or "").resolve():
             logger.init_args.version = run.name
             if self.subcommand == "fit":  # what was logged after the checkpoint is about to be logged again
-                step = torch.load(checkpoint, weights_only=True, map_location="cpu")["global_step"]
-                logger["dict_kwargs"] = {"purge_step": step}
+                logger["dict_kwargs"] = {"purge_step": self.checkpoint_step}
+
+    def after_instantiate_classes(self) -> None:
+        """Let a model that depends on the data refuse them before anything is written."""
+        if hasattr(self.model, "check_data"):
+            self.model.check_data(self.datamodule)
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Checkpoints are written atomically unless the configuration brings its own checkpoint plugin."""
@@ -99,6 +131,16 @@ class TrainingCLI(LightningCLI):
             print(f"figures: {Path(folder) / 'metrics.json'}; watch: tensorboard --logdir {folder}")
             for checkpoint in sorted(Path(folder, "checkpoints").glob("*.ckpt")):
                 print(f"checkpoint: {checkpoint}")
+
+
+def read_step(checkpoint: Path) -> int:
+    """The training step a checkpoint was taken at; ValueError for a file that is no whole checkpoint."""
+    if not checkpoint.is_file():
+        raise ValueError(f"there is no checkpoint {checkpoint}")
+    try:
+        return int(torch.load(checkpoint, weights_only=True, map_location="cpu")["global_step"])
+    except Exception as error:  # torch raises all kinds, by what the bytes happen to look like
+        raise ValueError(f"{checkpoint} is not a whole checkpoint of `vae-lightning fit`: {error}") from error
 
 
 _DESCRIPTIONS = {

@@ -83,6 +83,11 @@ class Diagnostic(pl.Callback, abc.ABC):
                 self.report(trainer, pl_module, "test")
 
 
+def logged_step(trainer: pl.Trainer) -> int:
+    """The step at which Lightning logs an epoch's scalars: the last one done, so that a resumed run keeps them."""
+    return max(trainer.global_step - 1, 0)
+
+
 def tensorboard(trainer: pl.Trainer) -> SummaryWriter | None:
     """The TensorBoard writer of this run, on the rank that has one."""
     for logger in trainer.loggers:

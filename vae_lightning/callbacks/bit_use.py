@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torchmetrics import Metric
 
-from vae_lightning.callbacks.base import Diagnostic, tensorboard
+from vae_lightning.callbacks.base import Diagnostic, logged_step, tensorboard
 from vae_lightning.latent_variable import Draw
 
 
@@ -67,4 +67,4 @@ class BitUse(Diagnostic):
         figures = {f"{split}/bit_entropy": marginal.mean(), f"{split}/bit_uncertainty": conditional.mean()}
         module.log_dict({name: value.float() for name, value in figures.items()}, sync_dist=True)
         if writer := tensorboard(trainer):
-            writer.add_histogram(f"{split}/bit_use", use, trainer.global_step)
+            writer.add_histogram(f"{split}/bit_use", use, logged_step(trainer))

@@ -21,9 +21,12 @@ class LastCheckpoint(Checkpoint):
             raise ValueError(f"LastCheckpoint needs every_n_steps >= 1, or null for epochs alone; got {every_n_steps}")
         self.every_n_steps = every_n_steps
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """In mid-epoch."""
-        if self.every_n_steps and trainer.global_step % self.every_n_steps == 0:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """In mid-epoch, after a step: between the parts of an accumulated gradient there is nothing to resume from."""
+        stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if self.every_n_steps and stepped and trainer.global_step % self.every_n_steps == 0:
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

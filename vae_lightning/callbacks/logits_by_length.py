@@ -9,7 +9,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from vae_lightning.callbacks.base import Diagnostic, tensorboard
+from vae_lightning.callbacks.base import Diagnostic, logged_step, tensorboard
 from vae_lightning.latent_variable import Draw
 
 
@@ -37,7 +37,7 @@ class LogitsByLength(Diagnostic):
         """Draw the picture, from this rank's share of the documents."""
         if writer := tensorboard(trainer):
             figure = length_picture(torch.cat(self.lengths), torch.cat(self.logits))
-            writer.add_figure(f"{split}/logits_by_length", figure, trainer.global_step)
+            writer.add_figure(f"{split}/logits_by_length", figure, logged_step(trainer))
 
 
 def length_picture(lengths: Tensor, logits: Tensor, num_bins: int = 12) -> Figure:

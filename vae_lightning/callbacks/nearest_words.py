@@ -11,7 +11,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from vae_lightning.callbacks.base import Diagnostic, tensorboard
+from vae_lightning.callbacks.base import Diagnostic, logged_step, tensorboard
 from vae_lightning.latent_variable import Draw
 
 
@@ -36,7 +36,7 @@ class NearestWords(Diagnostic):
         if (writer := tensorboard(trainer)) and words:
             effect = bit_effects(module, self.num_codes)[:16]
             figure = word_table(effect, words, self.num_words)
-            writer.add_figure(f"{split}/nearest_words", figure, trainer.global_step)
+            writer.add_figure(f"{split}/nearest_words", figure, logged_step(trainer))
 
 
 @torch.no_grad()

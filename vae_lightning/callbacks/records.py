@@ -9,7 +9,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
 
-_PRIVATE = ("_class_path", "_instantiator")
+_LEFT_OUT = ("_class_path", "_instantiator", "hashes")
 
 
 class MetricsFile(pl.Callback):
@@ -48,7 +48,9 @@ class FinalFigures(pl.Callback):
         """Hyper-parameters without figures never reach that table."""
         data: Any = getattr(trainer, "datamodule", None)
         parameters = {"model": dict(pl_module.hparams), "data": dict(data.hparams) if data is not None else {}}
-        parameters = {part: {k: v for k, v in hp.items() if k not in _PRIVATE} for part, hp in parameters.items()}
+        parameters = {part: {k: v for k, v in hp.items() if k not in _LEFT_OUT} for part, hp in parameters.items()}
+        parameters["run"] = {"precision": str(trainer.precision), "max_epochs": trainer.max_epochs}
+        parameters["run"]["seed"] = getattr(pl_module, "seed", None)
         figures = {f"final/{name}": float(value) for name, value in trainer.callback_metrics.items()}
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:

@@ -51,8 +51,8 @@ class LeaveOneOut(ScoreFunction):
     """
 
     def __init__(self, num_samples: int = 2) -> None:
-        if num_samples == 1:
-            raise ValueError("LeaveOneOut needs num_samples >= 2: with one sample there is no other; use Reinforce")
+        if num_samples < 2:
+            raise ValueError(f"LeaveOneOut needs num_samples >= 2, got {num_samples}; set it to 2, or use Reinforce")
         super().__init__(num_samples)
 
     def replacement(self, values: Float[Tensor, "samples batch"]) -> Float[Tensor, "samples batch"]:

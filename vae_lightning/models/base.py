@@ -5,7 +5,8 @@ from __future__ import annotations
 import abc
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import lightning.pytorch as pl
 import torch
@@ -59,11 +60,13 @@ class LatentVariableModule(pl.LightningModule, abc.ABC):
     def loss(self, batch: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """What training minimises, in nats per observation, and figures to log beside it; a pure function."""
         x, _ = batch
-        return -self.objective(self.model, x).mean(), {}
+        loss = -self.objective(self.model, x).mean()
+        return loss, {"nelbo": loss.detach()} if self.objective.is_elbo else {}
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed this step."""
-        reseed(self.seed, "train", self.global_step, self.global_rank)
+        part = batch_idx % self.trainer.accumulate_grad_batches
+        reseed(self.seed, "train", self.global_step, self.global_rank, *([part] if part else []))
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The loss; figures are logged on the steps that the trainer writes, since logging costs as much as a step."""
@@ -86,13 +89,16 @@ class LatentVariableModule(pl.LightningModule, abc.ABC):
             if not v.isfinite().all()
         ]  # fmt: skip
         broken = [name for name, p in self.named_parameters() if not p.isfinite().all()]
-        where = "; ".join(bad) or "only with this step's noise: no term is for fresh samples"
+        where = "; ".join(bad) or "every term is finite for fresh samples"
         weights = f"; parameters not finite: {', '.join(broken)}" if broken else ""
         return (
-            f"the loss is {loss.item()} at step {self.global_step}; not finite: {where}{weights}. Training stops, the "
-            "last checkpoint on disk is good: lower the learning rate or set trainer.gradient_clip_val, and resume "
-            "with --ckpt_path"
+            f"the loss is {loss.item()} at step {self.global_step}; not finite: {where}{weights}. Training stops: "
+            f"lower the learning rate or set trainer.gradient_clip_val{self._way_back()}"
         )
+
+    def _way_back(self) -> str:
+        last = Path(self.trainer.log_dir or "", "checkpoints", "last.ckpt")
+        return f", and resume with --ckpt_path {last}" if last.is_file() else "; no checkpoint was written yet"
 
     def configure_optimizers(self) -> Any:
         """The optimizer, with its scheduler stepped every epoch."""
@@ -160,10 +166,23 @@ class LatentVariableModule(pl.LightningModule, abc.ABC):
         broken = [name for name, p in self.named_parameters() if not p.isfinite().all()]
         if broken:
             raise ValueError(
-                f"not saving a checkpoint: parameters not finite after step {self.global_step}: {', '.join(broken)}; "
-                "the last checkpoint on disk is good: lower the learning rate and resume from it with --ckpt_path"
+                f"not saving a checkpoint: parameters not finite after step {self.global_step}: {', '.join(broken)}: "
+                f"lower the learning rate or set trainer.gradient_clip_val{self._way_back()}"
             )
         checkpoint["seed"] = self.seed
+        checkpoint["given_as_objects"] = self.given_as_objects
+
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: Any, *args: Any, **kwargs: Any) -> Self:
+        """As Lightning's; ValueError if the model was built in Python from objects that are not given again."""
+        objects = torch.load(checkpoint_path, weights_only=True, map_location="cpu").get("given_as_objects", [])
+        missing = [name for name in objects if name not in kwargs and name not in ("optimizer", "scheduler")]
+        if missing:
+            raise ValueError(
+                f"{checkpoint_path} is of a model that was given objects, which a checkpoint does not keep: give "
+                f"{', '.join(missing)} to load_from_checkpoint as they were"
+            )
+        return super().load_from_checkpoint(checkpoint_path, *args, **kwargs)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Continue under the seed the run began with."""

@@ -76,15 +76,18 @@ class HashingVAE(LatentVariableModule):
         self.register_buffer("length_parameters", torch.tensor([4.5, 1.0]))
 
     def setup(self, stage: str) -> None:
-        """Check the vocabulary; before a new model trains, show the training documents to what starts from them."""
+        """Check the vocabulary; before a new model trains, show the training documents to what starts from them.
+
+        ValueError for another number of words, or for data that do not show their training documents.
+        """
         data: Any = getattr(self.trainer, "datamodule", None)
-        words = getattr(data, "words", None)
-        if words is not None and len(words) != self.num_words:
-            raise ValueError(
-                f"the model has {self.num_words} words but the data {len(words)}; set model.init_args.num_words and "
-                "data.init_args.num_words to the same number"
-            )
-        if stage == "fit" and data is not None and not self.started:
+        self.check_data(data)
+        if stage == "fit" and not self.started:
+            if not hasattr(data, "train") or not hasattr(data, "length_distribution"):
+                raise ValueError(
+                    "HashingVAE starts from the training documents: fit it with a data module that has them as train.x "
+                    f"(Counts), and their length_distribution, as Newsgroups does; got {type(data).__name__}"
+                )
             for module in self.modules():
                 if isinstance(module, Features | WordLogits):
                     module.attach(data.train.x)
@@ -92,15 +95,25 @@ class HashingVAE(LatentVariableModule):
             self.length_parameters.copy_(torch.stack([lengths.loc, lengths.scale]))
             self.started = True
 
+    def check_data(self, data: Any) -> None:
+        """ValueError if the data module's vocabulary is of another size."""
+        if (num_words := getattr(data, "num_words", self.num_words)) != self.num_words:
+            raise ValueError(
+                f"the model has {self.num_words} words but the data {num_words}; set model.init_args.num_words and "
+                "data.init_args.num_words to the same number"
+            )
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """What was learnt is not started anew by a later `fit`."""
         super().on_load_checkpoint(checkpoint)
         self.started = True
 
     def loss(self, batch: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """The objective's negative, and the same relative to the saturated multinomial."""
+        """The objective's negative; where that is the NELBO, also relative to the saturated multinomial."""
         loss, figures = super().loss(batch, step)
-        return loss, figures | {"deviance": loss.detach() + saturated_log_likelihood(batch[0]).mean()}
+        if "nelbo" in figures:
+            figures["deviance"] = figures["nelbo"] + saturated_log_likelihood(batch[0]).mean()
+        return loss, figures
 
     def figures(self, draw: Draw) -> dict[str, Tensor]:
         """Per document."""
@@ -118,8 +131,8 @@ class HashingVAE(LatentVariableModule):
         return shown | {"perplexity": (means["word_nats"] / means["words"]).exp()}
 
     def encode(self, x: Counts) -> Bool[Tensor, "rows bits"]:
-        """The most probable code of each document."""
-        with torch.no_grad():
+        """The most probable code of each document, in full precision."""
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             return cast(Conditional, self.model.encoder).natural_parameters(x) > 0
 
     def predict_step(self, batch: Any, batch_idx: int) -> Bool[Tensor, "rows bits"]:

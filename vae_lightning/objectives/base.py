@@ -17,6 +17,11 @@ class Objective(nn.Module, abc.ABC):
 
     estimator: GradientEstimator
 
+    @property
+    def is_elbo(self) -> bool:
+        """Whether the value estimates the evidence lower bound itself, so that its negative may be called NELBO."""
+        return False
+
     @abc.abstractmethod
     def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
         """One value per observation, in nats."""

@@ -25,6 +25,11 @@ class ELBO(Objective):
         super().__init__()
         self.estimator, self.beta = estimator, _checked(beta)
 
+    @property
+    def is_elbo(self) -> bool:
+        """With beta = 1."""
+        return self.beta == 1
+
     def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
         """The bound, (B,)."""
         q = model.encoder(x)
@@ -47,6 +52,11 @@ class AnalyticELBO(Objective):
     def __init__(self, estimator: GradientEstimator, beta: float = 1.0) -> None:
         super().__init__()
         self.estimator, self.beta = estimator, _checked(beta)
+
+    @property
+    def is_elbo(self) -> bool:
+        """With beta = 1."""
+        return self.beta == 1
 
     def check(self, model: LatentVariableModel) -> None:
         """Also that the KL has a closed form."""
