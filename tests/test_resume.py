@@ -83,7 +83,7 @@ def test_a_resumed_run_keeps_its_config_and_its_pictures(miniature: Path, tmp_pa
     command(*options, *EPOCHS, "--ckpt_path", run / "checkpoints/last.ckpt")
     assert (run / "config.yaml").read_text() == config
     assert "ckpt_path: null" in config
-    images = events(run, images=0).Images("val/nearest_words")
+    images = events(run).Images("val/nearest_words")
     assert [image.step for image in images] == [6, 13, 20]  # one an epoch, the first from before the interruption
     command("test", "--config", run / "config.yaml", "--ckpt_path", run / "checkpoints/best.ckpt")
     assert "test/nelbo" in figures(run)

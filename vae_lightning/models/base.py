@@ -6,7 +6,7 @@ import abc
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -173,7 +173,7 @@ class LatentVariableModule(pl.LightningModule, abc.ABC):
         checkpoint["given_as_objects"] = self.given_as_objects
 
     @classmethod
-    def load_from_checkpoint(cls, checkpoint_path: Any, *args: Any, **kwargs: Any) -> Self:
+    def load_from_checkpoint(cls, checkpoint_path: Any, *args: Any, **kwargs: Any) -> Any:
         """As Lightning's; ValueError if the model was built in Python from objects that are not given again."""
         objects = torch.load(checkpoint_path, weights_only=True, map_location="cpu").get("given_as_objects", [])
         missing = [name for name in objects if name not in kwargs and name not in ("optimizer", "scheduler")]
