@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from lightning.fabric.utilities import move_data_to_device
 
 from vae_lightning.counts import Counts
 
@@ -83,6 +84,15 @@ def test_a_move_keeps_dtypes():
     moved = Counts.from_dense(X).to("meta")
     assert (moved.indices.dtype, moved.values.dtype) == (torch.int64, torch.float32)
     assert {t.device.type for t in (moved.indices, moved.offsets, moved.values, moved.total)} == {"meta"}
+
+
+def test_moving_keeps_what_is_known_of_the_rows():
+    """Lightning moves every batch: what was sliced from the whole need not be computed again."""
+    batch = Counts.from_dense(X).select(torch.tensor([1, 0]))
+    assert move_data_to_device(batch, torch.device("cpu")) is batch
+    moved = batch.to("meta")
+    assert {"log_arrangements", "log_saturated"} <= moved.__dict__.keys()
+    assert moved.log_saturated.device.type == "meta"
 
 
 def test_a_word_outside_the_vocabulary():
