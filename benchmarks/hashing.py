@@ -182,7 +182,7 @@ def trainer_epoch(module: pl.LightningModule, data: Small, as_the_command: bool)
         extras = {"logger": False, "callbacks": [clock], "enable_progress_bar": False, "enable_checkpointing": False}
         if as_the_command:
             logger = pl.loggers.TensorBoardLogger(folder, name="", default_hp_metric=False)
-            callbacks = [clock, pl.callbacks.RichProgressBar(), MetricsFile(), LastCheckpoint()]
+            callbacks = [clock, pl.callbacks.RichProgressBar(refresh_rate=10), MetricsFile(), LastCheckpoint()]
             extras = {"logger": logger, "callbacks": callbacks, "log_every_n_steps": 20}
         trainer = pl.Trainer(
             max_epochs=1, accelerator="cpu", enable_model_summary=False, use_distributed_sampler=False, **extras

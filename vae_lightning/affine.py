@@ -56,14 +56,18 @@ class _LogSumExp(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, h: Tensor, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:
         eta = torch.addmm(bias.to(dtype), h.to(dtype), weight.to(dtype).T)
-        p = torch.softmax(eta, -1)
         # log sum exp eta = eta_k - log p_k for every k: the mean over some columns evens out the rounding of p, which
         # matters in half precision, where a document's log-likelihood has no digits to spare
         some = slice(None, None, -(-eta.shape[-1] // _COLUMNS))
-        value = (eta[:, some].to(weight.dtype) - p[:, some].to(weight.dtype).log()).mean(-1)
+        some_eta = eta[:, some].to(weight.dtype, copy=True)
+        # in place where torch's kernel goes row by row: another matrix of this size costs as much as the softmax
+        p = torch.softmax(eta, -1, out=eta) if eta.device.type == "cpu" else torch.softmax(eta, -1)
+        some_p = p[:, some]
+        value = (some_eta - some_p.to(weight.dtype).log()).mean(-1)
         # below the normal numbers p_k has few digits or none; the largest one is at least 1/K
-        if not (p[:, some] >= torch.finfo(dtype).tiny).all():
-            value = eta.amax(-1).to(weight.dtype) - p.amax(-1).to(weight.dtype).log()
+        if not (some_p >= torch.finfo(dtype).tiny).all():
+            largest = torch.addmm(bias.to(dtype), h.to(dtype), weight.to(dtype).T).amax(-1)
+            value = largest.to(weight.dtype) - p.amax(-1).to(weight.dtype).log()
         if any(ctx.needs_input_grad):
             ctx.save_for_backward(h, weight, p)
         return value

@@ -54,6 +54,11 @@ class Counts:
         return self.pattern.rows
 
     @cached_property
+    def values_by_word(self) -> Float[Tensor, " entries"]:
+        """The values in order of their words."""
+        return self.values.index_select(0, self.pattern.by_word[0])
+
+    @cached_property
     def log_arrangements(self) -> Float[Tensor, " rows"]:
         """Log l! / prod_k x_k!: in how many orders a row's words can stand, in nats."""
         return torch.lgamma(self.total + 1) - self.row_sums(torch.lgamma(self.values + 1))
@@ -151,7 +156,7 @@ class _SparseMatmul(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         order, rows, ends = ctx.x.pattern.by_word
         columns = F.pad(F.pad(ends, (1, 0)), (0, ctx.num_words - len(ends)), value=len(order))
-        return _bag(gradient, rows, columns, ctx.x.values.index_select(0, order)), None
+        return _bag(gradient, rows, columns, ctx.x.values_by_word), None
 
 
 def _bag(table: Tensor, indices: Tensor, offsets: Tensor, values: Tensor) -> Tensor:

@@ -68,7 +68,7 @@ class TrainingCLI(LightningCLI):
                     "class_path": _LOGGER,
                     "init_args": {"save_dir": "runs", "name": "", "default_hp_metric": False},
                 },
-                "callbacks": [RichProgressBar(), MetricsFile(), FinalFigures(), CodeWriter()],
+                "callbacks": [RichProgressBar(refresh_rate=10), MetricsFile(), FinalFigures(), CodeWriter()],
                 "use_distributed_sampler": False,
                 "log_every_n_steps": 20,
                 "num_sanity_val_steps": 0,
