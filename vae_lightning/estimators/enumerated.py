@@ -18,7 +18,8 @@ _MAX_BITS = 16
 class Enumerated(GradientEstimator):
     """sum_{z_1..z_S} q(z_1) ... q(z_S) aggregate(f(z_1), ..., f(z_S)), for up to 16 bits in all.
 
-    The truth the other estimators are tested against, and the best choice for short codes. For the ELBO one sample
+    The truth the other estimators are tested against, and the best choice for short codes of small observations: f sees
+    every code for every row of the batch, so memory grows as 2^bits times the decoder's own. For the ELBO one sample
     says it all; the importance-weighted bound of S samples sums over S-tuples of codes, S times the bits.
     """
 
