@@ -31,3 +31,20 @@ class Poison(pl.Callback):
         if trainer.global_step == self.step:
             with torch.no_grad():
                 pl_module.model.decoder.network.output.bias[0] = float("nan")
+
+
+class KillInSave(pl.Callback):
+    """SIGKILL while the first checkpoint after a step is half written."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        if trainer.global_step == self.step:
+            torch.save = half_a_file
+
+
+def half_a_file(checkpoint: Any, file: Any) -> None:
+    file.write(b"PK\x03\x04 half of a checkpoint")
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -63,6 +63,18 @@ def test_killed_in_mid_epoch(every: int, uninterrupted: dict[str, Any], miniatur
     assert_same_end(last(tmp_path / "version_0"), uninterrupted)
 
 
+def test_killed_while_a_checkpoint_is_written(uninterrupted: dict[str, Any], miniature: Path, tmp_path: Path) -> None:
+    """The last whole checkpoint is still there, loads, and is resumed from."""
+    options = ["fit", "--config", HASHING, *on_miniature(miniature, tmp_path), *EPOCHS, "--last.every_n_steps", "1"]
+    probe = '[{"class_path": "resume_probe.KillInSave", "init_args": {"step": 10}}]'
+    assert process(*options, "--trainer.callbacks", probe).returncode == -signal.SIGKILL
+    assert (tmp_path / "version_0/checkpoints/last.ckpt.part").exists()
+    assert last(tmp_path / "version_0")["global_step"] == 10
+    command(*options, "--ckpt_path", tmp_path / "version_0/checkpoints/last.ckpt")
+    assert_same_end(last(tmp_path / "version_0"), uninterrupted)
+    assert not (tmp_path / "version_0/checkpoints/last.ckpt.part").exists()
+
+
 @pytest.mark.parametrize("epochs", [1, 2])
 def test_stopped_at_the_end_of_an_epoch(
     epochs: int, uninterrupted: dict[str, Any], miniature: Path, tmp_path: Path
