@@ -31,7 +31,8 @@ class LogitsByLength(Diagnostic):
     def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
         """Two numbers a document."""
         self.lengths.append(batch[0].total.cpu())
-        self.logits.append(module.model.encoder.natural_parameters(batch[0]).abs().mean(-1).cpu())
+        posterior: Any = draw.posterior  # independent bits
+        self.logits.append(posterior.base_dist.logits.abs().mean(-1).cpu())
 
     def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
         """Draw the picture, from this rank's share of the documents."""
