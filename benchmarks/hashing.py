@@ -29,6 +29,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from vae_lightning.callbacks import LastCheckpoint, MetricsFile
 from vae_lightning.counts import Counts
 from vae_lightning.data import Newsgroups
+from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.loaders import Observations, TrainingLoader, TrainingOrder
 from vae_lightning.estimators import ARM
 from vae_lightning.models import HashingVAE
@@ -125,18 +126,20 @@ def in_turns(steps: dict[str, Step], rounds: int = ROUNDS) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-class Small(pl.LightningDataModule):
+class Small(InMemoryDataModule):
     """Little documents, so that a step takes a millisecond and what surrounds it shows."""
 
+    num_words, length_distribution = 50, torch.distributions.LogNormal(3.0, 1.0)
+
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(batch_size=16, eval_batch_size=16)
+        self.setup()
+
+    def load(self) -> tuple[Observations, Observations, Observations]:
         counts = torch.poisson(torch.rand(16_000, 50, generator=torch.Generator().manual_seed(0)))
         x = Counts.from_dense(counts + F.one_hot(torch.arange(16_000) % 50, 50))
-        self.train = Observations.numbered(x, torch.zeros(16_000, dtype=torch.long))
-        self.words, self.length_distribution = ["word"] * 50, torch.distributions.LogNormal(3.0, 1.0)
-
-    def train_dataloader(self) -> TrainingLoader:
-        return TrainingLoader(self.train, TrainingOrder(16_000, 16))
+        documents = Observations.numbered(x, torch.zeros(16_000, dtype=torch.long))
+        return documents, documents, documents
 
 
 class Smallest(pl.LightningModule):
@@ -179,13 +182,23 @@ def trainer_epoch(module: pl.LightningModule, data: Small, as_the_command: bool)
     """Seconds of a thousand steps in the Trainer, as the command sets it up (a log line every 20 steps) or plain."""
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
-        extras = {"logger": False, "callbacks": [clock], "enable_progress_bar": False, "enable_checkpointing": False}
+        extras = {
+            "logger": False,
+            "callbacks": [clock],
+            "enable_progress_bar": False,
+            "enable_checkpointing": False,
+        }
         if as_the_command:
             logger = pl.loggers.TensorBoardLogger(folder, name="", default_hp_metric=False)
             callbacks = [clock, pl.callbacks.RichProgressBar(refresh_rate=10), MetricsFile(), LastCheckpoint()]
             extras = {"logger": logger, "callbacks": callbacks, "log_every_n_steps": 20}
         trainer = pl.Trainer(
-            max_epochs=1, accelerator="cpu", enable_model_summary=False, use_distributed_sampler=False, **extras
+            max_epochs=1,
+            limit_val_batches=0,
+            accelerator="cpu",
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            **extras,
         )
         trainer.fit(module, data)
     return clock.took

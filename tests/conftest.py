@@ -1,3 +1,5 @@
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,14 @@ from real_data import find_real_newsgroups
 
 settings.register_profile("steady", deadline=None, derandomize=True)  # the same on a busy machine, and every time
 settings.load_profile("steady")
+
+
+@pytest.fixture(autouse=True)
+def no_global_seed() -> Iterator[None]:
+    """A run of the command in this process leaves its seed in the environment, where later models would find it."""
+    os.environ.pop("PL_GLOBAL_SEED", None)
+    yield
+    os.environ.pop("PL_GLOBAL_SEED", None)
 
 
 @pytest.fixture(scope="session")

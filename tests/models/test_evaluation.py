@@ -53,10 +53,12 @@ def test_two_evaluations_are_the_same_bits_whatever_came_before(miniature: Path)
 
 
 def test_another_seed_is_other_noise_and_the_same_closed_forms(miniature: Path) -> None:
-    module = hashing()
+    module = hashing(evaluation_samples=200)
     first = validated(module, miniature)
     module.seed = 1
     second = validated(module, miniature)
+    # three fair bits move a document of 33 words by a few nats a sample: of 20 x 200 samples the mean has an error of
+    # less than 0.1, and 1 % of the NELBO is 0.8
     assert second["val/reconstruction"] != first["val/reconstruction"]
     assert second["val/nelbo"] == pytest.approx(first["val/nelbo"], rel=0.01)
     assert second["val/kl"] == first["val/kl"]
