@@ -25,8 +25,9 @@ class RunConfig(SaveConfigCallback):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """When `fit` begins."""
-        written = (Path(trainer.log_dir or "") / self.config_filename).exists()  # log_dir is broadcast: ask everywhere
-        if stage == "fit" and not written:
+        written = (Path(trainer.log_dir or "") / self.config_filename).exists()
+        # the first process decides: another may look when the file has just been written, and would part from it
+        if stage == "fit" and not trainer.strategy.broadcast(written):
             self.config.ckpt_path = None  # the next `fit --config config.yaml` is a run of its own
             super().setup(trainer, pl_module, stage)
 
