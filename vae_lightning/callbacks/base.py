@@ -17,7 +17,8 @@ from vae_lightning.randomness import seeded
 class Diagnostic(pl.Callback, abc.ABC):
     """Reads the Draw of every evaluation batch and reports at the end of the split: `val/...` or `test/...`.
 
-    Runs on every rank, under a random state of its own. In `fit` it runs on every `every_n_epochs`-th epoch's
+    Runs on every rank, in full precision, under a random state of its own: that of batch b is a function of b, whichever
+    process evaluates it. In `fit` it runs on every `every_n_epochs`-th epoch's
     validation; in `validate` and `test` always.
     """
 
@@ -43,8 +44,8 @@ class Diagnostic(pl.Callback, abc.ABC):
             return False
         return trainer.state.fn != "fit" or (trainer.current_epoch + 1) % self.every_n_epochs == 0
 
-    def _apart(self) -> AbstractContextManager[None]:
-        return seeded(type(self).__name__)
+    def _apart(self, *keys: int) -> AbstractContextManager[None]:
+        return seeded(type(self).__name__, *keys)
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin."""
@@ -53,11 +54,11 @@ class Diagnostic(pl.Callback, abc.ABC):
                 self.begin(trainer, pl_module)
 
     def on_validation_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, *_: Any
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: Any
     ) -> None:
-        """Observe."""
+        """Observe, with noise that is a function of the batch's number over all processes."""
         if self.due(trainer):
-            with self._apart():
+            with self._apart(batch_idx * trainer.world_size + trainer.global_rank):
                 self.observe(trainer, pl_module, outputs, batch)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -71,10 +72,10 @@ class Diagnostic(pl.Callback, abc.ABC):
         self.on_validation_epoch_start(trainer, pl_module)
 
     def on_test_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, *_: Any
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: Any
     ) -> None:
         """Observe."""
-        self.on_validation_batch_end(trainer, pl_module, outputs, batch)
+        self.on_validation_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Report."""
