@@ -68,6 +68,7 @@ class LatentVariableModel(nn.Module):
                     "decoder z -> x must agree"
                 )
         self.encoder, self.decoder, self.prior = encoder, decoder, prior
+        prior.attach(encoder)  # type: ignore[arg-type]  # whatever a prior needs of it, it checks
 
     def draw(self, x: Tensor | Counts, posterior: Distribution, z: Float[Tensor, "samples batch *latent"]) -> Draw:
         """Evaluate the three log-densities at given samples."""

@@ -54,6 +54,31 @@ class LatentVariableModule(pl.LightningModule, abc.ABC):
         self.evaluation_samples = evaluation_samples
         self.averages = Averages(self.figure_names)
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))
+        self.started = False  # whether what starts from the training data has seen them
+
+    # -- data ----------------------------------------------------------------------------------------------------
+
+    def setup(self, stage: str) -> None:
+        """Check the data; before a new model trains, show it the training data."""
+        data: Any = getattr(self.trainer, "datamodule", None)
+        self.check_data(data)
+        if stage == "fit" and not self.started:
+            self.start(data)
+            self.started = True
+
+    def check_data(self, data: Any) -> None:
+        """ValueError, before anything is written, if the model is not of these data; by default any will do."""
+
+    def start(self, data: Any) -> None:
+        """Let the prior start from the training data, `data.train.x`."""
+        train, prior = getattr(data, "train", None), self.model.prior
+        if train is not None:
+            prior.attach(self.model.encoder, train.x)  # type: ignore[arg-type]  # as in LatentVariableModel
+        elif prior.starts_from_data:
+            raise ValueError(
+                f"{type(prior).__name__} starts from the training data: fit with a data module that has them as "
+                f"train.x, as those of vae_lightning.data do; got {type(data).__name__}"
+            )
 
     # -- training ------------------------------------------------------------------------------------------------
 
@@ -185,7 +210,8 @@ class LatentVariableModule(pl.LightningModule, abc.ABC):
         return super().load_from_checkpoint(checkpoint_path, *args, **kwargs)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Continue under the seed the run began with."""
+        """Continue under the seed the run began with; what was learnt is not started anew by a later `fit`."""
+        self.started = True
         self.seed = checkpoint.get("seed", self.seed)
 
 

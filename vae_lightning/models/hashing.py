@@ -72,28 +72,20 @@ class HashingVAE(LatentVariableModule):
         with only_plain(self):
             self.save_hyperparameters(logger=False)
         self.num_bits, self.num_words = num_bits, num_words
-        self.started = False  # whether the layers that start from the training documents have seen them
         self.register_buffer("length_parameters", torch.tensor([4.5, 1.0]))
 
-    def setup(self, stage: str) -> None:
-        """Check the vocabulary; before a new model trains, show the training documents to what starts from them.
-
-        ValueError for another number of words, or for data that do not show their training documents.
-        """
-        data: Any = getattr(self.trainer, "datamodule", None)
-        self.check_data(data)
-        if stage == "fit" and not self.started:
-            if not hasattr(data, "train") or not hasattr(data, "length_distribution"):
-                raise ValueError(
-                    "HashingVAE starts from the training documents: fit it with a data module that has them as train.x "
-                    f"(Counts), and their length_distribution, as Newsgroups does; got {type(data).__name__}"
-                )
-            for module in self.modules():
-                if isinstance(module, Features | WordLogits):
-                    module.attach(data.train.x)
-            lengths = data.length_distribution
-            self.length_parameters.copy_(torch.stack([lengths.loc, lengths.scale]))
-            self.started = True
+    def start(self, data: Any) -> None:
+        """Show the training documents to the layers that start from them; ValueError for data that do not have them."""
+        if not hasattr(data, "train") or not hasattr(data, "length_distribution"):
+            raise ValueError(
+                "HashingVAE starts from the training documents: fit it with a data module that has them as train.x "
+                f"(Counts), and their length_distribution, as Newsgroups does; got {type(data).__name__}"
+            )
+        for module in self.modules():
+            if isinstance(module, Features | WordLogits):
+                module.attach(data.train.x)
+        lengths = data.length_distribution
+        self.length_parameters.copy_(torch.stack([lengths.loc, lengths.scale]))
 
     def check_data(self, data: Any) -> None:
         """ValueError if the data module's vocabulary is of another size."""
@@ -102,11 +94,6 @@ class HashingVAE(LatentVariableModule):
                 f"the model has {self.num_words} words but the data {num_words}; set model.init_args.num_words and "
                 "data.init_args.num_words to the same number"
             )
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """What was learnt is not started anew by a later `fit`."""
-        super().on_load_checkpoint(checkpoint)
-        self.started = True
 
     def loss(self, batch: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The objective's negative; where that is the NELBO, also relative to the saturated multinomial."""

@@ -67,9 +67,14 @@ def log_mixture(
 
 
 def aggregated_log_prob(
-    posterior: td.Distribution, z: Float[Tensor, "*rows *latent"], chunk: int = CHUNK
+    posterior: td.Distribution,
+    z: Float[Tensor, "*rows *latent"],
+    chunk: int = CHUNK,
+    log_weight: Float[Tensor, " N"] | None = None,
 ) -> Float64[Tensor, "*rows"]:
-    """Log q(z) = log 1/N sum_n q(z | x_n), in nats, for a posterior of batch shape (N,) and z of shape (*M, *Z).
+    """Log q(z) = log 1/N sum_n w_n q(z | x_n), in nats, for a posterior of batch shape (N,) and z of shape (*M, *Z).
+
+    Without log_weight w_n = 1: the aggregated posterior.
 
     Gaussians and bits take one matrix product per chunk x chunk block, so memory grows with neither N nor M; any other
     posterior goes through its own `log_prob`, in blocks of the same number of values. Computed in float64 (the generic
@@ -84,13 +89,18 @@ def aggregated_log_prob(
             f"the aggregated posterior needs q of batch shape (N,) and z of shape (*, {', '.join(map(str, event))}); "
             f"got batch shape {tuple(posterior.batch_shape)} and z {tuple(z.shape)}"
         )
+    weight = 0.0 if log_weight is None else log_weight.double()
     natural = natural_form(posterior)
     if natural is not None:
-        flat = z.reshape(rows.numel(), event.numel())
-        return log_mixture(*natural, statistics(flat, natural[0].shape[1]), chunk).reshape(rows)
+        eta, log_normaliser = natural
+        points = statistics(z.reshape(rows.numel(), event.numel()), eta.shape[1])
+        return log_mixture(eta, log_normaliser - weight, points, chunk).reshape(rows)
     num_components = posterior.batch_shape[0]
     block = max(1, chunk * chunk // (num_components * event.numel()))
-    parts = [posterior.log_prob(part[:, None]).double().logsumexp(-1) for part in z.reshape(-1, *event).split(block)]
+    parts = [
+        (posterior.log_prob(part[:, None]).double() + weight).logsumexp(-1)
+        for part in z.reshape(-1, *event).split(block)
+    ]
     return (torch.cat(parts) - math.log(num_components)).reshape(rows)
 
 

@@ -1,0 +1,81 @@
+"""GaussianVAE: observations -> Gaussian codes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Size, Tensor
+
+from vae_lightning.conditional import Conditional, Network
+from vae_lightning.estimators import Reparameterised
+from vae_lightning.families import ExponentialFamily, Normal
+from vae_lightning.hyperparameters import only_plain
+from vae_lightning.latent_variable import LatentVariableModel
+from vae_lightning.models.base import LatentVariableModule, adam
+from vae_lightning.nn import MLP
+from vae_lightning.objectives import AnalyticELBO, Objective
+from vae_lightning.priors import FactorisedPrior, Prior
+
+
+class GaussianVAE(LatentVariableModule):
+    """q(z | x) = N(mu(x), diag sigma(x)^2), p(x | z) of any family (Kingma and Welling, 2014).
+
+    The decoder's noise is an object too: `families.Bernoulli(shape)` for binary pixels, `families.Normal(shape, scale)`
+    for Gaussian ones of known sigma, `families.Normal(shape)` with the network `nn.SharedScale` (one learned sigma),
+    `nn.ScalePerDimension` (one for each) or with a plain network (sigma depends on z). With `nn.MLP` without hidden
+    layers on both sides and `nn.SharedScale` it is the linear VAE, whose optimum is probabilistic PCA.
+
+    Args:
+        latent_dim: d, the number of entries of a code.
+        observed: family of p(x | z); its event shape is that of the data.
+        encoder: builds the network x -> (mu, log sigma), from (context shape, number of outputs).
+        decoder: builds the network z -> parameters of p(x | z).
+        objective: what training maximises; by default the ELBO with one sample and the KL in closed form.
+        prior: p(z); by default N(0, I). `priors.MixturePrior`, `priors.VampPrior` and `priors.AggregatedPosterior`
+            need an objective that samples the KL, such as `objectives.ELBO`.
+        optimizer: builds the optimizer from the parameters.
+        scheduler: builds a learning-rate scheduler, stepped every epoch.
+        evaluation_samples: samples of z per observation in validation and test.
+
+    Figures, in nats per observation, constants included: `nelbo` = `reconstruction` + `kl`.
+    ValueError unless latent_dim >= 1, for shapes that disagree, and for an objective that does not fit the prior.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        observed: ExponentialFamily,
+        encoder: Network = MLP,
+        decoder: Network = MLP,
+        objective: Objective | None = None,
+        prior: Prior | None = None,
+        optimizer: OptimizerCallable = adam,
+        scheduler: LRSchedulerCallable | None = None,
+        evaluation_samples: int = 1,
+    ) -> None:
+        if latent_dim < 1:
+            raise ValueError(f"latent_dim is the number of entries of a code and must be at least 1, got {latent_dim}")
+        latent = Normal(latent_dim)
+        model = LatentVariableModel(
+            Conditional(latent, observed.event_shape, encoder),
+            Conditional(observed, latent.event_shape, decoder),
+            prior or FactorisedPrior(latent),
+        )
+        objective = objective or AnalyticELBO(Reparameterised())
+        super().__init__(model, objective, optimizer, scheduler, evaluation_samples)
+        with only_plain(self):
+            self.save_hyperparameters(logger=False)
+
+    def check_data(self, data: Any) -> None:
+        """ValueError if the data module's observations are of another shape."""
+        shape, expected = getattr(data, "observed_shape", None), self.model.decoder.event_shape
+        if shape is not None and Size(shape) != expected:
+            raise ValueError(
+                f"the model observes {tuple(expected)} but the data are {tuple(shape)}: set the event_shape of "
+                f"model.init_args.observed to {list(shape)}"
+            )
+
+    def sample(self, n: int) -> Tensor:
+        """(n, *X): z from the model's own prior, x from its decoder."""
+        return self.model.decoder(self.model.prior().sample(Size([n]))).sample()

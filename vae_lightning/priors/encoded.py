@@ -1,0 +1,71 @@
+"""EncodedPrior: an equal mixture of the encoder's posteriors of some inputs."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Size, Tensor, nn
+from torch.distributions import Distribution
+
+from vae_lightning.conditional import Conditional
+from vae_lightning.priors.base import Prior
+from vae_lightning.priors.mixture import Mixture
+
+
+class EncodedPrior(Prior):
+    """p(z) = 1/K sum_k q(z | u_k) for K `inputs` u, (K, *X); subclasses say what these are.
+
+    It holds the encoder of its model, once attached, without registering it a second time. Its KL has no closed form:
+    train by `ELBO`, `IWAE` or `DReG`.
+    """
+
+    starts_from_data = True
+
+    def __init__(self, latent_shape: int | Sequence[int], observed_shape: int | Sequence[int], chunk: int) -> None:
+        super().__init__()
+        self.event_shape, self.observed_shape = _size(latent_shape), _size(observed_shape)
+        self.chunk = chunk
+        self._attached: tuple[Conditional, ...] = ()  # in a tuple, out of torch's sight
+
+    @property
+    @abc.abstractmethod
+    def inputs(self) -> Float[Tensor, "K *observation"]:
+        """u."""
+
+    @abc.abstractmethod
+    def start(self, data: Float[Tensor, "N *observation"]) -> None:
+        """Choose the inputs, or where they start, from the training data."""
+
+    def attach(self, encoder: nn.Module, data: Any = None) -> None:
+        """Use this encoder; with data, (N, *X), start from them. ValueError or TypeError if shapes do not fit."""
+        name, needed = type(self).__name__, f"{tuple(self.observed_shape)} -> {tuple(self.event_shape)}"
+        if not isinstance(encoder, Conditional):
+            raise TypeError(f"{name} needs an encoder that is a Conditional, got {type(encoder).__name__}")
+        if (encoder.context_shape, encoder.event_shape) != (self.observed_shape, self.event_shape):
+            got = f"{tuple(encoder.context_shape)} -> {tuple(encoder.event_shape)}"
+            raise ValueError(
+                f"{name} is of shape {needed} but the encoder {got}: set observed_shape and latent_shape to that"
+            )
+        self._attached = (encoder,)
+        if data is None:
+            return
+        if not isinstance(data, Tensor) or data.shape[1:] != self.observed_shape:
+            what = tuple(data.shape) if isinstance(data, Tensor) else type(data).__name__
+            raise ValueError(f"{name} needs training data (N, *X) with X = {tuple(self.observed_shape)}, got {what}")
+        with torch.no_grad():
+            self.start(data)
+
+    def forward(self) -> Distribution:
+        """p(z); ValueError before an encoder is attached."""
+        if not self._attached:
+            raise ValueError(f"{type(self).__name__} has no encoder yet: build a model with it, or attach(encoder)")
+        encoder = self._attached[0]
+        return Mixture(encoder.family, encoder.natural_parameters(self.inputs), chunk=self.chunk)
+
+
+def _size(shape: int | Sequence[int]) -> Size:
+    return Size([shape]) if isinstance(shape, int) else Size(shape)
