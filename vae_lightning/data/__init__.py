@@ -1,9 +1,23 @@
 """Data: LightningDataModules whose batches are (x, y)."""
 
 from vae_lightning.data.base import InMemoryDataModule
+from vae_lightning.data.binarise import Binarisation, DynamicBinarisation, StaticBinarisation, ThresholdBinarisation
+from vae_lightning.data.digits import Digits
 from vae_lightning.data.loaders import Observations
 from vae_lightning.data.newsgroups import Newsgroups
 from vae_lightning.data.synthetic import Synthetic
 from vae_lightning.data.vocabulary import ByCount, ByDocuments
 
-__all__ = ["ByCount", "ByDocuments", "InMemoryDataModule", "Newsgroups", "Observations", "Synthetic"]
+__all__ = [
+    "Binarisation",
+    "ByCount",
+    "ByDocuments",
+    "Digits",
+    "DynamicBinarisation",
+    "InMemoryDataModule",
+    "Newsgroups",
+    "Observations",
+    "StaticBinarisation",
+    "Synthetic",
+    "ThresholdBinarisation",
+]

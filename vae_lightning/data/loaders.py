@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int64, Shaped
@@ -16,17 +16,35 @@ from vae_lightning.randomness import derive_seed
 Batch = tuple[Tensor | Counts, Tensor]
 
 
+@runtime_checkable
+class View(Protocol):
+    """How what is stored becomes what a model sees, each observation apart."""
+
+    def __call__(self, stored: Any, ids: Int64[Tensor, " B"], draw: int | None = None) -> Tensor:
+        """x of the observations of these ids; `draw` is a new number every training epoch, None in evaluation."""
+
+
 @dataclass(frozen=True, eq=False)
 class Observations:
-    """N observations in memory: `x` (N, *X) or sparse, their labels `y` (N,), and `ids` (N,), their source's own."""
+    """N observations in memory: `x` (N, *X) or sparse, their labels `y` (N,), and `ids` (N,), their source's own.
 
-    x: Tensor | Counts
+    What is `stored` is x itself, unless there is a `view` of it.
+    """
+
+    stored: Tensor | Counts
     y: Shaped[Tensor, " n"]
     ids: Int64[Tensor, " n"]
+    view: View | None = None
 
     def __post_init__(self) -> None:
-        if not len(self.x) == len(self.y) == len(self.ids):
-            raise ValueError(f"x, y and ids must be equally many, got {len(self.x)}, {len(self.y)} and {len(self.ids)}")
+        if not len(self.stored) == len(self.y) == len(self.ids):
+            sizes = f"{len(self.stored)}, {len(self.y)} and {len(self.ids)}"
+            raise ValueError(f"x, y and ids must be equally many, got {sizes}")
+
+    @property
+    def x(self) -> Tensor | Counts:
+        """All of x as evaluation sees it; made anew at each call where there is a view."""
+        return self.stored if self.view is None else self.view(self.stored, self.ids)
 
     @classmethod
     def numbered(cls, x: Tensor | Counts, y: Tensor) -> Observations:
@@ -36,14 +54,17 @@ class Observations:
     def __len__(self) -> int:
         return len(self.y)
 
-    def batch(self, rows: Int64[Tensor, " B"]) -> Batch:
-        """(x, y) of these rows, in this order."""
-        return (self.x.select(rows) if isinstance(self.x, Counts) else self.x[rows]), self.y[rows]
+    def batch(self, rows: Int64[Tensor, " B"], draw: int | None = None) -> Batch:
+        """(x, y) of these rows, in this order; a view may see others in each `draw`."""
+        stored = self._stored(rows)
+        return (stored if self.view is None else self.view(stored, self.ids[rows], draw)), self.y[rows]
 
     def select(self, rows: Int64[Tensor, " selected"]) -> Observations:
         """These rows, in this order."""
-        x, y = self.batch(rows)
-        return Observations(x, y, self.ids[rows])
+        return Observations(self._stored(rows), self.y[rows], self.ids[rows], self.view)
+
+    def _stored(self, rows: Tensor) -> Tensor | Counts:
+        return self.stored.select(rows) if isinstance(self.stored, Counts) else self.stored[rows]
 
 
 class Order(Protocol):
@@ -139,11 +160,12 @@ class TrainingLoader:
         # a generator: Lightning makes the iterator before it sets the epoch, so nothing may be read before `next`
         epoch, done = self.sampler.epoch, self._batches_done()
         self._resumed = None
+        draw = derive_seed(self.sampler.seed, "draw", epoch)
         for number, rows in enumerate(self.sampler):
             if number < done:
                 continue
             self._position = {"epoch": epoch, "batches": number + 1}
-            yield self.data.batch(rows)
+            yield self.data.batch(rows, draw)
 
     def state_dict(self) -> dict[str, Any]:
         """The same on every process."""

@@ -1,0 +1,100 @@
+"""Binarisation: intensities in [0, 1] -> 0 or 1 for each pixel, as a function of seeds and ids alone."""
+
+from __future__ import annotations
+
+import abc
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from vae_lightning.randomness import derive_seed
+
+
+class Binarisation(abc.ABC):
+    """How intensities become zeros and ones; of each observation apart, whatever batch and process it is in."""
+
+    @abc.abstractmethod
+    def __call__(
+        self, x: Float[Tensor, "B *X"], ids: Int64[Tensor, " B"], draw: int | None = None
+    ) -> Float[Tensor, "B *X"]:
+        """Zeros and ones for intensities `x`; `draw` is a new number every training epoch, None in evaluation."""
+
+
+class ThresholdBinarisation(Binarisation):
+    """x = 1 where the intensity exceeds `level`, in [0, 1)."""
+
+    def __init__(self, level: float = 0.5) -> None:
+        if not 0 <= level < 1:
+            raise ValueError(f"level must be an intensity in [0, 1), got {level}")
+        self.level = level
+
+    def __call__(
+        self, x: Float[Tensor, "B *X"], ids: Int64[Tensor, " B"], draw: int | None = None
+    ) -> Float[Tensor, "B *X"]:
+        """The same every time."""
+        return (x > self.level).to(x.dtype)
+
+
+class StaticBinarisation(Binarisation):
+    """x ~ Bernoulli(intensity), drawn once by `seed` for all splits (Salakhutdinov and Murray, 2008)."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+
+    def __call__(
+        self, x: Float[Tensor, "B *X"], ids: Int64[Tensor, " B"], draw: int | None = None
+    ) -> Float[Tensor, "B *X"]:
+        """The same every time."""
+        return bernoulli(x, ids, derive_seed(self.seed, "static binarisation"))
+
+
+class DynamicBinarisation(Binarisation):
+    """x ~ Bernoulli(intensity), drawn anew every training epoch (Burda, Grosse and Salakhutdinov, 2016).
+
+    Training draws are a function of (seed of the run, epoch, id): a resumed run sees the same ones, as does any number
+    of processes. Evaluation, also of the training split, is drawn once, as by `StaticBinarisation(seed)`: it does not
+    move.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+        self.static = StaticBinarisation(seed)
+
+    def __call__(
+        self, x: Float[Tensor, "B *X"], ids: Int64[Tensor, " B"], draw: int | None = None
+    ) -> Float[Tensor, "B *X"]:
+        """Another one for every draw."""
+        return self.static(x, ids) if draw is None else bernoulli(x, ids, draw)
+
+
+def bernoulli(x: Float[Tensor, "B *X"], ids: Int64[Tensor, " B"], key: int) -> Float[Tensor, "B *X"]:
+    """One draw from Bernoulli(x), pixel n of observation i a function of (key, i, n)."""
+    noise = torch.from_numpy(uniform(key, ids.numpy(), x[0].numel() if len(x) else 0))
+    return (noise.view_as(x) < x).to(x.dtype)
+
+
+_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+_MIX = ((30, np.uint64(0xBF58476D1CE4E5B9)), (27, np.uint64(0x94D049BB133111EB)))
+
+
+def uniform(key: int, ids: np.ndarray, size: int) -> np.ndarray:
+    """(B, size) of U[0, 1) in steps of 2^-24: row b is a stream of its own, named by (key, ids[b]).
+
+    A counter-based generator, as one draws rows in any order from it. Source: G. Steele, D. Lea and C. Flood, Fast
+    splittable pseudorandom number generators (2014), the SplitMix64 sequence, each word cut into two.
+    """
+    streams = _mixed(ids.astype(np.uint64) * _GAMMA + np.uint64(key))
+    words = _mixed(streams[:, None] + np.arange(1, size // 2 + size % 2 + 1, dtype=np.uint64) * _GAMMA)
+    halves = words.view(np.uint32)[:, :size] >> np.uint32(8)
+    return halves.astype(np.float32) * np.float32(2**-24)
+
+
+def _mixed(words: np.ndarray) -> np.ndarray:
+    """SplitMix64's finaliser: a bijection of the 64-bit words that looks random."""
+    for shift, factor in _MIX:
+        words ^= words >> np.uint64(shift)
+        words *= factor
+    words ^= words >> np.uint64(31)
+    return words
