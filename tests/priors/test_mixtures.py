@@ -89,7 +89,7 @@ def test_pseudo_inputs_start_from_observations_and_keep_within_the_data():
     assert sorted(nearest.tolist()) == list(range(20))  # each of them, once
     assert (prior.pseudo_inputs - data[nearest]).abs().max() <= 0.011 * (high - low)
     prior.unbounded.data += 100 * torch.randn_like(prior.unbounded)
-    assert low <= prior.pseudo_inputs.min() and prior.pseudo_inputs.max() <= high
+    assert ((low <= prior.pseudo_inputs) & (prior.pseudo_inputs <= high)).all()
     more = VampPrior(2, 4, num_components=50)  # more than observations: each at least twice
     more.attach(encoder(), data)
     assert torch.cdist(more.pseudo_inputs.detach(), data).argmin(1).bincount(minlength=20).min() >= 2
@@ -138,8 +138,8 @@ def test_what_does_not_fit_is_said():
         VampPrior(2, 4)()
     with pytest.raises(ValueError, match=r"training data \(N, \*X\) with X = \(4,\), got \(10, 5\)"):
         VampPrior(2, 4).attach(encoder(), torch.rand(10, 5))
+    outside = VampPrior(2, 4, 2, torch.tensor([[0.0, 0, 0, 0], [0, 0, 7, 0]]))
     with pytest.raises(ValueError, match=r"within the data's range \[.*, got values from 0 to 7"):
-        outside = VampPrior(2, 4, 2, torch.tensor([[0.0, 0, 0, 0], [0, 0, 7, 0]]))
         outside.attach(encoder(), data)
     with pytest.raises(ValueError, match=r"pseudo-inputs of shape \(3, 4\), got \(2, 4\)"):
         VampPrior(2, 4, 3, torch.zeros(2, 4))

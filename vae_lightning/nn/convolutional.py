@@ -56,7 +56,7 @@ class Deconvolutions(nn.Module):
         image, height, width = _halved(image_shape, len(channels), "Deconvolutions")
         if num_outputs % prod(image):
             raise ValueError(
-                f"Deconvolutions of images {image} cannot give {num_outputs} parameters: set image_shape to x's"
+                f"Deconvolutions of images {image} cannot give {num_outputs} outputs: set image_shape to x's"
             )
         self.context_dims = len(context_shape)
         widths = (*channels, num_outputs // prod(image) * image[0])
