@@ -31,7 +31,8 @@ class GradientVariance(pl.Callback):
         parameters = [p for p in pl_module.model.encoder.parameters() if p.requires_grad]
         if not parameters:
             return
+        objective = pl_module.objective.at(trainer.global_step)
         with seeded(type(self).__name__, trainer.global_step):
-            variance, _ = gradient_variance(pl_module.objective, pl_module.model, batch[0], parameters, self.num_draws)
+            variance, _ = gradient_variance(objective, pl_module.model, batch[0], parameters, self.num_draws)
         for logger in trainer.loggers:
             logger.log_metrics({"train/gradient_variance": variance}, trainer.global_step)

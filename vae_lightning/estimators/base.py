@@ -36,7 +36,10 @@ class GradientEstimator(nn.Module, abc.ABC):
 
     `forward(q, f, aggregate)` returns (B,): its value is an unbiased sample of the bound, its backward an unbiased
     gradient with respect to the parameters of q and of f. All noise comes from `noise`, which can be replaced.
+    `pathwise` says whether the gradient for q's parameters runs through the samples (under vmap they do not tell).
     """
+
+    pathwise: bool = False
 
     def __init__(self, num_samples: int = 1) -> None:
         super().__init__()

@@ -13,6 +13,8 @@ from vae_lightning.estimators.base import Aggregate, GradientEstimator, Integran
 class Reparameterised(GradientEstimator):
     """z = mu(x) + sigma(x) eps, differentiated through z (Kingma and Welling, 2014), for continuous posteriors."""
 
+    pathwise = True
+
     def check(self, q: td.Distribution) -> None:
         """TypeError for a posterior whose samples have no gradient."""
         if not q.has_rsample:

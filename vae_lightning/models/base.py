@@ -83,10 +83,15 @@ class LatentVariableModule(pl.LightningModule, abc.ABC):
     # -- training ------------------------------------------------------------------------------------------------
 
     def loss(self, batch: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """What training minimises, in nats per observation, and figures to log beside it; a pure function."""
+        """What training minimises at this step, in nats per observation, and figures to log; a pure function."""
         x, _ = batch
-        loss = -self.objective(self.model, x).mean()
-        return loss, {"nelbo": loss.detach()} if self.objective.is_elbo else {}
+        objective = self.objective.at(step)
+        loss = -objective(self.model, x).mean()
+        return loss, {"nelbo": loss.detach()} if objective.is_elbo else {}
+
+    def on_train_start(self) -> None:
+        """ValueError if the run ends before the objective's schedule does."""
+        self.objective.check_run(float(self.trainer.estimated_stepping_batches))
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed this step."""

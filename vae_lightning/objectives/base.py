@@ -13,9 +13,10 @@ from vae_lightning.latent_variable import LatentVariableModel
 
 
 class Objective(nn.Module, abc.ABC):
-    """A bound on log p(x), or what stands in for one; `forward(model, x)` is (B,), to be maximised."""
+    """A bound on log p(x), or what stands in for one; `forward(model, x)` is (B,), to be maximised.
 
-    estimator: GradientEstimator
+    Training maximises `objective.at(step)`, a function of the step alone, so that a resumed run needs no more state.
+    """
 
     @property
     def is_elbo(self) -> bool:
@@ -26,6 +27,24 @@ class Objective(nn.Module, abc.ABC):
     def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
         """One value per observation, in nats."""
 
+    def at(self, step: int) -> Objective:
+        """The objective of this training step, counted from 0; by default the same at every step."""
+        return self
+
     def check(self, model: LatentVariableModel) -> None:
         """Raise TypeError or ValueError, saying the way out, if this objective cannot train this model."""
+
+    def check_run(self, num_steps: float) -> None:
+        """Raise ValueError, saying the way out, if a run of so many steps ends before a schedule does."""
+
+
+class EstimatedObjective(Objective, abc.ABC):
+    """An objective whose expectation over q(z | x), and its gradient, an estimator takes."""
+
+    def __init__(self, estimator: GradientEstimator) -> None:
+        super().__init__()
+        self.estimator = estimator
+
+    def check(self, model: LatentVariableModel) -> None:
+        """That the estimator fits the posterior."""
         self.estimator.check(model.encoder.prototype())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import math
 
 import torch.distributions as td
@@ -11,52 +12,75 @@ from torch import Tensor
 from vae_lightning.counts import Counts
 from vae_lightning.estimators import GradientEstimator, mean
 from vae_lightning.latent_variable import LatentVariableModel
-from vae_lightning.objectives.base import Objective
+from vae_lightning.objectives.base import EstimatedObjective, Objective
+from vae_lightning.objectives.schedules import Schedule
 
 
-class ELBO(Objective):
+class BetaWeighted(EstimatedObjective, abc.ABC):
+    """An objective whose KL has the weight beta: a number, or a schedule, of which `at(step)` takes the value."""
+
+    def __init__(self, estimator: GradientEstimator, beta: float | Schedule = 1.0) -> None:
+        super().__init__(estimator)
+        if not isinstance(beta, Schedule) and not 0 <= beta < math.inf:
+            raise ValueError(f"beta weighs the KL and must be finite and not negative, got {beta}")
+        self.beta = beta
+
+    @property
+    def is_elbo(self) -> bool:
+        """With beta = 1."""
+        return self.beta == 1
+
+    def at(self, step: int) -> Objective:
+        """The same objective with this step's beta."""
+        return type(self)(self.estimator, self.beta(step)) if isinstance(self.beta, Schedule) else self
+
+    def check_run(self, num_steps: float) -> None:
+        """As the schedule has it."""
+        if isinstance(self.beta, Schedule):
+            self.beta.check_run(num_steps)
+
+    @property
+    def weight(self) -> float:
+        """Beta, a number; ValueError for a schedule that was not asked for a step."""
+        if isinstance(self.beta, Schedule):
+            name = type(self).__name__
+            raise ValueError(f"{name} with a schedule differs by step: use objective.at(step)(model, x)")
+        return self.beta
+
+
+class ELBO(BetaWeighted):
     """E_q[log p(x | z) + beta (log p(z) - log q(z | x))], by the estimator's samples.
 
     beta = 1 is the evidence lower bound (Kingma and Welling, 2014; Shekhovtsov et al. 2022, Eq. 1a); any other beta
     is the beta-VAE's weighted objective (Higgins et al. 2017), a bound only for beta >= 1.
+
+    Args:
+        estimator: draws z and gives the gradient.
+        beta: weight of the KL, a number or a `Schedule` such as `WarmUp(steps)`; finite and not negative.
     """
-
-    def __init__(self, estimator: GradientEstimator, beta: float = 1.0) -> None:
-        super().__init__()
-        self.estimator, self.beta = estimator, _checked(beta)
-
-    @property
-    def is_elbo(self) -> bool:
-        """With beta = 1."""
-        return self.beta == 1
 
     def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
         """The bound, (B,)."""
-        q = model.encoder(x)
+        q, beta = model.encoder(x), self.weight
 
         def f(z: Tensor) -> Tensor:
             draw = model.draw(x, q, z)
             # E_q[grad log q] = 0: where z has no path to q's parameters that term is noise and nothing else
-            log_posterior = draw.log_posterior if z.requires_grad else draw.log_posterior.detach()
-            return draw.log_likelihood + self.beta * (draw.log_prior - log_posterior)
+            log_posterior = draw.log_posterior if self.estimator.pathwise else draw.log_posterior.detach()
+            return draw.log_likelihood + beta * (draw.log_prior - log_posterior)
 
         return self.estimator(q, f, mean)
 
 
-class AnalyticELBO(Objective):
+class AnalyticELBO(BetaWeighted):
     """E_q[log p(x | z)] by the estimator's samples, minus beta KL(q || p) in closed form.
 
     ValueError where torch.distributions knows no closed-form KL between the posterior's family and the prior.
+
+    Args:
+        estimator: draws z and gives the gradient.
+        beta: weight of the KL, a number or a `Schedule` such as `WarmUp(steps)`; finite and not negative.
     """
-
-    def __init__(self, estimator: GradientEstimator, beta: float = 1.0) -> None:
-        super().__init__()
-        self.estimator, self.beta = estimator, _checked(beta)
-
-    @property
-    def is_elbo(self) -> bool:
-        """With beta = 1."""
-        return self.beta == 1
 
     def check(self, model: LatentVariableModel) -> None:
         """Also that the KL has a closed form."""
@@ -72,12 +96,6 @@ class AnalyticELBO(Objective):
 
     def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
         """The bound, (B,)."""
-        q = model.encoder(x)
+        q, beta = model.encoder(x), self.weight
         reconstruction = self.estimator(q, lambda z: model.decoder(z).log_prob(x), mean)  # type: ignore[arg-type]
-        return reconstruction - self.beta * td.kl_divergence(q, model.prior().expand(q.batch_shape))
-
-
-def _checked(beta: float) -> float:
-    if not 0 <= beta < math.inf:
-        raise ValueError(f"beta weighs the KL and must be finite and not negative, got {beta}")
-    return beta
+        return reconstruction - beta * td.kl_divergence(q, model.prior().expand(q.batch_shape))

@@ -45,5 +45,5 @@ def gradient_variance(
 def _gradient(
     objective: Objective, model: LatentVariableModel, x: Tensor | Counts, parameters: Sequence[Tensor]
 ) -> Tensor:
-    gradients = torch.autograd.grad(objective(model, x).mean(), parameters)
+    gradients = torch.autograd.grad(objective(model, x).mean(), parameters, materialize_grads=True)  # 0 where they rest
     return torch.cat([gradient.flatten() for gradient in gradients]).double()

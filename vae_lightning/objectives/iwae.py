@@ -6,17 +6,22 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vae_lightning.counts import Counts
-from vae_lightning.estimators import GradientEstimator, log_mean_exp
+from vae_lightning.estimators import log_mean_exp
 from vae_lightning.latent_variable import LatentVariableModel
-from vae_lightning.objectives.base import Objective
+from vae_lightning.objectives.base import EstimatedObjective
 
 
-class IWAE(Objective):
-    """E[log 1/S sum_s p(x, z_s) / q(z_s | x)] with S = `estimator.num_samples` (Burda et al. 2016, Eq. 8)."""
+class IWAE(EstimatedObjective):
+    """E[log 1/S sum_s p(x, z_s) / q(z_s | x)] with S = `estimator.num_samples` (Burda et al. 2016, Eq. 8).
 
-    def __init__(self, estimator: GradientEstimator) -> None:
-        super().__init__()
-        self.estimator = estimator
+    Args:
+        estimator: draws z and gives the gradient.
+    """
+
+    @property
+    def is_elbo(self) -> bool:
+        """With one sample."""
+        return self.estimator.num_samples == 1
 
     def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
         """The bound, (B,)."""

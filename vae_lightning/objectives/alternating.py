@@ -1,0 +1,95 @@
+"""Alternating: one objective for the encoder, another for the decoder, in turns."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from vae_lightning.counts import Counts
+from vae_lightning.latent_variable import LatentVariableModel
+from vae_lightning.objectives.base import Objective
+
+
+class Alternating(Objective):
+    """Cycles of `encoder_steps` steps that train the encoder alone and `decoder_steps` that train decoder and prior.
+
+    With `decoder=ELBO(...)` and `encoder=ForwardKL()` it is the alternative that Shekhovtsov et al. (2022), Appendix B,
+    propose where the encoder's family has the posterior; with the ELBO for both and many encoder steps a decoder step,
+    the encoder does not lag behind (He et al. 2019). The parameters that rest get no gradient at all, hence neither
+    momentum nor weight decay. The turn is a function of the step, so a resumed run needs no state.
+    Several processes (DDP) need `strategy: ddp_find_unused_parameters_true`.
+
+    Args:
+        decoder: what the decoder and the prior maximise.
+        encoder: what the encoder maximises.
+        decoder_steps: optimizer steps of the decoder in a cycle, >= 1.
+        encoder_steps: optimizer steps of the encoder in a cycle, >= 1; they come first.
+    """
+
+    def __init__(self, decoder: Objective, encoder: Objective, decoder_steps: int = 1, encoder_steps: int = 1) -> None:
+        super().__init__()
+        if min(decoder_steps, encoder_steps) < 1:
+            raise ValueError(
+                f"Alternating needs decoder_steps and encoder_steps >= 1, got {decoder_steps} and {encoder_steps}; to "
+                "train only one of them, use the Freeze callback"
+            )
+        self.decoder, self.encoder = decoder, encoder
+        self.decoder_steps, self.encoder_steps = decoder_steps, encoder_steps
+
+    def at(self, step: int) -> Objective:
+        """The objective whose turn it is, with a gradient for its own part of the model alone."""
+        if step % (self.encoder_steps + self.decoder_steps) < self.encoder_steps:
+            return TrainedPart(self.encoder.at(step), "encoder")
+        return TrainedPart(self.decoder.at(step), "decoder", "prior")
+
+    def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
+        """ValueError: there is no value without a step."""
+        raise ValueError("Alternating differs by step: use objective.at(step)(model, x)")
+
+    def check(self, model: LatentVariableModel) -> None:
+        """As both objectives have it."""
+        self.decoder.check(model)
+        self.encoder.check(model)
+
+    def check_run(self, num_steps: float) -> None:
+        """As both objectives have it."""
+        self.decoder.check_run(num_steps)
+        self.encoder.check_run(num_steps)
+
+
+class TrainedPart(Objective):
+    """An objective with a gradient for the named parts of the model, among encoder, decoder and prior; others rest.
+
+    The resting parameters are detached for the call, whoever holds them: a prior made of the encoder rests with it.
+    Their `requires_grad` stays as it is, as DDP and torch.func want it.
+    """
+
+    def __init__(self, objective: Objective, *parts: str) -> None:
+        super().__init__()
+        self.objective, self.parts = objective, parts
+
+    @property
+    def is_elbo(self) -> bool:
+        """As the objective has it."""
+        return self.objective.is_elbo
+
+    def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
+        """The objective's own value, (B,)."""
+        resting = {
+            f"model.{name}": parameter.detach()
+            for name, parameter in model.named_parameters()
+            if name.partition(".")[0] not in self.parts
+        }
+        return functional_call(_Call(self.objective, model), resting, (x,))
+
+
+class _Call(nn.Module):
+    """Objective and model as one module, whose parameters `functional_call` can replace."""
+
+    def __init__(self, objective: Objective, model: LatentVariableModel) -> None:
+        super().__init__()
+        self.objective, self.model = objective, model
+
+    def forward(self, x: Tensor | Counts) -> Float[Tensor, " batch"]:
+        return self.objective(self.model, x)

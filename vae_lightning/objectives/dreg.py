@@ -1,0 +1,81 @@
+"""DReG: the importance-weighted bound with the doubly reparameterised gradient."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributions as td
+from jaxtyping import Float
+from torch import Tensor
+
+from vae_lightning.counts import Counts
+from vae_lightning.estimators import GradientEstimator, Reparameterised, log_mean_exp
+from vae_lightning.estimators.base import describe
+from vae_lightning.latent_variable import LatentVariableModel
+from vae_lightning.objectives.base import EstimatedObjective
+
+
+class DReG(EstimatedObjective):
+    """IWAE's bound, whose gradient for the encoder does not drown in noise as the number of samples K grows.
+
+        L_K = log 1/K sum_k w_k,    w_k = p(x, z_k) / q(z_k | x),    v_k = w_k / sum_j w_j
+        encoder:         sum_k v_k^2  dlog w_k/dz_k  dz_k/dphi
+        decoder, prior:  sum_k v_k  dlog w_k/dtheta, which is IWAE's
+
+    with K = `estimator.num_samples`. Unbiased like IWAE's gradient, and zero without noise where q is exact; K = 1 is
+    "sticking the landing" (Roeder et al. 2017). A prior made of the encoder (`VampPrior`) keeps its own gradient
+    through p(z): only the density log q(z_k | x) of the very samples is held constant.
+    Raises TypeError for another estimator, and for a posterior that is not Normal.
+    Source: Tucker, Lawson, Gu, Maddison, Doubly Reparameterized Gradient Estimators for Monte Carlo Objectives (2019).
+
+    Args:
+        estimator: `Reparameterised`, with the number of samples K.
+    """
+
+    def __init__(self, estimator: GradientEstimator) -> None:
+        if not isinstance(estimator, Reparameterised):
+            name = type(estimator).__name__
+            raise TypeError(f"DReG differentiates through samples: give it Reparameterised, not {name}; or use IWAE")
+        super().__init__(estimator)
+
+    @property
+    def is_elbo(self) -> bool:
+        """With one sample."""
+        return self.estimator.num_samples == 1
+
+    def check(self, model: LatentVariableModel) -> None:
+        """TypeError unless the posterior is a factorised Normal."""
+        _held(model.encoder.prototype())
+
+    def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
+        """The bound, (B,)."""
+        q = model.encoder(x)
+        held = _held(q)
+
+        def f(z: Tensor) -> Tensor:
+            log_weight = model.draw(x, held, z).log_weight
+            if _has_gradient(z):
+                # the bound sends v_k dlog w_k/dz_k back to sample k: once more times v_k
+                share = log_weight.detach().softmax(0).reshape(*log_weight.shape, *[1] * len(q.event_shape))
+                z.register_hook(lambda gradient: gradient * share)
+            return log_weight
+
+        return self.estimator(q, f, log_mean_exp)
+
+
+def _held(q: td.Distribution) -> td.Distribution:
+    """The same distribution with constant parameters."""
+    if isinstance(q, td.Independent) and isinstance(q.base_dist, td.Normal):
+        base = td.Normal(q.base_dist.loc.detach(), q.base_dist.scale.detach(), validate_args=False)
+        return td.Independent(base, q.reinterpreted_batch_ndims, validate_args=False)
+    raise TypeError(
+        f"DReG needs a factorised Normal posterior, got {describe(q)}; use IWAE with LeaveOneOut or, for bits, DisARM"
+    )
+
+
+def _has_gradient(z: Tensor) -> bool:
+    """Whether samples have a gradient to weigh; RuntimeError where one passes that they do not tell of."""
+    if not z.requires_grad and torch.is_grad_enabled():
+        probe = torch.zeros(0, requires_grad=True) + z.detach().flatten()[:0]
+        if not probe.requires_grad:
+            raise RuntimeError("DReG weighs gradients on their way back, which vmap(loss) hides: use vmap(grad(loss))")
+    return z.requires_grad

@@ -1,0 +1,46 @@
+"""ForwardKL: the encoder fitted to the model's own joint samples."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vae_lightning.conditional import Conditional
+from vae_lightning.counts import Counts
+from vae_lightning.estimators.base import sample
+from vae_lightning.latent_variable import LatentVariableModel
+from vae_lightning.objectives.base import Objective
+from vae_lightning.randomness import Noise
+
+
+class ForwardKL(Objective):
+    """E_{p(x, z)} log q(z | x): z from the prior, x from the decoder, as many pairs as the batch has rows.
+
+    Up to a constant of the model it is -E_{p(x)} KL(p(z | x) || q(z | x)), so that the best encoder is the posterior
+    where its family has it, and covers all modes elsewhere. Only the encoder gets a gradient: of the data it sees the
+    number of rows and, where they are no part of the model, their lengths. Alone it fits an encoder to a decoder that
+    is there; `Alternating` trains both. In nats of a density over z; no bound on log p(x).
+    Several processes (DDP) need `strategy: ddp_find_unused_parameters_true`.
+    Sources: Hinton et al., The wake-sleep algorithm (1995), its sleep phase; Shekhovtsov et al. (2022), Appendix B.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noise = Noise()
+
+    def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
+        """Log q(z | x) of each pair, (B,)."""
+        z, imagined = self._dream(model, x)
+        return model.encoder(imagined).log_prob(z)
+
+    @torch.no_grad()
+    def _dream(self, model: LatentVariableModel, x: Tensor | Counts) -> tuple[Tensor, Tensor | Counts]:
+        z = sample(model.prior(), len(x), self.noise)
+        decoder = model.decoder
+        if isinstance(decoder, Conditional):  # documents, as long as those of the batch
+            likelihood = decoder.family.containing(x).distribution(decoder.natural_parameters(z))
+        else:
+            likelihood = decoder(z)
+        imagined = sample(likelihood, 1, self.noise)[0]
+        return z, Counts.from_dense(imagined) if isinstance(x, Counts) else imagined
