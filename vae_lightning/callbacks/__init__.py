@@ -1,28 +1,58 @@
 """Callbacks: anything that needs the trainer or time."""
 
+from vae_lightning.callbacks.active_units import ActiveUnits
 from vae_lightning.callbacks.base import Diagnostic
 from vae_lightning.callbacks.bit_use import BitUse
 from vae_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
 from vae_lightning.callbacks.code_writer import CodeWriter
+from vae_lightning.callbacks.collapse_watch import CollapseWatch
+from vae_lightning.callbacks.elbo_surgery import ELBOSurgery
 from vae_lightning.callbacks.freeze import Freeze
 from vae_lightning.callbacks.gradient_variance import GradientVariance
 from vae_lightning.callbacks.hamming import HammingPrecision
+from vae_lightning.callbacks.henze_zirkler import HenzeZirkler
+from vae_lightning.callbacks.inference_gaps import InferenceGaps
 from vae_lightning.callbacks.last_checkpoint import LastCheckpoint
+from vae_lightning.callbacks.log_likelihood import LogLikelihood
 from vae_lightning.callbacks.logits_by_length import LogitsByLength
 from vae_lightning.callbacks.nearest_words import NearestWords
+from vae_lightning.callbacks.pictures import (
+    Interpolations,
+    LatentScatter,
+    PseudoInputs,
+    Reconstructions,
+    Samples,
+    Traversals,
+)
 from vae_lightning.callbacks.records import FinalFigures, MetricsFile
+from vae_lightning.callbacks.resampled_posterior import ResampledPosterior
+from vae_lightning.callbacks.smooth_knn import SmoothKNN
 
 __all__ = [
+    "ActiveUnits",
     "AtomicCheckpointIO",
     "BitUse",
     "CodeWriter",
+    "CollapseWatch",
     "Diagnostic",
+    "ELBOSurgery",
     "FinalFigures",
     "Freeze",
     "GradientVariance",
     "HammingPrecision",
+    "HenzeZirkler",
+    "InferenceGaps",
+    "Interpolations",
     "LastCheckpoint",
+    "LatentScatter",
+    "LogLikelihood",
     "LogitsByLength",
     "MetricsFile",
     "NearestWords",
+    "PseudoInputs",
+    "Reconstructions",
+    "ResampledPosterior",
+    "Samples",
+    "SmoothKNN",
+    "Traversals",
 ]

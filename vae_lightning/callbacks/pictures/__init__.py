@@ -1,0 +1,10 @@
+"""Pictures for TensorBoard: what a model generates, reconstructs, and makes of its latent space."""
+
+from vae_lightning.callbacks.pictures.interpolations import Interpolations
+from vae_lightning.callbacks.pictures.latent_scatter import LatentScatter
+from vae_lightning.callbacks.pictures.pseudo_inputs import PseudoInputs
+from vae_lightning.callbacks.pictures.reconstructions import Reconstructions
+from vae_lightning.callbacks.pictures.samples import Samples
+from vae_lightning.callbacks.pictures.traversals import Traversals
+
+__all__ = ["Interpolations", "LatentScatter", "PseudoInputs", "Reconstructions", "Samples", "Traversals"]

@@ -1,0 +1,89 @@
+"""Picture: when a picture is made, of what, and that the model is one that can be drawn."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, ClassVar
+
+import lightning.pytorch as pl
+import torch
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from vae_lightning.callbacks.base import Diagnostic, logged_step, tensorboard
+from vae_lightning.callbacks.pictures.painters import painter
+from vae_lightning.callbacks.pictures.strips import Strips
+from vae_lightning.families.multinomial import BagOfWords
+from vae_lightning.latent_variable import Draw, LatentVariableModel
+
+
+class Picture(Diagnostic):
+    """A TensorBoard image `{split}/{tag}` of a split's first batch: the same on any number of processes.
+
+    That batch holds the split's first observations and belongs to the process that writes. The image is made by that
+    process alone, and not at all without TensorBoard. TypeError at setup for a model without encoder, decoder and
+    prior, or whose observations no picture can be made of.
+    """
+
+    tag: ClassVar[str]
+
+    def __init__(self, n: int, every_n_epochs: int = 10) -> None:
+        super().__init__(every_n_epochs)
+        if n < 1:
+            raise ValueError(f"{type(self).__name__} needs n >= 1, got {n}")
+        self.n = n
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Say before the first epoch, not after it, that a model has no picture."""
+        decoder = latent_variable_model(self, pl_module).decoder
+        if isinstance(decoder.prototype(), BagOfWords):
+            raise TypeError(
+                f"{type(self).__name__} draws images, points and curves, but {type(pl_module).__name__} models bags of "
+                "words: NearestWords shows those"
+            )
+        self.paint = painter(decoder.event_shape)
+
+    def begin(self, trainer: pl.Trainer, module: Any) -> None:
+        """Forget the last split."""
+        self.first: Draw | None = None
+
+    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
+        """Keep the first batch."""
+        if self.first is None and trainer.is_global_zero:
+            self.first = draw
+
+    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
+        """Make the picture."""
+        if (writer := tensorboard(trainer)) and self.first is not None:
+            writer.add_figure(f"{split}/{self.tag}", self.draw(module.model, self.first), logged_step(trainer))
+
+    @torch.no_grad()
+    def draw(self, model: LatentVariableModel, first: Draw) -> Figure:
+        """The picture."""
+        return self.paint(self.strips(model, first), observations(first))
+
+    @abc.abstractmethod
+    def strips(self, model: LatentVariableModel, first: Draw) -> Strips:
+        """What it shows."""
+
+
+def latent_variable_model(callback: Diagnostic, module: Any) -> LatentVariableModel:
+    """The module's model; TypeError if it has none."""
+    model = getattr(module, "model", None)
+    if not isinstance(model, LatentVariableModel):
+        raise TypeError(
+            f"{type(callback).__name__} needs a model with encoder, decoder and prior; {type(module).__name__} has none"
+        )
+    return model
+
+
+def observations(draw: Draw) -> Tensor:
+    """The batch that was evaluated, (B, *X)."""
+    assert isinstance(draw.x, Tensor), "bags of words are refused at setup"
+    return draw.x
+
+
+def decode(model: LatentVariableModel, z: Float[Tensor, "n *latent"]) -> Float[Tensor, "n *observation"]:
+    """E[x | z], the mean of p(x | z): a probability for a bit, the centre of a Gaussian."""
+    return model.decoder(z).mean

@@ -1,0 +1,146 @@
+"""LatentScatter: a picture of where the encoder puts the observations, and where the prior expects them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from jaxtyping import Float, Shaped
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Size, Tensor
+from torch.distributions import Distribution
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from vae_lightning.callbacks.base import Diagnostic, logged_step, tensorboard
+from vae_lightning.callbacks.pictures.base import latent_variable_model
+from vae_lightning.callbacks.pictures.codes import mean_code
+from vae_lightning.latent_variable import Draw
+from vae_lightning.metrics.gather import gather_rows
+
+PRIOR_DRAWS = 2_000
+GRID = 100
+MOST_COLORS = 20
+
+
+class Points(Metric):
+    """Codes and labels of observations, gathered from all processes."""
+
+    full_state_update = False
+    codes: list[Tensor]
+    labels: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__(dist_sync_fn=gather_rows)
+        self.add_state("codes", [], dist_reduce_fx="cat")
+        self.add_state("labels", [], dist_reduce_fx="cat")
+
+    def update(self, codes: Float[Tensor, "batch d"], labels: Shaped[Tensor, " batch"]) -> None:
+        """Add a batch."""
+        self.codes.append(codes.double())
+        self.labels.append(labels)
+
+    def compute(self) -> tuple[Tensor, Tensor]:
+        """(codes (N, d), labels (N,))."""
+        return dim_zero_cat(self.codes), dim_zero_cat(self.labels)
+
+
+class LatentScatter(Diagnostic):
+    """`latent_scatter`: posterior means E[z | x] in the plane, coloured by the label y, over the prior.
+
+    Codes of two dimensions lie within contours that hold 50 % and 95 % of the prior's mass. Of more dimensions the
+    picture shows the two principal components of the means, says so with their share of the variance, and has draws
+    from the prior in gray in place of contours. At most 20 labels get colours. The split's batches are taken in order
+    until n observations are; the same on any number of processes. Costs nothing but the drawing.
+    TypeError at setup for codes of one dimension.
+
+    Args:
+        n: how many observations.
+        every_n_epochs: in `fit`, draw at the validation of every n-th epoch; `validate` and `test` always.
+    """
+
+    def __init__(self, n: int = 2_000, every_n_epochs: int = 10) -> None:
+        super().__init__(every_n_epochs)
+        if n < 1:
+            raise ValueError(f"LatentScatter needs n >= 1, got {n}")
+        self.n, self.points = n, Points()
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Say before the first epoch, not after it, that there is no plane."""
+        shape = latent_variable_model(self, pl_module).prior.event_shape
+        if shape.numel() < 2:
+            raise TypeError(f"LatentScatter needs codes of two dimensions or more; z is {tuple(shape)}")
+
+    def begin(self, trainer: pl.Trainer, module: Any) -> None:
+        """Forget the last split."""
+        self.points.to(module.device).reset()
+        self.number = trainer.global_rank  # of the next batch, over all processes
+
+    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
+        """Keep a batch's means and labels if it starts among the first n."""
+        y = batch[1]
+        if self.number * len(y) < self.n:
+            self.points.update(mean_code(draw.posterior).flatten(1), y if y.ndim == 1 else torch.zeros_like(y[:, 0]))
+        self.number += trainer.world_size
+
+    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
+        """Gather them from all processes before one of them draws."""
+        codes, labels = self.points.compute()
+        if (writer := tensorboard(trainer)) and len(codes):
+            with torch.no_grad():
+                figure = scatter(codes, labels, module.model.prior())
+            writer.add_figure(f"{split}/latent_scatter", figure, logged_step(trainer))
+
+
+def scatter(codes: Float[Tensor, "n d"], labels: Shaped[Tensor, " n"], prior: Distribution) -> Figure:
+    """Codes coloured by label, over contours of the prior or draws from it."""
+    figure = Figure((6, 5), layout="constrained")
+    axes = figure.add_subplot(aspect="equal", adjustable="datalim")
+    drawn = prior.sample(Size([PRIOR_DRAWS])).flatten(1)
+    if codes.shape[1] == 2:
+        axes.set(xlabel="$z_1$", ylabel="$z_2$")
+        axes.set_title("Posterior means; contours: 50 % and 95 % of the prior's mass", fontsize=9)
+        _contours(axes, prior, drawn, torch.cat((codes, drawn.to(codes))))
+    else:
+        mean, directions, share = principal_plane(codes)
+        codes, drawn = (codes - mean) @ directions, (drawn.to(codes) - mean) @ directions
+        axes.set(xlabel="first component", ylabel="second component")
+        axes.set_title(f"PCA of the posterior means: {share:.0%} of their variance; gray: the prior", fontsize=9)
+        axes.plot(*drawn.cpu().T, ".", color="0.85", markersize=2, zorder=0)
+    _dots(axes, codes.cpu(), labels.cpu())
+    if axes.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside right upper", title="y", fontsize="small", frameon=False, markerscale=3)
+    return figure
+
+
+def principal_plane(codes: Float[Tensor, "n d"]) -> tuple[Tensor, Tensor, float]:
+    """(mean (d,), directions (d, 2), share of the variance); signs such that the largest entries are positive."""
+    mean = codes.mean(0)
+    _, values, directions = torch.linalg.svd(codes - mean, full_matrices=len(codes) < 2)
+    directions = directions[:2].T
+    signs = directions.gather(0, directions.abs().argmax(0, keepdim=True)).sign()
+    share = values[:2].square().sum() / values.square().sum().clamp(min=1e-300)
+    return mean, directions * signs, float(share)
+
+
+def _dots(axes: Axes, codes: Tensor, labels: Tensor) -> None:
+    kinds = labels.unique().tolist()
+    style: dict[str, Any] = {"linestyle": "", "marker": ".", "markersize": 4}
+    if not 1 < len(kinds) <= MOST_COLORS:
+        axes.plot(*codes.T, color="tab:blue", **style)
+        return
+    colors = colormaps["tab10" if len(kinds) <= 10 else "tab20"]
+    for k, kind in enumerate(kinds):
+        axes.plot(*codes[labels == kind].T, color=colors(k), label=f"{kind:g}", **style)
+
+
+def _contours(axes: Axes, prior: Distribution, drawn: Tensor, seen: Tensor) -> None:
+    low, high = seen.aminmax(dim=0)
+    margin = 0.05 * (high - low)
+    x, y = (torch.linspace(float(a), float(b), GRID) for a, b in zip(low - margin, high + margin, strict=True))
+    plane = torch.cartesian_prod(x, y).to(drawn).unflatten(0, (GRID, GRID))
+    levels = prior.log_prob(drawn).float().quantile(drawn.new_tensor([0.05, 0.5]).float())
+    axes.contour(x, y, prior.log_prob(plane).T.cpu(), levels=levels.cpu(), colors="0.5", linewidths=1, zorder=0)

@@ -1,0 +1,31 @@
+"""painter: the shape of an observation -> how strips of them are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from matplotlib.figure import Figure
+from torch import Size, Tensor
+
+from vae_lightning.callbacks.pictures.curves import paint_curves
+from vae_lightning.callbacks.pictures.images import paint_images
+from vae_lightning.callbacks.pictures.plane import paint_plane
+from vae_lightning.callbacks.pictures.strips import Strips
+
+Painter = Callable[[Strips, Tensor], Figure]
+"""Draws strips of observations of one shape; (N, *X) are observations to see them beside, where there is room."""
+
+
+def painter(event_shape: Size) -> Painter:
+    """Images for (1, H, W) and (3, H, W), a plane for (2,), curves for (d,) with d > 2; else TypeError."""
+    match tuple(event_shape):
+        case (1 | 3, _, _):
+            return paint_images
+        case (2,):
+            return paint_plane
+        case (int(d),) if d > 2:
+            return paint_curves
+    raise TypeError(
+        "pictures are made of observations (1, H, W) or (3, H, W), images, (2,), points of a plane, or (d,), curves of "
+        f"d > 2 values; these are {tuple(event_shape)}"
+    )
