@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from vae_lightning.data import Newsgroups
-from vae_lightning.models import HashingVAE
+from vae_lightning.data import Digits, Newsgroups, StaticBinarisation
+from vae_lightning.families import Bernoulli
+from vae_lightning.models import GaussianVAE, HashingVAE
+from vae_lightning.nn import MLP
 
 NUM_WORDS, NUM_BITS = 80, 3
 
@@ -26,6 +29,21 @@ def hashing(**changes: Any) -> HashingVAE:
     """An untrained model of the miniature archive, the same at every call."""
     torch.manual_seed(0)
     return HashingVAE(**{"num_bits": NUM_BITS, "num_words": NUM_WORDS} | changes)
+
+
+def digits(**changes: Any) -> Digits:
+    """200 binary digits for training, 61 for validation, the rest for the test; uneven batches."""
+    sizes = {"val_size": 61, "test_size": 1797 - 261, "batch_size": 20, "eval_batch_size": 16}
+    return Digits(StaticBinarisation(), **sizes | changes)
+
+
+def gaussian_vae(**changes: Any) -> GaussianVAE:
+    """An untrained model of binary digits with two-dimensional codes, the same at every call."""
+    torch.manual_seed(0)
+    hidden = partial(MLP, hidden=[32])
+    return GaussianVAE(
+        **{"latent_dim": 2, "observed": Bernoulli((1, 8, 8)), "encoder": hidden, "decoder": hidden} | changes
+    )
 
 
 def trainer(*callbacks: pl.Callback, folder: Path | None = None, **changes: Any) -> pl.Trainer:

@@ -71,14 +71,15 @@ class LatentVariableModule(pl.LightningModule, abc.ABC):
 
     def start(self, data: Any) -> None:
         """Let the prior start from the training data, `data.train.x`."""
-        train, prior = getattr(data, "train", None), self.model.prior
-        if train is not None:
-            prior.attach(self.model.encoder, train.x)  # type: ignore[arg-type]  # as in LatentVariableModel
-        elif prior.starts_from_data:
+        prior, train = self.model.prior, getattr(data, "train", None)
+        if not prior.starts_from_data:
+            return
+        if train is None:
             raise ValueError(
                 f"{type(prior).__name__} starts from the training data: fit with a data module that has them as "
                 f"train.x, as those of vae_lightning.data do; got {type(data).__name__}"
             )
+        prior.attach(self.model.encoder, train.x)  # type: ignore[arg-type]  # as in LatentVariableModel
 
     # -- training ------------------------------------------------------------------------------------------------
 
