@@ -6,6 +6,7 @@ from vae_lightning.objectives.dreg import DReG
 from vae_lightning.objectives.elbo import ELBO, AnalyticELBO
 from vae_lightning.objectives.forward_kl import ForwardKL
 from vae_lightning.objectives.free_bits import FreeBits
+from vae_lightning.objectives.importance import Inflated, Posterior, Proposal
 from vae_lightning.objectives.iwae import IWAE
 from vae_lightning.objectives.schedules import Schedule, WarmUp
 
@@ -17,7 +18,10 @@ __all__ = [
     "DReG",
     "ForwardKL",
     "FreeBits",
+    "Inflated",
     "Objective",
+    "Posterior",
+    "Proposal",
     "Schedule",
     "WarmUp",
 ]

@@ -28,6 +28,20 @@ def importance_weighted_bound(log_weight: Float[Tensor, "samples *batch"]) -> Fl
     return log_weight.logsumexp(0) - math.log(len(log_weight))
 
 
+def grouped_bound(log_weight: Float[Tensor, "samples *batch"], k: int) -> Float[Tensor, "*batch"]:
+    """L_k in nats from S >= k samples: the mean of L_k over S // k disjoint groups of k; (S, B) -> (B,).
+
+    Its expectation is that of one group, with S // k times less variance; the S mod k samples left over are not used.
+    Where k divides k' and k' divides S, L_k <= L_k' holds for the figures themselves, not only in expectation
+    (Jensen's inequality). Raises ValueError unless 1 <= k <= S.
+    """
+    _check_samples(log_weight, max(k, 1))
+    if k < 1:
+        raise ValueError(f"L_k is of k >= 1 samples, got k = {k}")
+    groups = len(log_weight) // k
+    return importance_weighted_bound(log_weight[: groups * k].unflatten(0, (groups, k)).transpose(0, 1)).mean(0)
+
+
 def jackknife_bound(log_weight: Float[Tensor, "samples *batch"]) -> Float[Tensor, "*batch"]:
     """K L_K - (K - 1) mean_k L_{K-1} without sample k, in nats: L_K with its bias of order 1/K removed; (S, B) -> (B,).
 

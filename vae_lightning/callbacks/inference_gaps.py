@@ -1,0 +1,93 @@
+"""InferenceGaps: the ELBO's distance to log p(x), cut into the family's part and the encoder's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+
+from vae_lightning import metrics
+from vae_lightning.callbacks.base import Diagnostic
+from vae_lightning.callbacks.log_likelihood import model_of
+from vae_lightning.estimators import GradientEstimator, Reparameterised
+from vae_lightning.latent_variable import Draw
+from vae_lightning.objectives.importance import Posterior, Proposal, select
+from vae_lightning.objectives.inference_gaps import FreePosterior, inference_gaps
+
+
+class InferenceGaps(Diagnostic):
+    """Says whether a loose ELBO is the fault of the posterior's family or of the encoder.
+
+        log p(x) - ELBO(q_phi)  =  log p(x) - ELBO(q*)  +  ELBO(q*) - ELBO(q_phi)
+                                    approximation gap       amortisation gap
+
+    in nats, with q* of the encoder's family but fitted to each observation on its own. Logs `approximation_gap` (a
+    richer family would help) and `amortisation_gap` (a larger or better trained encoder would), each with its standard
+    error over the data, `..._error`. log p(x) is L_K from q*, a lower bound, so the first is, if anything, too small.
+
+    Works on the first `per_batch` observations of every evaluation batch. For each it costs `steps` gradient steps of
+    the estimator's samples and 4 num_samples evaluations of the decoder. Therefore it runs in `validate` and `test`,
+    and in `fit` only if told every how many epochs. The model's weights stay as they are.
+
+    TypeError at setup for a model without encoder and decoder, for a posterior that is neither independent Gaussians
+    nor bits, or that the estimator does not take: for bits give `vae_lightning.estimators.LeaveOneOut`.
+
+    Source: Cremer, Li, Duvenaud, Inference Suboptimality in Variational Autoencoders (2018), Eqs 5 and 6.
+
+    Args:
+        per_batch: how many observations of each batch.
+        steps: of Adam.
+        learning_rate: of Adam, falling to zero; in deviations of the encoder's posterior, or logits.
+        estimator: of the ELBO's gradient; by default `Reparameterised(16)`.
+        num_samples: K, of L_K and of both ELBOs.
+        proposal: what L_K is sampled from: q*, the default, or `vae_lightning.objectives.Inflated` to widen it.
+        every_n_epochs: in `fit`, watch the validation of every n-th epoch; by default never.
+    """
+
+    def __init__(
+        self,
+        per_batch: int = 16,
+        steps: int = 300,
+        learning_rate: float = 0.1,
+        estimator: GradientEstimator | None = None,
+        num_samples: int = 1000,
+        proposal: Proposal | None = None,
+        every_n_epochs: int | None = None,
+    ) -> None:
+        super().__init__(1 if every_n_epochs is None else every_n_epochs)
+        for name, value in {"per_batch": per_batch, "steps": steps, "num_samples": num_samples}.items():
+            if value < 1:
+                raise ValueError(f"InferenceGaps needs {name} >= 1, got {value}")
+        self.in_fit = every_n_epochs is not None
+        self.per_batch, self.steps, self.learning_rate, self.num_samples = per_batch, steps, learning_rate, num_samples
+        self.estimator, self.proposal = estimator or Reparameterised(16), proposal or Posterior()
+        self.metric = metrics.InferenceGaps()
+
+    def due(self, trainer: pl.Trainer) -> bool:
+        """In `fit` only where asked for."""
+        return super().due(trainer) and (self.in_fit or trainer.state.fn != "fit")
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Say before the first epoch when the model does not fit."""
+        prototype = model_of(pl_module, self).encoder.prototype()
+        FreePosterior(prototype)
+        self.estimator.check(prototype)
+        self.proposal(prototype)
+
+    def begin(self, trainer: pl.Trainer, module: Any) -> None:
+        """Forget the last split."""
+        self.metric.to(module.device).reset()
+
+    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
+        """Fit posteriors to a few observations of this batch."""
+        x = select(batch[0], torch.arange(min(self.per_batch, len(batch[0]))))
+        gaps = inference_gaps(
+            module.model, x, self.estimator, self.steps, self.learning_rate, self.num_samples, self.proposal
+        )
+        self.metric.update(gaps.log_likelihood, gaps.optimised, gaps.amortised)
+
+    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
+        """Log; the metric has merged its sums over processes."""
+        figures = {f"{split}/{name}": value.float() for name, value in self.metric.compute().items()}
+        module.log_dict(figures, sync_dist=True)

@@ -1,0 +1,92 @@
+"""LogLikelihood: importance-weighted bounds on log p(x) of a model, in validation and test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import lightning.pytorch as pl
+
+from vae_lightning import metrics
+from vae_lightning.callbacks.base import Diagnostic
+from vae_lightning.latent_variable import Draw, LatentVariableModel
+from vae_lightning.objectives.importance import Posterior, Proposal, log_weights
+
+
+class LogLikelihood(Diagnostic):
+    """Estimates the log-likelihood by importance sampling: L_K, which rises with K from the ELBO to log p(x).
+
+        L_K = 1/N sum_n log 1/K sum_k p(x_n, z_nk) / q(z_nk | x_n),     z_nk ~ q(z | x_n)
+
+    in nats per observation, constants included; higher is better. Logs, for each split:
+    `log_likelihood`, L_K of the largest K; `log_likelihood_k{K}` of each K, for K = 1 as `elbo`; `jackknife` (JVI),
+    with the bias of order 1/K removed, no longer a bound; each with its standard error over data and samples,
+    `..._error`, and `log_likelihood_sampling_error` over the samples alone; `effective_sample_size` and
+    `effective_sample_fraction` of the largest K: where few samples count, the bound is loose and its error too small;
+    then raise K or widen the proposal.
+
+    Costs K evaluations of the decoder per observation, in large batches, and one of the encoder; memory does not grow
+    with K. Any model with an encoder, a decoder and a prior will do, with continuous or binary codes. `test` and
+    `validate` use Ks; the validations of `fit` use the cheaper fit_Ks on every tenth epoch.
+
+    TypeError at setup for a model without encoder and decoder, or a proposal that cannot be made of its posterior.
+
+    Source: Burda et al., Importance Weighted Autoencoders (2016), Eq. 8; Nowozin, Debiasing Evidence Approximations
+    (2018); the inflated proposal: Yacoby, Pan, Doshi-Velez, Characterizing and Avoiding Problematic Global Optima of
+    Variational Autoencoders (2019), Eq. 48.
+
+    Args:
+        Ks: numbers of samples in `validate` and `test`.
+        fit_Ks: the same for the validations of `fit`.
+        every_n_epochs: in `fit`, watch the validation of every n-th epoch.
+        proposal: what samples are drawn from: `vae_lightning.objectives.Posterior`, the default, or `Inflated`.
+        chunk: rows of the decoder at once, by default as many as emit 4 million numbers.
+    """
+
+    def __init__(
+        self,
+        Ks: Sequence[int] = (1, 50, 1000),
+        fit_Ks: Sequence[int] = (1, 10, 100),
+        every_n_epochs: int = 10,
+        proposal: Proposal | None = None,
+        chunk: int | None = None,
+    ) -> None:
+        super().__init__(every_n_epochs)
+        if chunk is not None and chunk < 1:
+            raise ValueError(f"LogLikelihood needs chunk >= 1 rows of the decoder at once, got {chunk}")
+        self.full, self.in_fit = metrics.LogLikelihood(Ks), metrics.LogLikelihood(fit_Ks)
+        self.proposal, self.chunk = proposal or Posterior(), chunk
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Say before the first epoch when the model does not fit."""
+        self.proposal(model_of(pl_module, self).encoder.prototype())
+
+    def begin(self, trainer: pl.Trainer, module: Any) -> None:
+        """Forget the last split."""
+        self.metric = self.in_fit if trainer.state.fn == "fit" else self.full
+        self.metric.to(module.device).reset()
+
+    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
+        """Draw samples of this batch."""
+        x, _ = batch
+        for part in log_weights(module.model, x, self.metric.Ks[-1], self.proposal, chunk=self.chunk):
+            self.metric.update(part)
+
+    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
+        """Log; the metric has merged its sums over processes."""
+        figures = self.metric.compute()
+        if self.proposal.is_posterior:
+            figures = {name.replace("log_likelihood_k1_", "elbo_"): value for name, value in figures.items()}
+            figures = {"elbo" if name == "log_likelihood_k1" else name: value for name, value in figures.items()}
+        module.log_dict({f"{split}/{name}": value.float() for name, value in figures.items()}, sync_dist=True)
+
+
+def model_of(module: pl.LightningModule, diagnostic: pl.Callback) -> LatentVariableModel:
+    """The module's `.model`; TypeError if it is not one of encoder, decoder and prior."""
+    model = getattr(module, "model", None)
+    if not isinstance(model, LatentVariableModel):
+        raise TypeError(
+            f"{type(diagnostic).__name__} needs a model with encoder, decoder and prior as its .model, such as VAE; "
+            f"{type(module).__name__} has none"
+        )
+    return model

@@ -1,0 +1,132 @@
+"""ResampledPosterior: a picture of how importance weighting turns q(z | x) into the true posterior."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from vae_lightning.callbacks.base import Diagnostic, logged_step, tensorboard
+from vae_lightning.callbacks.log_likelihood import model_of
+from vae_lightning.counts import Counts
+from vae_lightning.latent_variable import Draw, LatentVariableModel
+from vae_lightning.metrics.log_likelihood import checked
+from vae_lightning.objectives.importance import select
+from vae_lightning.objectives.resampled import ResampledPosterior as Resampled
+
+WITHIN = 8.0  # nats below the largest density are still in the picture
+
+
+class ResampledPosterior(Diagnostic):
+    """Draws, for a two-dimensional code, the density of q_EW(z | x) as k grows, beside the true posterior.
+
+        q_EW(z) = E_{z_2, ..., z_k ~ q} [ p(x, z) / (1/k (w(z) + sum_j w(z_j))) ],     w(z) = p(x, z) / q(z | x)
+
+    is the law of one of k samples of q(z | x), chosen in proportion to its weight: q itself for k = 1, p(z | x) in the
+    limit. A row of the picture is one observation, the columns are the ks and p(z | x), each scaled to its largest
+    value. Logged as the TensorBoard image `resampled_posterior`, of the first observations of a split. Costs a few
+    grids of the decoder for each of them, some 60,000 rows.
+
+    TypeError at setup for a model without encoder and decoder; ValueError unless its code is two real numbers.
+
+    Source: Cremer, Morris, Duvenaud, Reinterpreting Importance-Weighted Autoencoders (2017), Fig. 1.
+
+    Args:
+        ks: how many samples one is chosen of.
+        observations: how many rows.
+        pixels: points on each side of the grid.
+        replicates: draws of the other k - 1 samples that a density is averaged over.
+        every_n_epochs: in `fit`, watch the validation of every n-th epoch; `validate` and `test` always.
+    """
+
+    def __init__(
+        self,
+        ks: Sequence[int] = (1, 5, 50),
+        observations: int = 3,
+        pixels: int = 80,
+        replicates: int = 100,
+        every_n_epochs: int = 50,
+    ) -> None:
+        super().__init__(every_n_epochs)
+        self.ks = checked(ks)
+        for name, value in {"observations": observations, "pixels": pixels, "replicates": replicates}.items():
+            if value < 1:
+                raise ValueError(f"ResampledPosterior needs {name} >= 1, got {value}")
+        self.observations, self.pixels, self.replicates = observations, pixels, replicates
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Say before the first epoch when the code is not to be drawn."""
+        q = model_of(pl_module, self).encoder.prototype()
+        if q.event_shape.numel() != 2 or not q.has_rsample:
+            raise ValueError(f"ResampledPosterior draws codes of two real numbers, got {q}: set the latent size to 2")
+
+    def begin(self, trainer: pl.Trainer, module: Any) -> None:
+        """Forget the last split."""
+        self.figure: Figure | None = None
+
+    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
+        """Draw the first observations of the first batch, which is the first process's."""
+        if self.figure is None and tensorboard(trainer):
+            x = select(batch[0], torch.arange(min(self.observations, len(batch[0]))))
+            with torch.no_grad(), torch.autocast(module.device.type, enabled=False):
+                rows = [self._row(module.model, select(x, torch.tensor([n]))) for n in range(len(x))]
+            self.figure = posteriors_picture([f"q_EW, k = {k}" if k > 1 else "q(z | x)" for k in self.ks], rows)
+
+    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
+        """Write the picture."""
+        if (writer := tensorboard(trainer)) and self.figure is not None:
+            writer.add_figure(f"{split}/resampled_posterior", self.figure, logged_step(trainer))
+
+    def _row(self, model: LatentVariableModel, x: Tensor | Counts) -> tuple[Tensor, list[Tensor]]:
+        """The box (2, 2) of one observation, and the log-densities on its grid."""
+        box = window(model, x, self.pixels)
+        z = grid(box, self.pixels).reshape(-1, 1, *model.prior.event_shape)
+        densities = [Resampled(model, x, k, self.replicates).log_prob(z) for k in self.ks]
+        densities.append(log_joint(model, x, z))
+        return box.cpu(), [density.reshape(self.pixels, self.pixels).cpu() for density in densities]
+
+
+def log_joint(model: LatentVariableModel, x: Tensor | Counts, z: Tensor) -> Tensor:
+    """Log p(x, z): the true posterior but for a constant."""
+    draw = model.draw(x, model.encoder(x), z)
+    return draw.log_likelihood + draw.log_prior
+
+
+def window(model: LatentVariableModel, x: Tensor | Counts, pixels: int) -> Tensor:
+    """Low and high corner of a box that holds q and the true posterior, found in three steps from the prior's range."""
+    q = model.encoder(x)
+    samples = torch.cat((model.prior().sample(torch.Size([1000])).flatten(1), q.sample(torch.Size([1000])).flatten(1)))
+    box = torch.stack((samples.amin(0), samples.amax(0)))
+    for _ in range(3):
+        points = grid(box, pixels)
+        z = points.reshape(-1, 1, *model.prior.event_shape)
+        inside = [density > density.max() - WITHIN for density in (log_joint(model, x, z), q.log_prob(z))]
+        kept, cell = points.flatten(0, 1)[(inside[0] | inside[1])[:, 0]], (box[1] - box[0]) / pixels
+        box = torch.stack((kept.amin(0) - cell, kept.amax(0) + cell))
+    return box
+
+
+def grid(box: Tensor, pixels: int) -> Tensor:
+    """(pixels, pixels, 2) points, the second coordinate slowest, in the middle of their cells."""
+    middles = (torch.arange(pixels, device=box.device, dtype=box.dtype) + 0.5) / pixels
+    first, second = (low + (high - low) * middles for low, high in box.T)
+    return torch.stack(torch.meshgrid(first, second, indexing="xy"), -1)
+
+
+def posteriors_picture(titles: Sequence[str], rows: Sequence[tuple[Tensor, list[Tensor]]]) -> Figure:
+    """A row for each box with its log-densities, the last of which is the true posterior's."""
+    columns = [*titles, "p(z | x)"]
+    figure = Figure(figsize=(2.4 * len(columns), 2.4 * len(rows)), layout="constrained")
+    panels = figure.subplots(len(rows), len(columns), squeeze=False, sharex="row", sharey="row")
+    for line, (box, densities) in zip(panels, rows, strict=True):
+        for axes, density in zip(line, densities, strict=True):
+            extent = tuple(box.T.flatten().tolist())
+            axes.imshow((density - density.max()).exp(), origin="lower", extent=extent, aspect="auto", cmap="magma_r")
+            axes.tick_params(labelsize="x-small")
+    for axes, title in zip(panels[0], columns, strict=True):
+        axes.set_title(title, fontsize="medium")
+    return figure
