@@ -62,8 +62,9 @@ class GaussianVAE(LatentVariableModule):
             Conditional(observed, latent.event_shape, decoder),
             prior or FactorisedPrior(latent),
         )
-        objective = objective or AnalyticELBO(Reparameterised())
-        super().__init__(model, objective, optimizer, scheduler, evaluation_samples)
+        # not assigned to `objective`: what is saved as hyperparameters are the arguments as they were given
+        chosen = objective or AnalyticELBO(Reparameterised())
+        super().__init__(model, chosen, optimizer, scheduler, evaluation_samples)
         with only_plain(self):
             self.save_hyperparameters(logger=False)
 
