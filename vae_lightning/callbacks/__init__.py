@@ -7,6 +7,7 @@ from vae_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
 from vae_lightning.callbacks.code_writer import CodeWriter
 from vae_lightning.callbacks.collapse_watch import CollapseWatch
 from vae_lightning.callbacks.elbo_surgery import ELBOSurgery
+from vae_lightning.callbacks.fid import FrechetInceptionDistance
 from vae_lightning.callbacks.freeze import Freeze
 from vae_lightning.callbacks.gradient_variance import GradientVariance
 from vae_lightning.callbacks.hamming import HammingPrecision
@@ -25,6 +26,7 @@ from vae_lightning.callbacks.pictures import (
     Traversals,
 )
 from vae_lightning.callbacks.records import FinalFigures, MetricsFile
+from vae_lightning.callbacks.references import CheckpointReference, DataReference, ImageMeans, ImageSamples
 from vae_lightning.callbacks.resampled_posterior import ResampledPosterior
 from vae_lightning.callbacks.smooth_knn import SmoothKNN
 
@@ -32,15 +34,20 @@ __all__ = [
     "ActiveUnits",
     "AtomicCheckpointIO",
     "BitUse",
+    "CheckpointReference",
     "CodeWriter",
     "CollapseWatch",
+    "DataReference",
     "Diagnostic",
     "ELBOSurgery",
     "FinalFigures",
+    "FrechetInceptionDistance",
     "Freeze",
     "GradientVariance",
     "HammingPrecision",
     "HenzeZirkler",
+    "ImageMeans",
+    "ImageSamples",
     "InferenceGaps",
     "Interpolations",
     "LastCheckpoint",

@@ -1,9 +1,23 @@
 """Metrics: sums over batches and processes -> numbers, with `functional` for the same on tensors in hand."""
 
 from vae_lightning.metrics.active_units import ActiveUnits
+from vae_lightning.metrics.fid import FrechetInceptionDistance
 from vae_lightning.metrics.hamming import HammingPrecision
 from vae_lightning.metrics.henze_zirkler import HenzeZirkler
+from vae_lightning.metrics.inception import InceptionFeatures
+from vae_lightning.metrics.inference_gaps import InferenceGaps
+from vae_lightning.metrics.log_likelihood import LogLikelihood
 from vae_lightning.metrics.smooth_knn import SmoothKNN
 from vae_lightning.metrics.surgery import ELBOSurgery
 
-__all__ = ["ActiveUnits", "ELBOSurgery", "HammingPrecision", "HenzeZirkler", "SmoothKNN"]
+__all__ = [
+    "ActiveUnits",
+    "ELBOSurgery",
+    "FrechetInceptionDistance",
+    "HammingPrecision",
+    "HenzeZirkler",
+    "InceptionFeatures",
+    "InferenceGaps",
+    "LogLikelihood",
+    "SmoothKNN",
+]

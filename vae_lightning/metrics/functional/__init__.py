@@ -11,21 +11,25 @@ from vae_lightning.metrics.functional.hamming import (
     neighbourhoods,
     precision_at,
 )
-from vae_lightning.metrics.functional.henze_zirkler import henze_zirkler
+from vae_lightning.metrics.functional.henze_zirkler import HenzeZirklerNull, henze_zirkler, henze_zirkler_null
 from vae_lightning.metrics.functional.importance import (
     Estimate,
     effective_sample_size,
+    grouped_bound,
     importance_weighted_bound,
     importance_weighted_variance,
     jackknife_bound,
     mean_over_data,
 )
+from vae_lightning.metrics.functional.kernel_distance import kernel_distance
+from vae_lightning.metrics.functional.resampled import resample, resampled_log_prob
 from vae_lightning.metrics.functional.smooth_knn import NeighbourEdges, neighbour_edges, smooth_knn
 from vae_lightning.metrics.functional.surgery import Surgery, elbo_surgery
 
 __all__ = [
     "Estimate",
     "GaussianFit",
+    "HenzeZirklerNull",
     "NeighbourEdges",
     "Neighbourhoods",
     "Surgery",
@@ -36,16 +40,21 @@ __all__ = [
     "elbo_surgery",
     "frechet_distance",
     "frechet_distance_of_features",
+    "grouped_bound",
     "hamming_found_within",
     "hamming_precision",
     "hamming_precision_within",
     "henze_zirkler",
+    "henze_zirkler_null",
     "importance_weighted_bound",
     "importance_weighted_variance",
     "jackknife_bound",
+    "kernel_distance",
     "mean_over_data",
     "neighbour_edges",
     "neighbourhoods",
     "precision_at",
+    "resample",
+    "resampled_log_prob",
     "smooth_knn",
 ]

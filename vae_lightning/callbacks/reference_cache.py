@@ -1,0 +1,66 @@
+"""ReferenceCache: one side's features -> a file that is named after all they depend on, and read instead."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae_lightning.data.download import atomic_write
+from vae_lightning.metrics.feature_sample import FeatureSample
+from vae_lightning.metrics.functional.scatter import Scatter
+
+FORMAT = 1  # raise it when what is stored changes
+
+
+class ReferenceCache:
+    """Files `features-....npz` in a folder; what is damaged, or of another description, counts as not there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def load(self, description: dict[str, Any]) -> FeatureSample | None:
+        """What was saved under this description, if anything was."""
+        key = _key(description)
+        try:
+            with np.load(self._path(key), allow_pickle=False) as file:
+                if str(file["key"]) != key:
+                    return None
+                count, mean, matrix, rows, keys = (torch.from_numpy(file[name]) for name in FIELDS)
+                return FeatureSample(Scatter(count, mean, matrix), rows, keys)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def save(self, description: dict[str, Any], sample: FeatureSample) -> None:
+        """Atomically, or not at all where the folder cannot be written: then they are computed again."""
+        key, scatter = _key(description), sample.scatter
+        values = (scatter.count, scatter.mean, scatter.matrix, sample.rows, sample.keys)
+        arrays = {name: _array(value) for name, value in zip(FIELDS, values, strict=True)}
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if os.access(self.folder, os.W_OK):
+                with atomic_write(self._path(key)) as file:
+                    np.savez(file, key=np.array(key), **arrays)
+        except OSError:
+            return
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"features-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+
+
+FIELDS = ("count", "mean", "matrix", "rows", "keys")
+
+
+def _key(description: dict[str, Any]) -> str:
+    return json.dumps({"format": FORMAT} | description, sort_keys=True)
+
+
+def _array(value: Tensor) -> Any:
+    return value.detach().cpu().numpy()

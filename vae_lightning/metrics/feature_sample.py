@@ -1,0 +1,75 @@
+"""FeatureSample: one side of a Fréchet distance, all that is kept of its features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from vae_lightning.metrics.functional.frechet import GaussianFit
+from vae_lightning.metrics.functional.scatter import Scatter, merge_scatters
+
+MAX_ROWS = 10_000  # kept for the exact route below full rank, for error bars and for the kernel distance
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSample:
+    """The scatter of n features and the first rows of them, at most `MAX_ROWS`, in the order of their keys.
+
+    Keys number the rows over all batches and processes, so that what is kept, and its order, is the same on any number.
+    """
+
+    scatter: Scatter
+    rows: Tensor
+    keys: Int64[Tensor, " kept"]
+
+    @classmethod
+    def of(cls, rows: Tensor, first_key: int) -> FeatureSample:
+        """One batch of features (B, d); raises ValueError unless they are that, and finite."""
+        if rows.ndim != 2 or not rows.is_floating_point():
+            raise ValueError(f"a feature network must give (B, F) floats, got {tuple(rows.shape)} of {rows.dtype}")
+        if not rows.isfinite().all():
+            raise ValueError("features must be finite, got NaN or infinity: look at what the feature network emits")
+        keys = torch.arange(first_key, first_key + len(rows), device=rows.device)
+        return cls(Scatter.of(rows), rows[:MAX_ROWS], keys[:MAX_ROWS])
+
+    @classmethod
+    def merged(cls, parts: Iterable[FeatureSample]) -> FeatureSample:
+        """All of them as one; the first rows by key are kept."""
+        parts = list(parts)
+        keys = torch.cat([part.keys for part in parts])
+        first = keys.argsort()[:MAX_ROWS]
+        rows = torch.cat([part.rows for part in parts])[first]
+        return cls(merge_scatters(part.scatter for part in parts), rows, keys[first])
+
+    @property
+    def count(self) -> int:
+        """How many features there were."""
+        return int(self.scatter.count)
+
+    @property
+    def fit(self) -> GaussianFit:
+        """The Gaussian fitted to all of them: by the rows where those are all and no more than features."""
+        return _fit(self.scatter, self.rows)
+
+    def to(self, device: torch.device) -> FeatureSample:
+        """On another device."""
+        scatter = Scatter(*(value.to(device) for value in vars(self.scatter).values()))
+        return FeatureSample(scatter, self.rows.to(device), self.keys.to(device))
+
+    def fits_without(self, groups: int) -> Iterable[tuple[int, GaussianFit]]:
+        """Leave out one group of the kept rows after the other: its size, and the Gaussian fitted to the rest."""
+        group_of_row = torch.arange(len(self.rows), device=self.rows.device) % groups
+        for group in range(groups):
+            left_out = group_of_row == group
+            rest = self.scatter.without(Scatter.of(self.rows[left_out]))
+            yield int(left_out.sum()), _fit(rest, self.rows[~left_out])
+
+
+def _fit(scatter: Scatter, rows: Tensor) -> GaussianFit:
+    if int(scatter.count) == len(rows) <= len(scatter.mean):
+        return GaussianFit.of_features(rows)
+    return GaussianFit.of_moments(scatter.mean, scatter.covariance)
