@@ -25,6 +25,22 @@ def gather_rows(rows: Tensor, group: Any = None) -> list[Tensor]:
     return gather_all_tensors(rows, group)
 
 
+def earliest(limit: int | None, numbers: Tensor, *rows: Tensor) -> list[Tensor]:
+    """The first `limit` rows (None: all), in the order of their batches: the same on any number of processes.
+
+    `numbers` (n,) counts each process's batches, process after process: where batches are dealt in turn, sorting by it
+    restores the order in which one process sees them.
+    """
+    order = numbers.argsort(stable=True)[:limit]
+    return [each[order] for each in rows]
+
+
+def check_limit(name: str, limit: int | None) -> None:
+    """ValueError unless it is None or at least 1."""
+    if limit is not None and limit < 1:
+        raise ValueError(f"{name} needs limit >= 1, or None for all rows; got {limit}")
+
+
 def in_shares(function: Callable[[Tensor], Tensor], rows: Tensor, group: Any = None) -> Tensor:
     """function(rows), row by row, where every process holds all of the rows and works on its share of them."""
     share = rows.tensor_split(dist.get_world_size(group))[dist.get_rank(group)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+import torch
 import torch.distributions as td
 from jaxtyping import Float
 from torch import Tensor
@@ -13,7 +14,7 @@ from torchmetrics.utilities import dim_zero_cat
 
 from vae_lightning.metrics.functional.aggregated import CHUNK, log_mixture, natural_form, statistics
 from vae_lightning.metrics.functional.surgery import check_surgery, own_log_prob, surgery_terms
-from vae_lightning.metrics.gather import gather_rows, in_shares
+from vae_lightning.metrics.gather import check_limit, earliest, gather_rows, in_shares
 
 
 class ELBOSurgery(Metric):
@@ -22,6 +23,7 @@ class ELBOSurgery(Metric):
     The posteriors' parameters and the samples' statistics are kept and gathered, 16 S + 16 bytes a Gaussian unit and
     observation; the processes share the N x N densities of `compute`, in blocks of chunk x chunk. TypeError for
     posteriors that are neither independent Gaussians nor bits: for those call the function on all of the data.
+    With a limit only the first so many observations count, where batches are dealt to the processes in turn.
     """
 
     is_differentiable = False
@@ -31,27 +33,31 @@ class ELBOSurgery(Metric):
     points: list[Tensor]
     log_posterior: list[Tensor]
     log_prior: list[Tensor]
+    numbers: list[Tensor]
 
-    def __init__(self, chunk: int = CHUNK, **kwargs: Any) -> None:
+    def __init__(self, chunk: int = CHUNK, limit: int | None = None, **kwargs: Any) -> None:
         super().__init__(**{"dist_sync_fn": gather_rows} | kwargs)
         if chunk < 1:
             raise ValueError(f"ELBOSurgery needs chunk >= 1, got {chunk}")
-        self.chunk = chunk
-        for state in ("eta", "log_normaliser", "points", "log_posterior", "log_prior"):
+        check_limit("ELBOSurgery", limit)
+        self.chunk, self.limit = chunk, limit
+        for state in ("eta", "log_normaliser", "points", "log_posterior", "log_prior", "numbers"):
             self.add_state(state, [], dist_reduce_fx="cat")
+
+    @property
+    def full(self) -> bool:
+        """Whether this process holds as many observations as count: more batches change nothing."""
+        return self.limit is not None and sum(map(len, self.numbers)) >= self.limit
 
     def update(
         self, posterior: td.Distribution, prior: td.Distribution, z: Float[Tensor, "samples batch *latent"]
     ) -> None:
         """Add a batch: q(z | x) of batch shape (B,), p(z), and z (S, B, *Z) from q, with the same S every time."""
         check_surgery(posterior, prior, z)
-        natural = natural_form(posterior)
-        if natural is None:
-            raise TypeError(
-                f"ELBOSurgery accumulates independent Gaussian or Bernoulli posteriors, got {posterior}: use "
-                "functional.elbo_surgery on the posterior of all observations"
-            )
-        eta, log_normaliser = natural
+        if self.full:
+            return
+        eta, log_normaliser = natural_parameters("ELBOSurgery", posterior)
+        self.numbers.append(torch.full((len(eta),), len(self.numbers), device=eta.device))
         self.eta.append(eta)
         self.log_normaliser.append(log_normaliser)
         self.points.append(statistics(z.flatten(2), eta.shape[1]).movedim(0, 1))
@@ -60,7 +66,10 @@ class ELBOSurgery(Metric):
 
     def compute(self) -> dict[str, Tensor | float]:
         """The fields of `functional.Surgery` by name."""
-        eta, log_normaliser, points = map(dim_zero_cat, (self.eta, self.log_normaliser, self.points))
+        states = self.eta, self.log_normaliser, self.points, self.log_posterior, self.log_prior
+        eta, log_normaliser, points, log_posterior, log_prior = earliest(
+            self.limit, dim_zero_cat(self.numbers), *map(dim_zero_cat, states)
+        )
 
         def densities(rows: Tensor) -> Tensor:
             return log_mixture(eta, log_normaliser, rows, self.chunk)
@@ -68,5 +77,15 @@ class ELBOSurgery(Metric):
         flat = points.flatten(0, 1)
         log_aggregated = in_shares(densities, flat, self.process_group) if self._is_synced else densities(flat)
         log_aggregated = log_aggregated.view(points.shape[:2])
-        log_posterior, log_prior = dim_zero_cat(self.log_posterior), dim_zero_cat(self.log_prior)
         return asdict(surgery_terms(log_posterior.mT, log_aggregated.mT, log_prior.mT))
+
+
+def natural_parameters(name: str, posterior: td.Distribution) -> tuple[Tensor, Tensor]:
+    """(eta (N, P), A (N,)) of independent Gaussians or bits; TypeError for any other posterior."""
+    natural = natural_form(posterior)
+    if natural is None:
+        raise TypeError(
+            f"{name} accumulates independent Gaussian or Bernoulli posteriors, got {posterior}: use "
+            "metrics.functional.elbo_surgery on the posterior of all observations"
+        )
+    return natural
