@@ -44,8 +44,10 @@ class Points(Metric):
         self.labels.append(labels)
 
     def compute(self) -> tuple[Tensor, Tensor]:
-        """(codes (N, d), labels (N,))."""
-        return dim_zero_cat(self.codes), dim_zero_cat(self.labels)
+        """(codes (N, d), labels (N,)), in an order that does not tell which process had them."""
+        codes, labels = dim_zero_cat(self.codes), dim_zero_cat(self.labels)
+        order = codes[:, 0].argsort(stable=True) if len(codes) else slice(0)
+        return codes[order], labels[order]
 
 
 class LatentScatter(Diagnostic):
