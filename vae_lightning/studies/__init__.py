@@ -6,10 +6,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
-StudyName = Literal["mixture"]
+StudyName = Literal["mixture", "priors"]
 Scale = Literal["quick", "medium", "full"]
 
-STUDIES: dict[StudyName, str] = {"mixture": "vae_lightning.studies.mixture"}
+STUDIES: dict[StudyName, str] = {
+    "mixture": "vae_lightning.studies.mixture",
+    "priors": "vae_lightning.studies.priors",
+}
 """Where each study's function of the same name is; imported only when it runs, so that asking for help is quick."""
 
 
@@ -18,6 +21,7 @@ def reproduce(study: StudyName, scale: Scale = "medium", out: Path | None = None
 
     Args:
         study: which experiment. mixture: the artificial example of VAE Approximation Error (2022), section 4.1.
+            priors: standard normal, mixture, VampPrior, aggregated posterior and IWAE on digits, as in the slides.
         scale: how much to compute: quick is for a look, full for the figures to quote.
         out: folder for results.json, table.md, pictures and TensorBoard logs; by default runs/reproduce/STUDY.
         seed: of the data, the initial weights and the order of training.

@@ -1,11 +1,11 @@
-"""Report: the rows of a study -> results.json, table.md and a table on the terminal, ours beside the paper's."""
+"""Report: the rows of a study -> results.json, table.md and a table on the terminal."""
 
 from __future__ import annotations
 
 import json
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,7 +28,28 @@ class Row:
     unit: str
 
 
-COLUMNS = ("what", "figure", "ours", "paper", "unit")
+Cells = list[list[str]]
+"""Texts of a table, the first row its heading."""
+
+
+def long(rows: Sequence[Row]) -> Cells:
+    """One line for each figure, ours beside the paper's."""
+    papers = ["" if row.paper is None else _decimals(row.paper) for row in rows]
+    lines = [
+        [row.cell, row.metric.replace("_", " "), _text(row), paper, row.unit]
+        for row, paper in zip(rows, papers, strict=True)
+    ]
+    return [["what", "figure", "ours", "paper", "unit"], *lines]
+
+
+def wide(rows: Sequence[Row]) -> Cells:
+    """One line for each cell, one column for each figure, with its unit."""
+    units = {row.metric: row.unit for row in rows}
+    lines = {row.cell: dict.fromkeys(units, "") for row in rows}
+    for row in rows:
+        lines[row.cell][row.metric] = _text(row, decimals=2)
+    heading = [f"{metric.replace('_', ' ')} ({unit})" for metric, unit in units.items()]
+    return [["what", *heading], *([cell, *texts.values()] for cell, texts in lines.items())]
 
 
 @dataclass(frozen=True)
@@ -38,6 +59,7 @@ class Report:
     title: str
     rows: Sequence[Row]
     provenance: Mapping[str, str | int | float]
+    layout: Callable[[Sequence[Row]], Cells] = long
 
     def write(self, out: Path) -> None:
         """Write results.json and table.md into a folder that exists."""
@@ -46,23 +68,36 @@ class Report:
 
     def markdown(self) -> str:
         """The table, and under it how it came about."""
-        lines = [
-            f"# {self.title}",
-            "",
-            _line(COLUMNS),
-            _line(["---"] * len(COLUMNS)),
-            *map(_line, map(_texts, self.rows)),
-        ]
-        return "\n".join([*lines, "", *(f"- {name}: {value}" for name, value in self.provenance.items()), ""])
+        heading, *lines = self.layout(self.rows)
+        rule = ["---"] * len(heading)
+        table = [_line(texts) for texts in (heading, rule, *lines)]
+        return "\n".join(
+            [f"# {self.title}", "", *table, "", *(f"- {name}: {value}" for name, value in self.provenance.items()), ""]
+        )
 
     def print(self, console: Console) -> None:
         """The table for a person."""
+        heading, *lines = self.layout(self.rows)
         table = Table(title=self.title, caption=", ".join(f"{k} {v}" for k, v in self.provenance.items()))
-        for column in COLUMNS:
-            table.add_column(column, justify="right" if column in ("ours", "paper") else "left")
-        for row in self.rows:
-            table.add_row(*_texts(row))
+        for number, column in enumerate(heading):
+            numeric = number > 0 and any(line[number][:1] in "-0123456789" for line in lines if line[number])
+            table.add_column(column, justify="right" if numeric else "left")
+        for line in lines:
+            table.add_row(*line)
         console.print(table)
+
+
+def announce(report: Report, out: Path, picture: str) -> None:
+    """Print the table and where everything is."""
+    console = Console()
+    report.print(console)
+    for what, where in (
+        ("picture", out / picture),
+        ("table", out / "table.md"),
+        ("figures", out / "results.json"),
+        ("logs", f"tensorboard --logdir {out}"),
+    ):
+        console.print(f"{what}: {where}", soft_wrap=True)
 
 
 def environment() -> dict[str, str]:
@@ -76,18 +111,12 @@ def environment() -> dict[str, str]:
     }
 
 
-def _texts(row: Row) -> list[str]:
-    error = f" ± {row.stderr:.4f}" if row.stderr else ""
-    return [
-        row.cell,
-        row.metric.replace("_", " "),
-        f"{row.value:.4f}{error}",
-        "" if row.paper is None else _at_least_two_decimals(row.paper),
-        row.unit,
-    ]
+def _text(row: Row, decimals: int = 4) -> str:
+    return f"{row.value:.{decimals}f}" + (f" ± {row.stderr:.{decimals}f}" if row.stderr else "")
 
 
-def _at_least_two_decimals(value: float) -> str:
+def _decimals(value: float) -> str:
+    """As the paper gives it, with two decimals at least."""
     decimals = len(repr(value).partition(".")[2])
     return f"{value:.{max(2, decimals)}f}"
 

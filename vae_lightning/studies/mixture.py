@@ -10,7 +10,6 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
-from rich.console import Console
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 
 from vae_lightning.callbacks.base import tensorboard
@@ -24,7 +23,7 @@ from vae_lightning.nn import MLP
 from vae_lightning.nn.one_hot import OneHotLinear
 from vae_lightning.objectives import ELBO
 from vae_lightning.studies import Scale
-from vae_lightning.studies.base import Report, Row, environment
+from vae_lightning.studies.base import Report, Row, announce, environment
 from vae_lightning.studies.exact import Figures, figures
 from vae_lightning.studies.mixture_figure import as_image, mixture_figure
 
@@ -68,7 +67,7 @@ def mixture(scale: Scale, out: Path, seed: int) -> list[Row]:
     provenance["seconds"] = round(time.perf_counter() - began)
     report = Report("Artificial example (VAE Approximation Error, section 4.1)", rows, provenance)
     report.write(out)
-    announce(report, out)
+    announce(report, out, "figure2.png")
     return rows
 
 
@@ -111,16 +110,3 @@ def table(process: GaussianMixture, pretrained: Figures, joint: Figures) -> list
         row("encoder and decoder trained", "log_likelihood", joint.log_likelihood, paper=-3.68),
         row("encoder and decoder trained", "approximation_error", truth - joint.log_likelihood, paper=0.03),
     ]
-
-
-def announce(report: Report, out: Path) -> None:
-    """Print the table and where everything is."""
-    console = Console()
-    report.print(console)
-    for what, where in (
-        ("picture", out / "figure2.png"),
-        ("table", out / "table.md"),
-        ("figures", out / "results.json"),
-        ("logs", f"tensorboard --logdir {out / 'tensorboard'}"),
-    ):
-        console.print(f"{what}: {where}", soft_wrap=True)

@@ -1,0 +1,31 @@
+"""Cells: what is finished is not run again, unless it was run with other settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vae_lightning.studies.cells import finished
+
+
+def test_a_finished_cell_is_read(tmp_path: Path) -> None:
+    runs: list[int] = []
+
+    def run() -> dict[str, float]:
+        runs.append(1)
+        return {"elbo": -1.5 * len(runs)}
+
+    assert finished(tmp_path / "a", {"seed": 0}, run) == {"elbo": -1.5}
+    assert finished(tmp_path / "a", {"seed": 0}, run) == {"elbo": -1.5}
+    assert finished(tmp_path / "a", {"seed": 1}, run) == {"elbo": -3.0}
+    assert len(runs) == 2
+
+
+def test_an_interrupted_cell_leaves_nothing(tmp_path: Path) -> None:
+    def interrupted() -> dict[str, float]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        finished(tmp_path / "a", {"seed": 0}, interrupted)
+    assert not (tmp_path / "a").exists()

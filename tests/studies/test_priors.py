@@ -1,0 +1,60 @@
+"""`reproduce priors`: every cell trains and is judged; the files; an interrupted study goes on."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from vae_lightning.studies import priors, reproduce
+from vae_lightning.studies.priors import CELLS, METRICS, Size
+
+TINY = {"quick": Size(epochs=10, seeds=2, samples=20)}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("study") / "priors"
+    with patch.dict(priors.SIZES, TINY):
+        reproduce("priors", "quick", out, seed=3)
+    return out
+
+
+def test_rows_are_means_over_seeds_with_their_error(folder: Path) -> None:
+    rows = json.loads((folder / "results.json").read_text())
+    assert {(row["cell"], row["metric"]) for row in rows} == {(c, m) for c in CELLS for m in METRICS}
+    for row in rows:
+        name = row["cell"].replace(" ", "-").replace(",", "").replace("=-", "")
+        runs = [json.loads((folder / "cells" / name / f"seed-{s}" / "figures.json").read_text()) for s in (3, 4)]
+        first, second = (run["figures"][row["metric"]] for run in runs)
+        assert row["value"] == pytest.approx((first + second) / 2)
+        assert row["stderr"] == pytest.approx(abs(first - second) / 2)
+
+
+def test_terms_of_a_cell_add_up(folder: Path) -> None:
+    """NELBO = reconstruction + mutual information + marginal KL, of the test's own samples of z."""
+    for path in folder.glob("cells/*/*/figures.json"):
+        run = json.loads(path.read_text())["figures"]
+        assert run["rate"] == pytest.approx(run["mutual_information"] + run["marginal_kl"], abs=1e-4)
+        assert run["reconstruction"] < 64 * math.log(2)  # better than fair coins
+        assert run["log_likelihood"] > run["elbo"] - 4 * run["log_likelihood_error"]
+        assert run["log_n"] == pytest.approx(math.log(359), abs=1e-4)  # the test split's digits
+
+
+def test_table_and_picture(folder: Path) -> None:
+    table = (folder / "table.md").read_text()
+    assert table.count("\n| ") == 2 + len(CELLS)
+    assert all(f"- {name}: " in table for name in ("scale", "seeds", "steps a cell", "version", "machine"))
+    assert (folder / "priors.png").stat().st_size > 10_000
+    assert list((folder / "tensorboard").glob("events*"))
+
+
+def test_finished_cells_are_not_run_again(folder: Path) -> None:
+    before = (folder / "results.json").read_text()
+    with patch.dict(priors.SIZES, TINY), patch.object(priors, "run_cell") as run:
+        reproduce("priors", "quick", folder, seed=3)
+    run.assert_not_called()
+    assert (folder / "results.json").read_text() == before
