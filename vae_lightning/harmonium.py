@@ -67,21 +67,29 @@ class Harmonium(nn.Module):
         coupling = (_field(self.visible, v, self.weight) * _coupled(self.hidden, h)).sum(-1)
         return -(_log_factor(self.visible, v, self.a) + _log_factor(self.hidden, h, self.b) + coupling)
 
+    def hidden_natural(self, v: Tensor | Counts) -> Float[Tensor, "*B P"]:
+        """b + W^T T(v), the natural parameters of p(h | v)."""
+        return _shift(self.hidden, self.b, _field(self.visible, v, self.weight))
+
+    def visible_natural(self, h: Tensor) -> Float[Tensor, "*B P"]:
+        """a + W S(h), the natural parameters of p(v | h)."""
+        return _shift(self.visible, self.a, _field(self.hidden, h, self.weight.T))
+
     def hidden_given(self, v: Tensor | Counts) -> Distribution:
-        """p(h | v), with natural parameters b + W^T T(v)."""
-        return self.hidden.distribution(self._hidden_natural(v))
+        """p(h | v)."""
+        return self.hidden.distribution(self.hidden_natural(v))
 
     def visible_given(self, h: Tensor) -> Distribution:
-        """p(v | h), with natural parameters a + W S(h)."""
-        return self.visible.distribution(self._visible_natural(h))
+        """p(v | h)."""
+        return self.visible.distribution(self.visible_natural(h))
 
     def free_energy(self, v: Tensor | Counts) -> Float[Tensor, "*B"]:
         """F(v) = -log sum_h exp(-E(v, h)) = -log h(v) - <a, T(v)> - A(b + W^T T(v)); A sums softplus for bits."""
-        return -_log_factor(self.visible, v, self.a) - self.hidden.log_partition(self._hidden_natural(v))
+        return -_log_factor(self.visible, v, self.a) - self.hidden.log_partition(self.hidden_natural(v))
 
     def hidden_free_energy(self, h: Tensor) -> Float[Tensor, "*B"]:
         """-log sum_v exp(-E(v, h)) = -log h(h) - <b, S(h)> - A(a + W S(h))."""
-        return -_log_factor(self.hidden, h, self.b) - self.visible.log_partition(self._visible_natural(h))
+        return -_log_factor(self.hidden, h, self.b) - self.visible.log_partition(self.visible_natural(h))
 
     @torch.no_grad()
     def gibbs(self, v: Tensor | Counts, steps: int) -> Tensor:
@@ -159,12 +167,6 @@ class Harmonium(nn.Module):
 
     def _start(self, visible_bias: Tensor | None) -> Tensor:
         return self.a if visible_bias is None else self.visible.constrain(visible_bias.to(self.weight))
-
-    def _hidden_natural(self, v: Tensor | Counts) -> Tensor:
-        return _shift(self.hidden, self.b, _field(self.visible, v, self.weight))
-
-    def _visible_natural(self, h: Tensor) -> Tensor:
-        return _shift(self.visible, self.a, _field(self.hidden, h, self.weight.T))
 
 
 @dataclass(frozen=True)

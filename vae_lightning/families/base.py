@@ -43,6 +43,10 @@ class ExponentialFamily(abc.ABC):
         """Map what a network emits, any real vector, into the domain of A."""
         return theta
 
+    def canonical(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
+        """The same for all eta of one distribution; by default each eta has a distribution of its own."""
+        return eta
+
     def containing(self, x: Any) -> ExponentialFamily:
         """The family with what is not modelled but read off x bound: the lengths of documents. By default, itself."""
         return self

@@ -31,6 +31,11 @@ class Categorical(ExponentialFamily):
         """A(eta) = sum over the variables of logsumexp over the classes."""
         return eta.unflatten(-1, (-1, self.num_classes)).logsumexp(-1).sum(-1)
 
+    def canonical(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
+        """The logits of each variable shifted to a mean of zero."""
+        logits = eta.unflatten(-1, (-1, self.num_classes))
+        return (logits - logits.mean(-1, keepdim=True)).flatten(-2)
+
     def distribution(self, eta: Float[Tensor, "*B P"]) -> td.Distribution:
         """Independent one-hot variables with logits eta."""
         logits = eta.unflatten(-1, self.event_shape)

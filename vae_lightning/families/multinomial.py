@@ -51,6 +51,10 @@ class Multinomial(ExponentialFamily):
             raise ValueError("the log-partition of a Multinomial depends on the document lengths: use given(total)")
         return self.total * eta.logsumexp(-1)
 
+    def canonical(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
+        """The logits shifted to a mean of zero, which no document of any length notices."""
+        return eta - eta.mean(-1, keepdim=True)
+
     def constrain(self, theta: Float[Tensor, "*B P"] | Affine) -> Any:
         """Any logits are natural parameters; an Affine map stays one."""
         return theta

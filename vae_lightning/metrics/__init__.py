@@ -1,6 +1,8 @@
 """Metrics: sums over batches and processes -> numbers, with `functional` for the same on tensors in hand."""
 
 from vae_lightning.metrics.active_units import ActiveUnits
+from vae_lightning.metrics.affine_fit import AffineFit
+from vae_lightning.metrics.consistency import Consistency
 from vae_lightning.metrics.fid import FrechetInceptionDistance
 from vae_lightning.metrics.hamming import HammingPrecision
 from vae_lightning.metrics.henze_zirkler import HenzeZirkler
@@ -9,9 +11,12 @@ from vae_lightning.metrics.inference_gaps import InferenceGaps
 from vae_lightning.metrics.log_likelihood import LogLikelihood
 from vae_lightning.metrics.smooth_knn import SmoothKNN
 from vae_lightning.metrics.surgery import ELBOSurgery
+from vae_lightning.metrics.tightness import Tightness
 
 __all__ = [
     "ActiveUnits",
+    "AffineFit",
+    "Consistency",
     "ELBOSurgery",
     "FrechetInceptionDistance",
     "HammingPrecision",
@@ -20,4 +25,5 @@ __all__ = [
     "InferenceGaps",
     "LogLikelihood",
     "SmoothKNN",
+    "Tightness",
 ]

@@ -1,6 +1,7 @@
 """Numbers from tensors: pure functions that the metrics add up."""
 
 from vae_lightning.metrics.functional.active_units import UnitVariances, active_units
+from vae_lightning.metrics.functional.affine_fit import AffineFit, affine_fit
 from vae_lightning.metrics.functional.aggregated import aggregated_log_prob
 from vae_lightning.metrics.functional.frechet import GaussianFit, frechet_distance, frechet_distance_of_features
 from vae_lightning.metrics.functional.hamming import (
@@ -25,16 +26,20 @@ from vae_lightning.metrics.functional.kernel_distance import kernel_distance
 from vae_lightning.metrics.functional.resampled import resample, resampled_log_prob
 from vae_lightning.metrics.functional.smooth_knn import NeighbourEdges, neighbour_edges, smooth_knn
 from vae_lightning.metrics.functional.surgery import Surgery, elbo_surgery
+from vae_lightning.metrics.functional.tightness import Tightness, theorem_2_bound, tightness
 
 __all__ = [
+    "AffineFit",
     "Estimate",
     "GaussianFit",
     "HenzeZirklerNull",
     "NeighbourEdges",
     "Neighbourhoods",
     "Surgery",
+    "Tightness",
     "UnitVariances",
     "active_units",
+    "affine_fit",
     "aggregated_log_prob",
     "effective_sample_size",
     "elbo_surgery",
@@ -57,4 +62,6 @@ __all__ = [
     "resample",
     "resampled_log_prob",
     "smooth_knn",
+    "theorem_2_bound",
+    "tightness",
 ]

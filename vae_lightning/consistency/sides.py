@@ -1,0 +1,117 @@
+"""A harmonium's two conditionals and its marginal as the decoder, the encoder and the prior of a VAE."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+import torch.distributions as td
+from jaxtyping import Float
+from torch import Size, Tensor, nn
+from torch.distributions import Distribution
+
+from vae_lightning.families import ExponentialFamily
+from vae_lightning.families.enumeration import states
+from vae_lightning.harmonium import Harmonium
+from vae_lightning.priors import Prior
+
+_MAX_BITS = 20
+
+
+class HiddenGiven(nn.Module):
+    """q(z | x) = p(h = z | v = x), of natural parameters b + W^T T(x): the encoder of a tight VAE (Eq. 6)."""
+
+    def __init__(self, harmonium: Harmonium) -> None:
+        super().__init__()
+        self.harmonium = harmonium
+        self.context_shape, self.event_shape = harmonium.visible.event_shape, harmonium.hidden.event_shape
+
+    @property
+    def family(self) -> ExponentialFamily:
+        """The hidden one."""
+        return self.harmonium.hidden
+
+    def prototype(self) -> Distribution:
+        """The member where nothing comes from x, batch shape (1,)."""
+        return self.family.distribution(self.harmonium.b[None])
+
+    def natural_parameters(self, x: Any) -> Float[Tensor, "*B P"]:
+        """b + W^T T(x)."""
+        return self.harmonium.hidden_natural(x)
+
+    def forward(self, x: Any) -> Distribution:
+        """Q(z | x)."""
+        return self.harmonium.hidden_given(x)
+
+
+class VisibleGiven(nn.Module):
+    """p(x | z) = p(v = x | h = z), of natural parameters a + W S(z): the decoder of a tight VAE (Eq. 5)."""
+
+    def __init__(self, harmonium: Harmonium) -> None:
+        super().__init__()
+        self.harmonium = harmonium
+        self.context_shape, self.event_shape = harmonium.hidden.event_shape, harmonium.visible.event_shape
+
+    @property
+    def family(self) -> ExponentialFamily:
+        """The visible one."""
+        return self.harmonium.visible
+
+    def prototype(self) -> Distribution:
+        """The member where nothing comes from z, batch shape (1,)."""
+        return self.family.distribution(self.harmonium.a[None])
+
+    def natural_parameters(self, z: Tensor) -> Float[Tensor, "*B P"]:
+        """a + W S(z)."""
+        return self.harmonium.visible_natural(z)
+
+    def forward(self, z: Tensor) -> Distribution:
+        """P(x | z)."""
+        return self.harmonium.visible_given(z)
+
+
+class HarmoniumPrior(Prior):
+    """p(z) = exp(log h(z) + <b, S(z)> + A(a + W S(z))) / Z, the marginal of a harmonium's hidden side.
+
+    The only prior under which an affine decoder has posteriors of the encoder's family. Where W = 0, or visible
+    Gaussians have orthogonal columns of W, it is factorised; a fixed, factorised prior is consistent with no other W.
+    """
+
+    def __init__(self, harmonium: Harmonium) -> None:
+        super().__init__()
+        self.harmonium, self.event_shape = harmonium, harmonium.hidden.event_shape
+
+    def forward(self) -> HiddenMarginal:
+        """P(z); ValueError for a log-partition that cannot be enumerated."""
+        return HiddenMarginal(self.harmonium)
+
+
+class HiddenMarginal(td.Distribution):
+    """The marginal of h; exact, by enumerating a side of the harmonium of at most 20 bits."""
+
+    arg_constraints: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, harmonium: Harmonium, batch_shape: Size = Size()) -> None:  # noqa: B008  (immutable)
+        self.harmonium = harmonium
+        super().__init__(batch_shape, harmonium.hidden.event_shape, validate_args=False)
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> td.Distribution:
+        """The same density for every entry of a batch."""
+        return HiddenMarginal(self.harmonium, Size(batch_shape))
+
+    def log_prob(self, z: Float[Tensor, "*batch_and_event"]) -> Float[Tensor, "*batch"]:
+        """Log p(z) = -F(z) - log Z, in nats."""
+        return -self.harmonium.hidden_free_energy(z) - self.harmonium.log_partition()
+
+    @torch.no_grad()
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """Exact: z by its probability where codes are finitely many, else x by its own and then z given x."""
+        shape, model = Size(sample_shape) + self.batch_shape, self.harmonium
+        hidden = states(model.hidden)
+        by_code = hidden is not None and hidden.bits <= _MAX_BITS
+        side = hidden if by_code else states(model.visible)
+        assert side is not None, "log_partition refuses harmoniums without an enumerable side"
+        values = side.numbered(torch.arange(side.count, device=model.weight.device), model.weight)
+        logits = -(model.hidden_free_energy if by_code else model.free_energy)(values)
+        drawn = values[td.Categorical(logits=logits).sample(shape)]
+        return drawn if by_code else model.hidden_given(drawn).sample()
