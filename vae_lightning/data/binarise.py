@@ -80,10 +80,10 @@ _MIX = ((30, np.uint64(0xBF58476D1CE4E5B9)), (27, np.uint64(0x94D049BB133111EB))
 
 
 def uniform(key: int, ids: np.ndarray, size: int) -> np.ndarray:
-    """(B, size) of U[0, 1) in steps of 2^-24: row b is a stream of its own, named by (key, ids[b]).
+    """(B, size) of U[0, 1) in steps of 2^-24, row b a function of (key, ids[b]) whatever the other rows are.
 
-    A counter-based generator, as one draws rows in any order from it. Source: G. Steele, D. Lea and C. Flood, Fast
-    splittable pseudorandom number generators (2014), the SplitMix64 sequence, each word cut into two.
+    Row b reads SplitMix64 started at the ids[b]-th number that SplitMix64 gives from `key`, each number cut into two.
+    Source: G. Steele, D. Lea and C. Flood, Fast splittable pseudorandom number generators (2014).
     """
     streams = _mixed(ids.astype(np.uint64) * _GAMMA + np.uint64(key))
     words = _mixed(streams[:, None] + np.arange(1, size // 2 + size % 2 + 1, dtype=np.uint64) * _GAMMA)

@@ -35,6 +35,8 @@ class Digits(InMemoryDataModule):
     ValueError for sizes that leave nothing for training.
     """
 
+    observed_shape = (1, 8, 8)
+
     def __init__(
         self,
         binarisation: Binarisation | None = None,
@@ -53,7 +55,7 @@ class Digits(InMemoryDataModule):
     def load(self) -> tuple[Observations, Observations, Observations]:
         """The three splits."""
         images, labels = load_digits(return_X_y=True)
-        stored, y = torch.from_numpy(images).byte().view(-1, 1, 8, 8), torch.from_numpy(labels)
+        stored, y = torch.from_numpy(images).byte().view(-1, *self.observed_shape), torch.from_numpy(labels)
         digits = Observations(stored, y, torch.arange(len(y)), Pixels(WHITE, self.binarisation))
         sizes = {"test_size": self.test_size, "val_size": self.val_size}
         test, val, train = (digits.select(rows) for rows in stratified_rows(y, sizes, self.seed))

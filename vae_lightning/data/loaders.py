@@ -15,6 +15,8 @@ from vae_lightning.randomness import derive_seed
 
 Batch = tuple[Tensor | Counts, Tensor]
 
+_VIEWED = 4096  # observations viewed at once
+
 
 @runtime_checkable
 class View(Protocol):
@@ -44,7 +46,10 @@ class Observations:
     @property
     def x(self) -> Tensor | Counts:
         """All of x as evaluation sees it; made anew at each call where there is a view."""
-        return self.stored if self.view is None else self.view(self.stored, self.ids)
+        if self.view is None:
+            return self.stored
+        parts = torch.arange(len(self)).split(_VIEWED)
+        return torch.cat([self.view(self._stored(rows), self.ids[rows]) for rows in parts])
 
     @classmethod
     def numbered(cls, x: Tensor | Counts, y: Tensor) -> Observations:
