@@ -152,12 +152,7 @@ def fit(
 
 
 def integrand(
-    model: LatentVariableModel,
-    prior: td.Distribution,
-    x: Tensor | Counts,
-    q: td.Distribution,
-    pathwise: bool,
-    z: Tensor,
+    model: LatentVariableModel, prior: td.Distribution, x: Any, q: td.Distribution, pathwise: bool, z: Tensor
 ) -> Float[Tensor, "samples batch"]:
     """Log p(x, z) / q(z); the score of q has no mean and is left out where the gradient has another way."""
     likelihood: td.Distribution = model.decoder(z)
