@@ -17,7 +17,8 @@ class Alternating(Objective):
     With `decoder=ELBO(...)` and `encoder=ForwardKL()` it is the alternative that Shekhovtsov et al. (2022), Appendix B,
     propose where the encoder's family has the posterior; with the ELBO for both and many encoder steps a decoder step,
     the encoder does not lag behind (He et al. 2019). The parameters that rest get no gradient at all, hence neither
-    momentum nor weight decay. The turn is a function of the step, so a resumed run needs no state.
+    momentum nor weight decay. The turn is a function of the step, so a resumed run needs no state. `train/loss` is that
+    of whose turn it is; `train/nelbo`, where the decoder's objective is the ELBO, that of the decoder's last turn.
     Several processes (DDP) need `strategy: ddp_find_unused_parameters_true`.
 
     Args:

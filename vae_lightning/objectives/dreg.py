@@ -67,9 +67,8 @@ def _held(q: td.Distribution) -> td.Distribution:
     if isinstance(q, td.Independent) and isinstance(q.base_dist, td.Normal):
         base = td.Normal(q.base_dist.loc.detach(), q.base_dist.scale.detach(), validate_args=False)
         return td.Independent(base, q.reinterpreted_batch_ndims, validate_args=False)
-    raise TypeError(
-        f"DReG needs a factorised Normal posterior, got {describe(q)}; use IWAE with LeaveOneOut or, for bits, DisARM"
-    )
+    way_out = "Reparameterised" if q.has_rsample else "LeaveOneOut or, for bits, DisARM"
+    raise TypeError(f"DReG needs a factorised Normal posterior, got {describe(q)}; use IWAE with {way_out}")
 
 
 def _has_gradient(z: Tensor) -> bool:
