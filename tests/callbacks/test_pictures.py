@@ -149,7 +149,7 @@ def test_traversals_are_in_the_order_of_activity(tmp_path: Path) -> None:
     variances = z.double().numpy().var(0, ddof=1)
     order = (-variances).argsort()
     assert order.tolist() != [0, 1, 2]
-    label = 6 * max(len(f"z{unit}: {variances[unit]:.2f}") for unit in order)
+    label = 6 * max(len(f"z{unit}: {variances[unit]:.2f}") for unit in order) + 4
     seen = cut(picture(Traversals(n=2, steps=3), module, tmp_path), 2, 3, upright=False, left=label)
     for row, unit in zip(seen, order, strict=False):
         codes = z[:1].repeat(3, 1)

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import torch
 import torch.distributions as td
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 from small import NUM_BITS, events, hashing, newsgroups, trainer
 from torch import Size, Tensor
 
 from vae_lightning.callbacks import Interpolations, LatentScatter
 from vae_lightning.callbacks.pictures.codes import BitCodes, GaussianCodes, codes_of
+from vae_lightning.callbacks.pictures.curves import paint_curves
 from vae_lightning.callbacks.pictures.latent_scatter import scatter
 from vae_lightning.callbacks.pictures.painters import painter
+from vae_lightning.callbacks.pictures.plane import paint_plane
 from vae_lightning.callbacks.pictures.strips import Strips
 from vae_lightning.conditional import Conditional
 from vae_lightning.families import Bernoulli, Categorical, Normal
@@ -30,33 +30,27 @@ from vae_lightning.priors import FactorisedPrior, Mixture
 NOTHING = torch.zeros(0)
 
 
-def pixels(figure: Figure) -> np.ndarray:
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3]
-
-
 # -- painters --------------------------------------------------------------------------------------------------------
 
 
 def test_colours_are_clamped_and_large_images_are_not_enlarged() -> None:
     image = torch.tensor([-0.5, 0.5, 1.5])[:, None, None].expand(1, 3, 50, 60)
-    seen = pixels(painter(Size([3, 50, 60]))(Strips("A title", [image]), NOTHING))
+    seen = painter(Size([3, 50, 60]))(Strips("A title", [image]), NOTHING)
     np.testing.assert_array_equal(seen[-54:, :68][4:-4, 4:-4][:, :60], np.full((46, 60, 3), [0, 128, 255]))
     assert seen.shape[0] == 16 + 8 + 50 + 2 * 4  # a line of text, and the image in its margin
 
 
 def test_shorter_strips_end_in_white() -> None:
     black = torch.zeros(3, 1, 48, 48)
-    seen = pixels(painter(Size([1, 48, 48]))(Strips("A title", [black, black[:1]]), NOTHING))
-    upper, lower = seen[-104:][4:52, 4:], seen[-104:][57:102, 4:]
+    seen = painter(Size([1, 48, 48]))(Strips("A title", [black, black[:1]]), NOTHING)
+    upper, lower = seen[-112:][4:54, 8:], seen[-112:][58:108, 8:]
     assert (upper[24, :148] == 0).all(-1).sum() == 3 * 48
     assert (lower[20, :148] == 0).all(-1).sum() == 48
 
 
 def test_points_lie_over_the_data() -> None:
     data, path = torch.randn(50, 2), torch.tensor([[0.0, 0], [1, 2], [3, 1]])
-    (axes,) = painter(Size([2]))(Strips("A title", [path, path + 1]), data).axes
+    (axes,) = paint_plane(Strips("A title", [path, path + 1]), data).axes
     background, *lines = axes.lines
     np.testing.assert_allclose(background.get_xydata(), data, rtol=1e-6)
     for line, expected in zip(lines, (path, path + 1), strict=True):
@@ -65,12 +59,21 @@ def test_points_lie_over_the_data() -> None:
 
 def test_a_panel_of_curves_for_each_strip() -> None:
     strips = [torch.randn(3, 7), torch.randn(1, 7)]
-    (axes,) = painter(Size([7]))(Strips("A title", strips, ["first", "second"]), NOTHING).axes
+    (axes,) = paint_curves(Strips("A title", strips, ["first", "second"])).axes
     assert [text.get_text() for text in axes.texts] == ["first", "second"]
     for collection, strip in zip(axes.collections, strips, strict=True):
         heights = np.stack([path.vertices[:, 1] for path in collection.get_paths()])
         # down is larger: minus the heights are the values, up to one shift and scale
         assert np.corrcoef(-heights.ravel(), strip.flatten())[0, 1] == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(2,), (7,)])
+def test_figures_become_pixels(shape: tuple[int, ...]) -> None:
+    strips = Strips("A title", [torch.randn(2, *shape)], ["a label"])
+    seen = painter(Size(shape))(strips, torch.randn(9, *shape))
+    assert seen.dtype == np.uint8
+    assert seen.shape[2] == 3
+    assert np.ptp(seen) == 255
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (8, 8), (2, 8, 8), (1, 1, 8, 8)])

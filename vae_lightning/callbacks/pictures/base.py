@@ -8,12 +8,11 @@ from typing import Any, ClassVar
 import lightning.pytorch as pl
 import torch
 from jaxtyping import Float
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from vae_lightning.callbacks.base import Diagnostic, logged_step, tensorboard
 from vae_lightning.callbacks.pictures.painters import painter
-from vae_lightning.callbacks.pictures.strips import Strips
+from vae_lightning.callbacks.pictures.strips import Pixels, Strips
 from vae_lightning.families.multinomial import BagOfWords
 from vae_lightning.latent_variable import Draw, LatentVariableModel
 
@@ -56,10 +55,11 @@ class Picture(Diagnostic):
     def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
         """Make the picture."""
         if (writer := tensorboard(trainer)) and self.first is not None:
-            writer.add_figure(f"{split}/{self.tag}", self.draw(module.model, self.first), logged_step(trainer))
+            picture = self.draw(module.model, self.first)
+            writer.add_image(f"{split}/{self.tag}", picture, logged_step(trainer), dataformats="HWC")
 
     @torch.no_grad()
-    def draw(self, model: LatentVariableModel, first: Draw) -> Figure:
+    def draw(self, model: LatentVariableModel, first: Draw) -> Pixels:
         """The picture."""
         return self.paint(self.strips(model, first), observations(first))
 

@@ -8,14 +8,13 @@ import torch
 from matplotlib import colormaps
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from vae_lightning.callbacks.pictures.strips import Strips
 
 FILLED = 0.85  # of a panel's width and height; the rest keeps it apart from its neighbours
 
 
-def paint_curves(strips: Strips, data: Tensor) -> Figure:
+def paint_curves(strips: Strips) -> Figure:
     """The entries of a vector from left to right; the first of a strip is dark, the last is bright."""
     rows = [row.float().cpu() for row in strips.rows]
     low, high = torch.stack([torch.stack((row.min(), row.max())) for row in rows]).T

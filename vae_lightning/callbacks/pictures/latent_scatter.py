@@ -18,6 +18,7 @@ from torchmetrics.utilities import dim_zero_cat
 from vae_lightning.callbacks.base import Diagnostic, logged_step, tensorboard
 from vae_lightning.callbacks.pictures.base import latent_variable_model
 from vae_lightning.callbacks.pictures.codes import mean_code
+from vae_lightning.callbacks.pictures.painters import render
 from vae_lightning.latent_variable import Draw
 from vae_lightning.metrics.gather import gather_rows
 
@@ -93,14 +94,14 @@ class LatentScatter(Diagnostic):
         codes, labels = self.points.compute()
         if (writer := tensorboard(trainer)) and len(codes):
             with torch.no_grad():
-                figure = scatter(codes, labels, module.model.prior())
-            writer.add_figure(f"{split}/latent_scatter", figure, logged_step(trainer))
+                picture = render(scatter(codes, labels, module.model.prior()))
+            writer.add_image(f"{split}/latent_scatter", picture, logged_step(trainer), dataformats="HWC")
 
 
 def scatter(codes: Float[Tensor, "n d"], labels: Shaped[Tensor, " n"], prior: Distribution) -> Figure:
     """Codes coloured by label, over contours of the prior or draws from it."""
-    figure = Figure((6, 5), layout="constrained")
-    axes = figure.add_subplot(aspect="equal", adjustable="datalim")
+    figure = Figure((6, 5))
+    axes = figure.add_axes((0.1, 0.1, 0.78, 0.84), aspect="equal", adjustable="datalim")  # a layout engine draws twice
     drawn = prior.sample(Size([PRIOR_DRAWS])).flatten(1)
     if codes.shape[1] == 2:
         axes.set(xlabel="$z_1$", ylabel="$z_2$")
@@ -114,7 +115,7 @@ def scatter(codes: Float[Tensor, "n d"], labels: Shaped[Tensor, " n"], prior: Di
         axes.plot(*drawn.cpu().T, ".", color="0.85", markersize=2, zorder=0)
     _dots(axes, codes.cpu(), labels.cpu())
     if axes.get_legend_handles_labels()[0]:
-        figure.legend(loc="outside right upper", title="y", fontsize="small", frameon=False, markerscale=3)
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), title="y", fontsize="small", frameon=False, markerscale=3)
     return figure
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Size, Tensor
 
 from vae_lightning.callbacks.pictures.curves import paint_curves
 from vae_lightning.callbacks.pictures.images import paint_images
 from vae_lightning.callbacks.pictures.plane import paint_plane
-from vae_lightning.callbacks.pictures.strips import Strips
+from vae_lightning.callbacks.pictures.strips import Pixels, Strips
 
-Painter = Callable[[Strips, Tensor], Figure]
+Painter = Callable[[Strips, Tensor], Pixels]
 """Draws strips of observations of one shape; (N, *X) are observations to see them beside, where there is room."""
 
 
@@ -22,10 +25,17 @@ def painter(event_shape: Size) -> Painter:
         case (1 | 3, _, _):
             return paint_images
         case (2,):
-            return paint_plane
+            return lambda strips, data: render(paint_plane(strips, data))
         case (int(d),) if d > 2:
-            return paint_curves
+            return lambda strips, data: render(paint_curves(strips))
     raise TypeError(
         "pictures are made of observations (1, H, W) or (3, H, W), images, (2,), points of a plane, or (d,), curves of "
         f"d > 2 values; these are {tuple(event_shape)}"
     )
+
+
+def render(figure: Figure) -> Pixels:
+    """A figure's pixels."""
+    canvas: Any = FigureCanvasAgg(figure)  # without annotations
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
