@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from vae_lightning.metrics import HenzeZirkler
-from vae_lightning.metrics.functional import henze_zirkler
+from vae_lightning.metrics.functional import henze_zirkler, henze_zirkler_null
 
 
 def draws(seed: int) -> np.random.Generator:
@@ -67,6 +67,50 @@ def test_level_for_gaussian_samples():
     assert abs(values.mean() - 0.5095695229801829) < 4 * values.std() / 600**0.5 + 0.007  # 0.007: asymptotic formula
 
 
+PINGOUIN_P = {  # by another library
+    "a Gaussian": 0.943850187936468,
+    "a square": 0.000997071564101524,
+    "exponentials in space": 1.231521422027312e-08,
+    "500 of a Gaussian": 0.9080072758575524,
+    "cubes": 1.0862935190304844e-67,
+    "six points": 0.7264697788060388,
+    "four point masses": 1.3128543720462643e-64,
+    "a circle": 1.8374696720671058e-43,
+}
+
+
+@pytest.mark.parametrize("name", PINGOUIN_P)
+def test_p_values_are_another_librarys(name):
+    z, statistic = REFERENCE[name]
+    assert henze_zirkler_null(*z.shape).p_value(statistic) == pytest.approx(PINGOUIN_P[name], rel=1e-6)
+
+
+def test_null_of_500_in_the_plane():
+    null = henze_zirkler_null(500, 2)
+    assert (null.mean, null.variance) == pytest.approx((0.7176064117, 0.0454228857), rel=1e-9)
+    assert null.critical(0.05) == pytest.approx(1.10974, abs=1e-5)
+    assert null.p_value(null.critical(0.05)) == pytest.approx(0.05, rel=1e-9)
+    assert henze_zirkler_null(100, 2).critical(0.05) == pytest.approx(0.965, abs=1e-3)
+
+
+def test_null_holds_in_five_dimensions():
+    # mean within 4 standard errors of 300 samples, up to the error of the asymptotic formula; the 5 % point exceeded
+    # by 15 +- 3.8 of them
+    generator, null = torch.Generator().manual_seed(0), henze_zirkler_null(100, 5)
+    values = torch.stack([henze_zirkler(torch.randn(100, 5, generator=generator)) for _ in range(300)])
+    assert abs(values.mean() - null.mean) < 4 * values.std() / 300**0.5 + 0.005
+    assert 0 < (values > null.critical(0.05)).sum() < 15 + 4 * 3.8
+
+
+def test_null_in_any_number_of_dimensions():
+    for d in (1, 50, 1000):
+        null = henze_zirkler_null(2000, d)
+        assert 0 < null.mean <= null.critical(0.05)
+        assert null.p_value(8000.0) == pytest.approx(0, abs=1e-12)
+    with pytest.raises(ValueError, match="got n = 1 and d = 2"):
+        henze_zirkler_null(1, 2)
+
+
 SINGULAR = {
     "constant": torch.full((5, 2), 0.1),
     "collinear": torch.arange(7.0).double()[:, None] * torch.tensor([0.1, 0.3, -0.7]).double() + 0.3,
@@ -112,7 +156,27 @@ def test_metric_over_uneven_batches():
     metric = HenzeZirkler()
     for batch in torch.from_numpy(z).split([33, 1, 26]):
         metric.update(batch)
-    assert metric.compute().item() == pytest.approx(expected, rel=1e-10)
+    assert metric.compute()["henze_zirkler"].item() == pytest.approx(expected, rel=1e-10)
     metric.reset()
     metric.update(torch.from_numpy(GAUSSIAN))
-    assert metric.compute().item() == pytest.approx(REFERENCE["a Gaussian"][1], rel=1e-10)
+    figures = {name: value.item() for name, value in metric.compute().items()}
+    assert figures == pytest.approx(
+        {
+            "henze_zirkler": REFERENCE["a Gaussian"][1],
+            "henze_zirkler_null": 0.5095695229801829,
+            "henze_zirkler_critical": 0.8769078096604841,
+            "henze_zirkler_p": PINGOUIN_P["a Gaussian"],
+        },
+        rel=1e-9,
+    )
+
+
+def test_metric_with_a_limit_takes_the_first_rows():
+    z = torch.from_numpy(REFERENCE["a square"][0])
+    metric = HenzeZirkler(limit=40)
+    for batch in z.split([33, 1, 26]):
+        metric.update(batch)
+    assert metric.full
+    assert metric.compute()["henze_zirkler"].item() == pytest.approx(henze_zirkler(z[:40]).item(), rel=1e-12)
+    with pytest.raises(ValueError, match="limit >= 1, or None for all rows; got 0"):
+        HenzeZirkler(limit=0)

@@ -17,17 +17,24 @@ SHARES = {"odd": [[slice(0, 9), slice(20, 31)], [slice(9, 20)]], "none": [[], [s
 
 
 def figures(batches: list[slice]) -> dict[str, Any]:
-    """What all metrics say when this process sees these batches."""
+    """What all metrics say when this process sees these batches; the limited ones, of the first 17 observations."""
     generator = torch.Generator().manual_seed(0)
     means, noise, others = torch.randn(3, N, 2, generator=generator)
     z, prior = means + 0.3 * noise, td.Independent(td.Normal(torch.zeros(2), torch.ones(2)), 1)
     units, surgery, gaussian, neighbours = ActiveUnits(), ELBOSurgery(chunk=7), HenzeZirkler(), SmoothKNN(k=2)
+    few = {"limit": 17}
+    limited_surgery, limited_gaussian, limited_neighbours = ELBOSurgery(**few), HenzeZirkler(**few), SmoothKNN(**few)
     for rows in batches:
         units.update(means[rows])
-        surgery.update(td.Independent(td.Normal(means[rows], torch.tensor(0.3)), 1), prior, z[None, rows])
-        gaussian.update(z[rows])
-        neighbours.update(z[rows], others[rows])
-    values = {**units.compute(), **surgery.compute(), "hz": gaussian.compute(), "knn": neighbours.compute()}
+        for each in (surgery, limited_surgery):
+            each.update(td.Independent(td.Normal(means[rows], torch.tensor(0.3)), 1), prior, z[None, rows])
+        for each in (gaussian, limited_gaussian):
+            each.update(z[rows])
+        for each in (neighbours, limited_neighbours):
+            each.update(z[rows], others[rows])
+    values = {**units.compute(), **surgery.compute(), **gaussian.compute(), "knn": neighbours.compute()}
+    limited = {**limited_surgery.compute(), **limited_gaussian.compute(), "knn": limited_neighbours.compute()}
+    values |= {f"limited {name}": value for name, value in limited.items()}
     return {name: value.tolist() if isinstance(value, Tensor) else value for name, value in values.items()}
 
 

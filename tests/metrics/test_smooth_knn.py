@@ -121,3 +121,29 @@ def test_metric_over_uneven_batches():
         SmoothKNN(k=0)
     with pytest.raises(ValueError, match=r"alpha, got \[0\.0\]"):
         SmoothKNN(alpha=0.0)
+    with pytest.raises(ValueError, match="limit >= 1"):
+        SmoothKNN(limit=0)
+
+
+def test_metric_with_a_limit_takes_the_first_rows_of_either_sample():
+    metric = SmoothKNN(limit=40)
+    for x, y in zip(S3[0].split([70, 30]), S3[1].split([1, 99]), strict=True):
+        metric.update(x, y)
+    assert metric.full
+    assert metric.compute().item() == pytest.approx(smooth_knn(S3[0][:40], S3[1][:40]).item(), rel=1e-12)
+
+
+# LinearJTEx: covariance of the truth, and of the best ELBO's decoder; what 100 samples of each are told apart by
+TRUTH = torch.tensor([[0.635, 0.875], [0.875, 3.26]]).double()
+BEST_ELBO = torch.tensor([[0.6352654922, 0.1684123943], [0.1684123943, 2.8850578185]]).double()
+
+
+@pytest.mark.parametrize(("other", "expected"), [(TRUTH, 0.01), (BEST_ELBO, 1.75)])
+def test_scale_of_the_published_table(other, expected):
+    """Means over 400 draws within 4 standard errors; those of the expected ones are 0.02."""
+    generator = torch.Generator().manual_seed(0)
+    roots = torch.linalg.cholesky(TRUTH), torch.linalg.cholesky(other)
+    noise = torch.randn(400, 2, 100, 2, generator=generator).double()
+    t = torch.stack([smooth_knn(*(each @ root.mT for each, root in zip(pair, roots, strict=True))) for pair in noise])
+    assert abs(t.mean() - expected) < 4 * (t.std() / 20 + 0.02)
+    assert t.std() < 2

@@ -184,6 +184,22 @@ def test_metric_over_uneven_batches_is_the_function_on_all():
         assert float(figures[name]) == pytest.approx(float(getattr(whole, name)), rel=1e-10)
 
 
+def test_metric_with_a_limit_takes_the_first_observations():
+    q, *_ = ENCODERS["varied"]
+    torch.manual_seed(0)
+    z = q.sample((3,))
+    metric = ELBOSurgery(limit=35)
+    for rows in torch.arange(50).split([31, 1, 18]):
+        metric.update(gaussian(q.mean[rows], q.stddev[rows]), standard_normal(1), z[:, rows])
+    assert metric.full
+    first = elbo_surgery(gaussian(q.mean[:35], q.stddev[:35]), standard_normal(1), z[:, :35])
+    figures = metric.compute()
+    for name in Surgery.__dataclass_fields__:
+        assert float(figures[name]) == pytest.approx(float(getattr(first, name)), rel=1e-10)
+    with pytest.raises(ValueError, match="limit >= 1, or None for all rows; got 0"):
+        ELBOSurgery(limit=0)
+
+
 def test_metric_takes_bits_in_single_precision():
     q = td.Independent(td.Bernoulli(logits=bits().base_dist.logits.float()), 1)
     prior = td.Independent(td.Bernoulli(logits=torch.zeros(3)), 1)

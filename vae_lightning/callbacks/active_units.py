@@ -90,7 +90,8 @@ def bar_chart(variances: Float[Tensor, " units"] | Float64[Tensor, " units"], th
     axes = figure.add_subplot(yscale="log", ylabel="variance of the posterior mean", xlabel="latent unit")
     colors = ["tab:blue" if active else "0.75" for active in ordered > threshold]
     places = range(len(units))
-    axes.bar(places, ordered.clamp(min=LEAST_SHOWN) - LEAST_SHOWN / 2, bottom=LEAST_SHOWN / 2, color=colors, width=0.9)
+    bottom = LEAST_SHOWN / 2
+    axes.bar(places, ordered.double().clamp(min=LEAST_SHOWN).numpy() - bottom, bottom=bottom, color=colors, width=0.9)
     axes.axhline(threshold, color="tab:red", linewidth=1, label=f"threshold {threshold:g}")
     axes.set_title(f"{int((ordered > threshold).sum())} of {len(units)} units are active", fontsize=10)
     if len(units) <= MOST_NUMBERED:

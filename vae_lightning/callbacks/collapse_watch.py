@@ -48,13 +48,13 @@ class Symptoms:
 
     def __str__(self) -> str:
         kind = "posterior collapse" if self.whole else "partial posterior collapse" if self.partial else "no collapse"
-        rate = f"rate {self.rate:.3g} +- {self.rate_error:.1g} nats" + self._mark(self.rate)
-        information = f"mutual information {self.mutual_information:.3g} +- {self.mutual_information_error:.1g} nats"
-        information += self._mark(self.mutual_information)
+        rate = self._told("rate", self.rate, self.rate_error)
+        information = self._told("mutual information", self.mutual_information, self.mutual_information_error)
         return f"{kind}: {rate}, {information}, {self.active} of {self.units} latent units active"
 
-    def _mark(self, nats: float) -> str:
-        return f" (near 0: below {self.nats:g})" if nats < self.nats else ""
+    def _told(self, name: str, nats: float, error: float) -> str:
+        near = f" (near 0: below {self.nats:g})" if nats < self.nats else ""
+        return f"{name} {round(nats, 3) + 0.0:.3f} +- {error:.3f} nats{near}"
 
 
 class CollapseWatch(Diagnostic):
@@ -100,9 +100,7 @@ class CollapseWatch(Diagnostic):
         if not nats > 0:
             raise ValueError(f"CollapseWatch needs nats > 0, below which a rate is near 0; got {nats}")
         if not 0 <= inactive_share <= 1:
-            raise ValueError(
-                f"CollapseWatch needs inactive_share, a share of the units from 0 to 1; got {inactive_share}"
-            )
+            raise ValueError(f"CollapseWatch needs 0 <= inactive_share <= 1, a share of units; got {inactive_share}")
         self.nats, self.inactive_share = nats, inactive_share
         self.units, self.surgery = metrics.ActiveUnits(threshold), metrics.ELBOSurgery(limit=limit)
         self._severity: dict[str, int] = {}

@@ -86,6 +86,6 @@ def natural_parameters(name: str, posterior: td.Distribution) -> tuple[Tensor, T
     if natural is None:
         raise TypeError(
             f"{name} accumulates independent Gaussian or Bernoulli posteriors, got {posterior}: use "
-            "metrics.functional.elbo_surgery on the posterior of all observations"
+            "functional.elbo_surgery on the posterior of all observations"
         )
     return natural
