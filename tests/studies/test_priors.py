@@ -1,31 +1,38 @@
-"""`reproduce priors`: every cell trains and is judged; the files; an interrupted study goes on."""
+"""`reproduce priors`: cells train and are judged; the files; an interrupted study goes on."""
 
 from __future__ import annotations
 
 import json
 import math
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+import torch
 
+from vae_lightning.families import Bernoulli
+from vae_lightning.models import GaussianVAE
+from vae_lightning.nn import MLP
 from vae_lightning.studies import priors, reproduce
 from vae_lightning.studies.priors import CELLS, METRICS, Size
 
-TINY = {"quick": Size(epochs=10, seeds=2, samples=20)}
+TINY = patch.dict(priors.SIZES, {"quick": Size(epochs=10, seeds=2, samples=20)})
+SOME = {name: CELLS[name] for name in ("VampPrior of 100", "IWAE, K = 5")}
+FEW = patch.dict(priors.CELLS, SOME, clear=True)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("study") / "priors"
-    with patch.dict(priors.SIZES, TINY):
+    with TINY, FEW:
         reproduce("priors", "quick", out, seed=3)
     return out
 
 
 def test_rows_are_means_over_seeds_with_their_error(folder: Path) -> None:
     rows = json.loads((folder / "results.json").read_text())
-    assert {(row["cell"], row["metric"]) for row in rows} == {(c, m) for c in CELLS for m in METRICS}
+    assert {(row["cell"], row["metric"]) for row in rows} == {(c, m) for c in SOME for m in METRICS}
     for row in rows:
         name = row["cell"].replace(" ", "-").replace(",", "").replace("=-", "")
         runs = [json.loads((folder / "cells" / name / f"seed-{s}" / "figures.json").read_text()) for s in (3, 4)]
@@ -46,7 +53,7 @@ def test_terms_of_a_cell_add_up(folder: Path) -> None:
 
 def test_table_and_picture(folder: Path) -> None:
     table = (folder / "table.md").read_text()
-    assert table.count("\n| ") == 2 + len(CELLS)
+    assert table.count("\n| ") == 2 + len(SOME)
     assert all(f"- {name}: " in table for name in ("scale", "seeds", "steps a cell", "version", "machine"))
     assert (folder / "priors.png").stat().st_size > 10_000
     assert list((folder / "tensorboard").glob("events*"))
@@ -54,7 +61,15 @@ def test_table_and_picture(folder: Path) -> None:
 
 def test_finished_cells_are_not_run_again(folder: Path) -> None:
     before = (folder / "results.json").read_text()
-    with patch.dict(priors.SIZES, TINY), patch.object(priors, "run_cell") as run:
+    with TINY, FEW, patch.object(priors, "run_cell") as run:
         reproduce("priors", "quick", folder, seed=3)
     run.assert_not_called()
     assert (folder / "results.json").read_text() == before
+
+
+def test_every_cell_makes_a_model_its_objective_can_train() -> None:
+    for make in CELLS.values():
+        objective, prior = make()
+        hidden = partial(MLP, hidden=priors.HIDDEN)
+        model = GaussianVAE(priors.LATENT, Bernoulli(priors.IMAGE), hidden, hidden, objective, prior)
+        assert math.isfinite(model.loss((torch.zeros(2, *priors.IMAGE), None), 0)[0])
