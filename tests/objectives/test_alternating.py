@@ -173,7 +173,7 @@ def train(module: nn.Module, x: Tensor) -> list[Tensor]:
 
 
 def test_ddp_lets_a_half_rest(tmp_path: Path) -> None:
-    """Nor does the reducer give it zeros, which AdamW's momentum and decay would act on: as without DDP, bit for bit."""
+    """Its reducer gives no zeros either, which AdamW would act on: the weights are those without DDP, bit for bit."""
     x = torch.randn(8, 3, generator=torch.Generator().manual_seed(1))
     expected = train(Step(), x)
     dist.init_process_group("gloo", init_method=f"file://{tmp_path}/meet", rank=0, world_size=1)
