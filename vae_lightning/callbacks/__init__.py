@@ -6,6 +6,7 @@ from vae_lightning.callbacks.bit_use import BitUse
 from vae_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
 from vae_lightning.callbacks.code_writer import CodeWriter
 from vae_lightning.callbacks.collapse_watch import CollapseWatch
+from vae_lightning.callbacks.consistency import Consistency
 from vae_lightning.callbacks.elbo_surgery import ELBOSurgery
 from vae_lightning.callbacks.fid import FrechetInceptionDistance
 from vae_lightning.callbacks.freeze import Freeze
@@ -37,6 +38,7 @@ __all__ = [
     "CheckpointReference",
     "CodeWriter",
     "CollapseWatch",
+    "Consistency",
     "DataReference",
     "Diagnostic",
     "ELBOSurgery",

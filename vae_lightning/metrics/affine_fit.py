@@ -65,13 +65,13 @@ class AffineFit(Metric):
         return fit_moments(reduce(PairMoments.merge, _rows(self.moments)), self.coupled)
 
     def compute(self) -> dict[str, Tensor]:
-        """`r2`, NaN for too few pairs, and `r2_error`, its standard error 2 R (1 - R^2) / sqrt(N) for Gaussian pairs.
+        """`r2`, NaN for too few pairs, and `r2_error`, at least its standard error for Gaussian pairs.
 
-        Source of the latter: Olkin, Finn, Correlations Redux (1995).
+        With d = N - 1 - rank it is 2 (1 - R^2) / sqrt(d). Source: Olkin, Finn, Correlations Redux (1995).
         """
         fit, statistics = self.fit(), merge_all(_unpack(self.statistics))
         r2 = fit.adjusted_r_squared(statistics.squares / statistics.count)
-        return {"r2": r2, "r2_error": 2 * r2.clamp(min=0).sqrt() * (1 - r2) / fit.count.sqrt()}
+        return {"r2": r2, "r2_error": 2 * (1 - r2) / (fit.count - 1 - fit.rank).sqrt()}
 
 
 def _rows(state: list[Tensor] | Tensor) -> list[PairMoments]:
