@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from jsonargparse import ArgumentParser
-from lightning.pytorch import LightningDataModule
+from lightning.pytorch import LightningDataModule, LightningModule, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
 from sklearn.datasets import load_digits
+from small import trainer
 from torch import Tensor
 
 from vae_lightning.data import Binarisation, Digits, DynamicBinarisation, StaticBinarisation, ThresholdBinarisation
@@ -144,6 +147,34 @@ def test_an_interrupted_epoch_goes_on_with_the_same_bits(done: int) -> None:
     other.load_state_dict({"seed": 8})
     one, another = by_id(data, 3), by_id(other, 3)
     assert not all(one[n].equal(another[n]) for n in one)  # the draws are of the run's seed
+
+
+class Recorder(LightningModule):
+    """Remembers the observations it was shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.seen: list[Tensor] = []
+
+    def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        self.seen.append(batch[0])
+        return (self.weight * batch[0]).mean()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def test_a_fit_resumed_in_mid_epoch_sees_the_same_bits(tmp_path: Path) -> None:
+    whole, resumed = Recorder(), Recorder()
+    seed_everything(3, verbose=False)
+    save = ModelCheckpoint(tmp_path, filename="{step}", save_top_k=-1, every_n_train_steps=5)
+    trainer(save, max_epochs=2, enable_checkpointing=True).fit(whole, datamodule=Digits(DynamicBinarisation(), 0))
+    seed_everything(4, verbose=False)  # the seed of the run comes from the checkpoint
+    data, checkpoint = Digits(DynamicBinarisation(), 0), tmp_path / "step=30.ckpt"  # of 23 steps an epoch
+    trainer(max_epochs=2).fit(resumed, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    assert len(resumed.seen) == 46 - 30
+    assert all(map(torch.equal, resumed.seen, whole.seen[30:]))
 
 
 @pytest.mark.parametrize("world", [2, 3])
