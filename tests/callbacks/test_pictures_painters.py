@@ -43,7 +43,7 @@ def test_colours_are_clamped_and_large_images_are_not_enlarged() -> None:
 def test_shorter_strips_end_in_white() -> None:
     black = torch.zeros(3, 1, 48, 48)
     seen = painter(Size([1, 48, 48]))(Strips("A title", [black, black[:1]]), NOTHING)
-    upper, lower = seen[-112:][4:54, 8:], seen[-112:][58:108, 8:]
+    upper, lower = seen[-112:][4:54, 4:], seen[-112:][58:108, 4:]
     assert (upper[24, :148] == 0).all(-1).sum() == 3 * 48
     assert (lower[20, :148] == 0).all(-1).sum() == 48
 

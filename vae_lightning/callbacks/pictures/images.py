@@ -26,7 +26,7 @@ NARROWEST = 420
 def paint_images(strips: Strips, data: Tensor) -> Pixels:
     """Strips of at most two images stand upright, eight or more beside each other; longer ones are rows.
 
-    Values are clamped to [0, 1], from black to white. This is drawn without matplotlib, which takes ten times as long.
+    Values are clamped to [0, 1], from black to white. Drawn without matplotlib, which takes about twice as long.
     """
     length = max(map(len, strips.rows))
     upright = length <= 2
