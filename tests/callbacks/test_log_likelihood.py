@@ -23,9 +23,9 @@ from vae_lightning.data import Synthetic
 from vae_lightning.data.processes import LinearJTEx
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import Normal
-from vae_lightning.models import VAE
+from vae_lightning.models import HVAE, VAE
 from vae_lightning.nn import MLP
-from vae_lightning.objectives import AnalyticELBO, Inflated
+from vae_lightning.objectives import ELBO, AnalyticELBO, Inflated
 
 SCALE = 0.3
 NAMES = {"log_likelihood", "elbo", "log_likelihood_k3", "log_likelihood_k9", "jackknife", "effective_sample_size"}
@@ -108,6 +108,15 @@ def test_documents_and_bits(miniature: Path) -> None:
     truth = (module.model.decoder(codes).log_prob(x) - torch.tensor(8.0).log()).logsumexp(0).detach().mean()
     assert abs(found["test/log_likelihood"] - truth) < 4 * found["test/log_likelihood_sampling_error"] + 1e-4
     assert found["test/elbo"] == pytest.approx(-found["test/nelbo"], abs=4 * found["test/elbo_error"])
+
+
+def test_codes_of_two_levels() -> None:
+    """A posterior that is neither Gaussians nor bits but samples and knows its density."""
+    torch.manual_seed(0)
+    module, world = HVAE([1, 2], Normal(2, SCALE), objective=ELBO(Reparameterised())), data()
+    (found,) = trainer(LogLikelihood([1, 500])).test(module, world, verbose=False)
+    assert found["test/elbo"] == pytest.approx(-found["test/nelbo"], abs=4 * found["test/elbo_error"])
+    assert found["test/log_likelihood"] > found["test/elbo"] + found["test/elbo_error"]
 
 
 def test_mixed_precision_leaves_the_figures_as_they_are() -> None:

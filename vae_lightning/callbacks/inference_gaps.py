@@ -36,8 +36,8 @@ class InferenceGaps(Diagnostic):
     Source: Cremer, Li, Duvenaud, Inference Suboptimality in Variational Autoencoders (2018), Eqs 5 and 6.
 
     Args:
-        per_batch: how many observations of each batch.
-        steps: of Adam.
+        per_batch: how many observations of each batch; a gap is a mean over them, in nats.
+        steps: of Adam, for each observation's own posterior, of 16 samples by default.
         learning_rate: of Adam, falling to zero; in deviations of the encoder's posterior, or logits.
         estimator: of the ELBO's gradient; by default `Reparameterised(16)`.
         num_samples: K, of L_K and of both ELBOs.

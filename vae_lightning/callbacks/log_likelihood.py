@@ -36,7 +36,7 @@ class LogLikelihood(Diagnostic):
     Variational Autoencoders (2019), Eq. 48.
 
     Args:
-        Ks: numbers of samples in `validate` and `test`.
+        Ks: numbers of samples in `validate` and `test`; the largest costs as many rows of the decoder an observation.
         fit_Ks: the same for the validations of `fit`.
         every_n_epochs: in `fit`, watch the validation of every n-th epoch.
         proposal: what samples are drawn from: `vae_lightning.objectives.Posterior`, the default, or `Inflated`.

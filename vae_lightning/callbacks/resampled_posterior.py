@@ -97,10 +97,11 @@ def log_joint(model: LatentVariableModel, x: Tensor | Counts, z: Tensor) -> Tens
 
 
 def window(model: LatentVariableModel, x: Tensor | Counts, pixels: int) -> Tensor:
-    """Low and high corner of a box that holds q and the true posterior, found in three steps from the prior's range."""
+    """Low and high corner of a box that holds q and the true posterior, found in steps from twice the prior's range."""
     q = model.encoder(x)
     samples = torch.cat((model.prior().sample(torch.Size([1000])).flatten(1), q.sample(torch.Size([1000])).flatten(1)))
-    box = torch.stack((samples.amin(0), samples.amax(0)))
+    low, high = samples.amin(0), samples.amax(0)
+    box = torch.stack((1.5 * low - 0.5 * high, 1.5 * high - 0.5 * low))
     for _ in range(3):
         points = grid(box, pixels)
         z = points.reshape(-1, 1, *model.prior.event_shape)

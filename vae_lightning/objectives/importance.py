@@ -17,7 +17,10 @@ from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.randomness import Noise
 
 NUMBERS = 2**22
-"""How many numbers of observations the decoder emits at once, and how many log-weights are kept at once."""
+"""How many numbers of observations the decoder emits at once."""
+
+WEIGHTS = 2**20
+"""How many log-weights are given at once: reading them takes some ten times their 8 megabytes."""
 
 
 class Proposal(abc.ABC):
@@ -91,7 +94,7 @@ def log_weights(
     """Log p(x, z_k) / q(z_k | x) of K samples for a batch of observations, in their order, some rows at a time.
 
     Each row is encoded once, in full precision, without gradient. Memory is bounded: the decoder sees at most `chunk`
-    pairs of a sample and an observation at once, and at most max(K, 2^22) log-weights, in float64, are given at once.
+    pairs of a sample and an observation at once, and at most max(K, 2^20) log-weights, in float64, are given at once.
 
     Args:
         model: encoder, decoder and prior.
@@ -107,7 +110,7 @@ def log_weights(
         if value < 1:
             raise ValueError(f"importance sampling needs {name} >= 1, got {value}")
     proposal, noise, chunk = proposal or Posterior(), noise or Noise(), chunk or rows_at_once(model)
-    pieces = -(-len(x) // min(chunk, max(1, NUMBERS // num_samples)))
+    pieces = -(-len(x) // min(chunk, max(1, WEIGHTS // num_samples)))
     for rows in torch.arange(len(x)).tensor_split(pieces):
         part = select(x, rows) if pieces > 1 else x
         with torch.no_grad(), torch.autocast(device_of(x).type, enabled=False):
