@@ -119,6 +119,9 @@ class TrainingCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Checkpoints are written atomically unless the configuration brings its own checkpoint plugin."""
+        if self._get(self.config_init, "trainer").get("enable_progress_bar") is False:
+            quiet = [c for c in self.trainer_defaults["callbacks"] if not isinstance(c, RichProgressBar)]
+            self.trainer_defaults = self.trainer_defaults | {"callbacks": quiet}
         plugins = self._get(self.config_init, "trainer").get("plugins") or []
         plugins = list(plugins) if isinstance(plugins, list | tuple) else [plugins]
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
