@@ -30,13 +30,13 @@ class FrechetInceptionDistance(Diagnostic):
     network the figures are `frechet_distance` and `kernel_distance`, in squared units of its features. A TensorBoard
     text says of which network, images, size, split and preprocessing the figures are.
 
-    `fid_error` is a jackknife's standard error over the generated images, `kid_error` that over ten disjoint subsets.
+    `fid_error` is the standard error over the generated images, `kid_error` that over ten disjoint subsets.
     FID is also biased upwards, by about a constant over n: compare only figures of equal `fid_n` (generated images) and
     `fid_reference_n`; `kid` has no such bias. Generated images are clamped to [0, 1]; the data's have to be in it.
 
-    Cost: an Inception pass for every generated image (0.1 s on a CPU core, 0.5 ms on a large GPU) and, the first time,
-    for every reference image, whose features are then kept in a file; 10 distances (1 s each from 2048 images on). The
-    network is loaded for a report (100 MB) and let go of after it. The weights are downloaded once, 95 MB.
+    Cost: an Inception pass for every generated image (0.1 to 0.3 s on a CPU core) and, the first time, for every
+    reference image, whose features are then kept in a file of up to 120 MB; some ten seconds for the figures from 2048
+    images on. The network is loaded for a report and let go of after it. The weights are downloaded once, 95 MB.
 
     Args:
         features: another network than Inception, by class path, from images (B, C, H, W) in [0, 1] to (B, F).

@@ -53,23 +53,11 @@ class FeatureSample:
     @property
     def fit(self) -> GaussianFit:
         """The Gaussian fitted to all of them: by the rows where those are all and no more than features."""
-        return _fit(self.scatter, self.rows)
+        if self.count == len(self.rows) <= len(self.scatter.mean):
+            return GaussianFit.of_features(self.rows)
+        return GaussianFit.of_moments(self.scatter.mean, self.scatter.covariance)
 
     def to(self, device: torch.device) -> FeatureSample:
         """On another device."""
         scatter = Scatter(*(value.to(device) for value in vars(self.scatter).values()))
         return FeatureSample(scatter, self.rows.to(device), self.keys.to(device))
-
-    def fits_without(self, groups: int) -> Iterable[tuple[int, GaussianFit]]:
-        """Leave out one group of the kept rows after the other: its size, and the Gaussian fitted to the rest."""
-        group_of_row = torch.arange(len(self.rows), device=self.rows.device) % groups
-        for group in range(groups):
-            left_out = group_of_row == group
-            rest = self.scatter.without(Scatter.of(self.rows[left_out]))
-            yield int(left_out.sum()), _fit(rest, self.rows[~left_out])
-
-
-def _fit(scatter: Scatter, rows: Tensor) -> GaussianFit:
-    if int(scatter.count) == len(rows) <= len(scatter.mean):
-        return GaussianFit.of_features(rows)
-    return GaussianFit.of_moments(scatter.mean, scatter.covariance)

@@ -1,4 +1,4 @@
-"""Feature rows -> their count, mean and scatter matrix in float64, merged and divided exactly."""
+"""Feature rows -> their count, mean and scatter matrix in float64, merged exactly."""
 
 from __future__ import annotations
 
@@ -32,13 +32,6 @@ class Scatter:
         share, gap = other.count / count, other.mean - self.mean
         matrix = self.matrix + other.matrix + (self.count * share) * gap.outer(gap)
         return Scatter(count, self.mean + gap * share, matrix)
-
-    def without(self, part: Scatter) -> Scatter:
-        """The inverse of `merge`: what is left of all rows when some of them go."""
-        count = self.count - part.count
-        mean = self.mean + (self.mean - part.mean) * (part.count / count)
-        gap = part.mean - mean
-        return Scatter(count, mean, self.matrix - part.matrix - (count * part.count / self.count) * gap.outer(gap))
 
     @property
     def covariance(self) -> Float64[Tensor, "d d"]:
