@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import ctypes
+import inspect
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,8 +34,8 @@ class RunConfig(SaveConfigCallback):
             super().setup(trainer, pl_module, stage)
 
 
-class OneLineParser(LightningArgumentParser):
-    """Says of a mistake what it is, not the whole configuration around it."""
+class TeachingParser(LightningArgumentParser):
+    """Says of a mistake what it is, not the whole configuration around it; and of a class what its docstring says."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """One line on standard error, and exit status 2."""
@@ -42,6 +44,14 @@ class OneLineParser(LightningArgumentParser):
         told = " ".join(line.removeprefix("- ") for line in lines if line and not line.startswith(skipped))
         print(f"vae-lightning: {told}; see --help", file=sys.stderr)
         raise SystemExit(2)
+
+    def add_class_arguments(self, theclass: Any, *args: Any, **kwargs: Any) -> list[str]:
+        """In the help of one class (`--trainer.callbacks.help CLASS`), show all that its docstring says before Args."""
+        if (self.description or "").startswith("Help for "):
+            path, text = f"{theclass.__module__}.{theclass.__qualname__}", inspect.getdoc(theclass) or ""
+            self.description = f"{path}\n\n{text.partition('Args:')[0].strip()}"
+            self.formatter_class = type("AsWritten", (argparse.RawDescriptionHelpFormatter, self.formatter_class), {})
+        return super().add_class_arguments(theclass, *args, **kwargs)
 
 
 class TrainingCLI(LightningCLI):
@@ -81,7 +91,7 @@ class TrainingCLI(LightningCLI):
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         """With errors of one line."""
         parser = super().init_parser(**kwargs)
-        parser.__class__ = OneLineParser  # LightningCLI names its parser's class in the middle of this method
+        parser.__class__ = TeachingParser  # LightningCLI names its parser's class in the middle of this method
         return parser
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
