@@ -53,7 +53,7 @@ class ELBOSurgery(Diagnostic):
 
     N observations cannot show more mutual information than `log_n`. Within log 2 of it, fewer than two observations
     share a code on average, and a warning says that it is saturated: more data would give more, and the marginal KL
-    less. Compare models on the same N.
+    less. Compare models on the same N. In `fit` TensorBoard gets curves; `validate` and `test` add a picture.
 
     For Gaussian and Bernoulli posteriors, and every prior. Costs N^2 densities of q in blocks of chunk x chunk, shared
     by the processes: about a second for N = 10,000 codes of 64 units, 25 times that for 50,000; 16 (S + 1) bytes a
@@ -92,7 +92,7 @@ class ELBOSurgery(Diagnostic):
         self._tell(trainer, split, figures)
         figures["reconstruction_error"] = float(self.reconstruction.compute()["reconstruction_error"])
         module.log_dict({f"{split}/{name}": value for name, value in figures.items()}, sync_dist=True)
-        if writer := tensorboard(trainer):
+        if trainer.state.fn != "fit" and (writer := tensorboard(trainer)):
             writer.add_figure(f"{split}/elbo_surgery", surgery_picture(figures), logged_step(trainer))
 
     def _tell(self, trainer: pl.Trainer, split: str, figures: Mapping[str, float]) -> None:
