@@ -7,7 +7,7 @@ from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
 from vae_lightning.consistency.exact import all_states
-from vae_lightning.consistency.fits import family_of, fit_conditional, natural_parameters
+from vae_lightning.consistency.fits import family_of, fit_conditional, like_of, natural_parameters
 from vae_lightning.consistency.projection import build_harmonium
 from vae_lightning.consistency.sides import HarmoniumPrior, HiddenGiven, VisibleGiven
 from vae_lightning.families import ExponentialFamily
@@ -51,7 +51,7 @@ def harmonium_with(
         ValueError: a decoder that is not affine; families that make no harmonium.
     """
     observed = family_of(decoder, "decoder")
-    like = next(decoder.parameters(), torch.zeros(())) if isinstance(decoder, nn.Module) else torch.zeros(())
+    like = like_of(decoder) if isinstance(decoder, nn.Module) else torch.zeros(())
     with seeded("harmonium_with"):
         z = _probes(latent, latent.distribution(latent.constrain(like.new_zeros(latent.num_parameters))), like)
     weight, u = _affine(decoder, latent, z, tolerance)
@@ -79,7 +79,7 @@ def harmonium_of(model: LatentVariableModel, tolerance: float = 1e-4) -> Harmoni
     """
     latent, observed = family_of(model.encoder, "encoder"), family_of(model.decoder, "decoder")
     with seeded("harmonium_of"), torch.no_grad():
-        z = _probes(latent, model.prior(), next(model.parameters(), torch.zeros(())))
+        z = _probes(latent, model.prior(), like_of(model))
         x = _probes(observed, model.decoder(z), z)
         weight, u = _affine(model.decoder, latent, z, tolerance)
         empty = u.new_zeros(latent.num_parameters)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from vae_lightning.consistency.fits import family_of
+from vae_lightning.consistency.fits import family_of, like_of
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.families.enumeration import states
 from vae_lightning.latent_variable import LatentVariableModel
@@ -33,8 +33,7 @@ def all_states(family: ExponentialFamily, like: Tensor, max_bits: int = MAX_BITS
 
 def codes_of(model: LatentVariableModel) -> Float[Tensor, "codes *latent"]:
     """Every code of the model; ValueError for more than 2^16."""
-    like = next(model.parameters(), torch.zeros(()))
-    return all_states(family_of(model.encoder, "encoder"), like)
+    return all_states(family_of(model.encoder, "encoder"), like_of(model))
 
 
 @torch.no_grad()

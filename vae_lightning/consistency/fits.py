@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
 from jaxtyping import Float, Float64
-from torch import Tensor
+from torch import Tensor, nn
 
 from vae_lightning.affine import Affine
 from vae_lightning.families import ExponentialFamily
@@ -30,6 +31,11 @@ def natural_parameters(conditional: Any, c: Any) -> Float[Tensor, "*B P"]:
     """Eta(c) without gradient, multiplied out, the same for equal distributions."""
     eta = conditional.natural_parameters(c)
     return conditional.family.canonical(eta.dense() if isinstance(eta, Affine) else eta)
+
+
+def like_of(module: nn.Module) -> Tensor:
+    """A number of the dtype and on the device of the module's parameters or buffers; without any, torch's default."""
+    return next(itertools.chain(module.parameters(), module.buffers()), torch.zeros(()))
 
 
 def coupled_statistics(family: ExponentialFamily, x: Any) -> Float64[Tensor, "*B C"]:

@@ -9,7 +9,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from vae_lightning.consistency.exact import codes_of, log_joint
-from vae_lightning.consistency.fits import family_of
+from vae_lightning.consistency.fits import family_of, like_of
 from vae_lightning.families import ExponentialFamily, Normal
 from vae_lightning.harmonium import Harmonium
 from vae_lightning.latent_variable import LatentVariableModel
@@ -129,8 +129,7 @@ def _projection(model: LatentVariableModel, joint: Tensor, x: Tensor, weights: T
     approximation = _extended(observed, x) @ matrix @ _extended(latent, codes).T
     approximation += observed.log_base_measure(x).double()[:, None] + latent.log_base_measure(codes).double()
     squared_error = weights @ (joint.T - approximation).square()
-    like = next(model.parameters(), torch.zeros(()))
-    harmonium = build_harmonium(observed, latent, matrix[:-1, :-1], matrix[:-1, -1], matrix[-1, :-1], like)
+    harmonium = build_harmonium(observed, latent, matrix[:-1, :-1], matrix[:-1, -1], matrix[-1, :-1], like_of(model))
     return Projection(harmonium, matrix, squared_error)
 
 
