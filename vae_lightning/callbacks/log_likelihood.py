@@ -40,7 +40,7 @@ class LogLikelihood(Diagnostic):
         fit_Ks: the same for the validations of `fit`.
         every_n_epochs: in `fit`, watch the validation of every n-th epoch.
         proposal: what samples are drawn from: `vae_lightning.objectives.Posterior`, the default, or `Inflated`.
-        chunk: rows of the decoder at once, by default as many as emit 4 million numbers.
+        chunk: rows of the decoder at once, by default as many as emit 2 million numbers, 32 million on a GPU.
     """
 
     def __init__(

@@ -116,7 +116,7 @@ def inference_gaps(
         free = FreePosterior(amortised)
         estimator.check(amortised)
         fit(free, model, x, estimator, steps, learning_rate)
-        chunk = rows_at_once(model)
+        chunk = rows_at_once(model, device_of(x))
 
         def log_weight(q: td.Distribution, *key: str | int) -> Tensor:
             with seeded("inference gaps", *key):
