@@ -226,16 +226,25 @@ def test_two_processes_give_the_figures_of_one(run: tuple[Path, list[str]], tmp_
     """61 images in four batches, 205 samples in three chunks; torch.nn.Flatten is the network, by class path."""
     folder, options = run
     checkpoint = folder / "version_0" / "checkpoints" / "last.ckpt"
-    arguments = {"features": {"class_path": "torch.nn.Flatten"}, "num": 205}
-    for name, devices in (("one", ["--trainer.devices", "1"]), ("two", TWO)):
-        watch = watched_by(**arguments, cache=str(tmp_path / f"cache of {name}"))
-        out = ["--trainer.logger.save_dir", tmp_path / name, "--ckpt_path", checkpoint]
-        done = process("validate", *devices, *options, *watch, *out)
-        assert done.returncode == 0, done.stderr
-    one, two = (figures(tmp_path / name / "version_0") for name in ("one", "two"))
-    assert two == pytest.approx(one, rel=1e-6)
+
+    def arguments(name: str, cache: str) -> list[Any]:
+        features = {"class_path": "torch.nn.Flatten"}
+        watch = watched_by(features=features, num=205, cache=str(tmp_path / cache))
+        return [*options, *watch, "--trainer.logger.save_dir", tmp_path / name, "--ckpt_path", checkpoint]
+
+    command("validate", *arguments("one", "cache of one"), "--trainer.devices", "1")
+    one = figures(tmp_path / "one" / "version_0")
     assert one["val/frechet_distance_n"] == 205
     assert one["val/frechet_distance_reference_n"] == 61
+    for name, cache in (("two", "cache of two"), ("two with the cache of one", "cache of one")):
+        done = process("validate", *TWO, *arguments(name, cache))
+        assert done.returncode == 0, done.stderr
+        assert figures(tmp_path / name / "version_0") == pytest.approx(one, rel=1e-6), name
+    one_file, other_file = (
+        [path.name for path in (tmp_path / cache).iterdir()] for cache in ("cache of one", "cache of two")
+    )
+    assert one_file == other_file
+    assert len(one_file) == 1
 
 
 def test_the_commands_checkpoint_as_reference(run: tuple[Path, list[str]], tmp_path: Path) -> None:

@@ -23,20 +23,29 @@ MAX_SAMPLES = 10_000
 
 
 class FrechetInceptionDistance(Diagnostic):
-    """Logs `fid` = |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of Inception's features, and `kid`: smaller is better.
+    """Estimates how far a model's samples are from real images: FID, and KID beside it; smaller is better.
 
-    m and C are the mean and covariance of the 2048 features of generated and of reference images; `kid` is the unbiased
-    kernel distance of the same features. Only the FID weights, verified by their hash, earn these names; with any other
-    network the figures are `frechet_distance` and `kernel_distance`, in squared units of its features. A TensorBoard
-    text says of which network, images, size, split and preprocessing the figures are.
+        FID = |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))
 
-    `fid_error` is the standard error over the generated images, `kid_error` that over ten disjoint subsets.
-    FID is also biased upwards, by about a constant over n: compare only figures of equal `fid_n` (generated images) and
-    `fid_reference_n`; `kid` has no such bias. Generated images are clamped to [0, 1]; the data's have to be in it.
+    with the mean m and the covariance C of Inception's 2048 features, of generated and of reference images. Logs `fid`,
+    its standard error over the generated images `fid_error`, how many images there were, `fid_n` generated and
+    `fid_reference_n`, and `kid`, the unbiased kernel distance of the same features, with `kid_error` over ten disjoint
+    subsets. FID is biased upwards, by about a constant over n: compare only figures of equal numbers. KID is not.
+
+    Only the FID weights, verified by their hash, earn these names. With any other network the figures are
+    `frechet_distance...` and `kernel_distance...`, the first in squared units of its features. A TensorBoard text says
+    of which network, images, size, split and preprocessing the figures are. Inception sees images as in pytorch-fid
+    (299 x 299, bilinear), gray ones in three channels; another network sees them as they are. Generated images are
+    clamped to [0, 1]; the data's have to be in it.
 
     Cost: an Inception pass for every generated image (0.1 to 0.3 s on a CPU core) and, the first time, for every
     reference image, whose features are then kept in a file of up to 120 MB; some ten seconds for the figures from 2048
     images on. The network is loaded for a report and let go of after it. The weights are downloaded once, 95 MB.
+
+    TypeError or ValueError at setup for a model without sample(n), data without images, other weights than expected.
+
+    Source: Heusel et al., GANs Trained by a Two Time-Scale Update Rule (2017), Eq. 6; Binkowski et al., Demystifying
+    MMD GANs (2018); the bias: Chong and Forsyth, Effectively Unbiased FID (2020).
 
     Args:
         features: another network than Inception, by class path, from images (B, C, H, W) in [0, 1] to (B, F).
@@ -48,9 +57,6 @@ class FrechetInceptionDistance(Diagnostic):
         num: how many images to generate; by default as many as the reference has, at most 10,000.
         cache: folder for the reference's features; by default `fid` in the data folder, $VAE_LIGHTNING_DATA.
         every_n_epochs: in `fit`, watch the validation of every n-th epoch; `validate` and `test` always.
-
-    Source: Heusel et al., GANs Trained by a Two Time-Scale Update Rule (2017), Eq. 6; Binkowski et al., Demystifying
-    MMD GANs (2018); bias: Chong and Forsyth, Effectively Unbiased FID (2020).
     """
 
     def __init__(
@@ -78,6 +84,8 @@ class FrechetInceptionDistance(Diagnostic):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch, not after it, when model, data or weights do not fit."""
+        if stage == "predict":
+            return
         if not callable(getattr(pl_module, "sample", None)):
             raise TypeError(
                 f"FrechetInceptionDistance needs a model with sample(n) -> images; {type(pl_module).__name__} has none"
