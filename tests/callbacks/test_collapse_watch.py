@@ -97,7 +97,7 @@ def test_each_onset_is_told_and_what_ends_is_written(tmp_path: Path) -> None:
     assert "0 of 8 latent units active" in lines[2][0]
     assert run.logged_metrics["val/inactive_units_fraction"] == 5 / 8
     assert run.logged_metrics["val/collapsed"] == 0  # not all of it
-    written = events(Path(run.log_dir)).Tensors("val/collapse/text_summary")
+    written = sorted(events(Path(run.log_dir)).Tensors("val/collapse/text_summary"), key=lambda each: each.wall_time)
     texts = [each.tensor_proto.string_val[0].decode() for each in written]
     assert len(texts) == 4
     assert "no collapse" in texts[2]
