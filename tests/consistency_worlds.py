@@ -36,7 +36,7 @@ def bits(n: int) -> Tensor:
 
 
 def curved_world(t: float) -> LatentVariableModel:
-    """Two bits, uniform a priori, and three whose logits bend with t as functions of them; the best factorised encoder."""
+    """Two bits, uniform a priori, and three that depend on them, bent by t; with the best factorised encoder."""
     z, base = bits(2), torch.tensor([-0.4, 0.2, 0.1], dtype=torch.float64)
     linear = torch.tensor([[0.8, -0.5], [0.3, 0.9], [-0.6, 0.4]], dtype=torch.float64)
     bend = torch.tensor([1.0, -1.2, 0.7], dtype=torch.float64)
