@@ -64,9 +64,14 @@ def built(cache: Path) -> list[pl.Callback]:
 
 def build(described: dict[str, Any]) -> Any:
     """What a class path and its arguments describe."""
-    module, name = described["class_path"].rsplit(".", 1)
     arguments = {k: build(v) if isinstance(v, dict) else v for k, v in described.get("init_args", {}).items()}
-    return getattr(importlib.import_module(module), name)(**arguments)
+    return imported(described["class_path"])(**arguments)
+
+
+def imported(path: str) -> Any:
+    """The class of this path."""
+    module, name = path.rsplit(".", 1)
+    return getattr(importlib.import_module(module), name)
 
 
 def as_option(cache: Path) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from running import HASHING, command, on_miniature, process
+from running import HASHING, ROOT, command, on_miniature, process
 
 ESTIMATOR = ("--model.objective.estimator",)
 
@@ -112,3 +112,41 @@ def test_weights_that_are_not_finite_are_never_saved(miniature: Path, tmp_path: 
     assert broken.returncode == 1
     assert "not finite" in broken.stderr.strip().splitlines()[-1]
     assert not list(tmp_path.rglob("*.ckpt*"))
+
+
+DIGITS = ROOT / "configs" / "digits" / "vamp.yaml"
+CALLBACK = ("--trainer.callbacks+",)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--model.latent_dim", "0"], "latent_dim is the number of entries of a code"),
+        (["--model.latent_dim", "3"], "latent shape is (3,) but (16,) is expected"),
+        (["--model.prior.observed_shape", "[1, 8, 9]"], "(1, 8, 9) -> (16,) but the encoder (1, 8, 8) -> (16,)"),
+        (["--model.prior.num_components", "0"], "VampPrior needs num_components >= 1"),
+        (["--model.observed.event_shape", "[1, 8, 9]", "--model.prior.observed_shape", "[1, 8, 9]"],
+         "the data are (1, 8, 8)"),
+        (["--model.objective", "vae_lightning.objectives.AnalyticELBO"], "use ELBO, which estimates it"),
+        (["--model.objective.beta", "vae_lightning.objectives.WarmUp", "--model.objective.beta.steps", "999"],
+         "needs 999 steps but the run has only 20"),
+        (["--model.encoder.class_path", "vae_lightning.nn.Convolutions", "--model.encoder.channels", "[4, 4, 4, 4]"],
+         "sides divisible by 16"),
+        ([*CALLBACK, "vae_lightning.callbacks.LogLikelihood", "--trainer.callbacks.Ks", "[0]"], "got [0]"),
+        ([*CALLBACK, "vae_lightning.callbacks.HammingPrecision"], "needs a model with encode(x)"),
+        ([*CALLBACK, "vae_lightning.callbacks.ResampledPosterior"], "codes of two real numbers"),
+        ([*CALLBACK, "vae_lightning.callbacks.ActiveUnits", "--trainer.callbacks.threshold", "-1"], "threshold >= 0"),
+        ([*CALLBACK, "vae_lightning.callbacks.FrechetInceptionDistance", "--trainer.callbacks.num", "1"], "num >= 2"),
+        ([*CALLBACK, "vae_lightning.callbacks.FrechetInceptionDistance", "--trainer.callbacks.weights", "nowhere.pth"],
+         "nowhere.pth"),
+        (["--data.val_size", "1797"], "val_size"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)  # fmt: skip
+def test_wrong_options_of_digits(
+    options: list[str], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = ("--trainer.logger.save_dir", tmp_path, "--trainer.max_epochs", "1", "--trainer.accelerator", "cpu")
+    line = error_of(capsys, "fit", "--config", DIGITS, *run, *options)
+    assert expected in line
+    assert not list(tmp_path.rglob("*.ckpt"))

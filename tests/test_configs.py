@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from diagnostics import imported
 from running import ROOT, command, figures, on_miniature, process
+from small import events
 
 from vae_lightning.models import VAE, HashingVAE
 
@@ -51,6 +54,39 @@ def test_mixture_config_fits_saves_loads_and_tests(tmp_path: Path) -> None:
     assert -figures(tmp_path / "version_0")["test/nelbo"] == pytest.approx(-3.74, abs=0.2)
     model = VAE.load_from_checkpoint(checkpoint, weights_only=True)
     assert model.sample(5).shape == (5, 2)
+
+
+@pytest.mark.parametrize("config", [c for c in EXPERIMENTS if c.parent.name == "digits"], ids=str)
+def test_digits_config_fits_saves_loads_and_tests(config: Path, tmp_path: Path) -> None:
+    options = ["--config", ROOT / config, "--trainer.logger.save_dir", tmp_path, "--trainer.max_epochs", "1"]
+    options += ["--data.val_size", "100", "--data.test_size", "1200", "--trainer.accelerator", "cpu"]
+    command("fit", *options)
+    run = tmp_path / "version_0"
+    command("test", *options, "--ckpt_path", run / "checkpoints/best.ckpt")
+    logged = figures(run)
+    assert logged["test/nelbo"] == pytest.approx(logged["test/reconstruction"] + logged["test/kl"], rel=1e-5)
+    described = yaml.safe_load((ROOT / config).read_text())
+    watchers = {callback["class_path"].rsplit(".", 1)[-1] for callback in described["trainer"]["callbacks"]}
+    seen = {name.removeprefix("test/") for name in {*logged, *events(run).Tags()["images"]}}
+    names = {"LogLikelihood": "log_likelihood", "ELBOSurgery": "mutual_information", "CollapseWatch": "collapsed"}
+    for watcher in watchers:
+        assert names.get(watcher, re.sub(r"(?<=[a-z])(?=[A-Z])", "_", watcher).lower()) in seen
+    model = imported(described["model"]["class_path"]).load_from_checkpoint(
+        run / "checkpoints/best.ckpt", weights_only=True
+    )
+    assert model.sample(3).shape == (3, 1, 8, 8)
+
+
+def test_linear_config_finds_the_likelihood_of_its_world(tmp_path: Path) -> None:
+    options = ["--config", ROOT / "configs" / "linear.yaml", "--trainer.logger.save_dir", tmp_path]
+    command("fit", *options, "--trainer.max_epochs", "20", "--trainer.accelerator", "cpu")
+    run = tmp_path / "version_0"
+    command("test", *options, "--trainer.accelerator", "cpu", "--ckpt_path", run / "checkpoints/best.ckpt")
+    found = figures(run)
+    # goldens 1: the world's entropy is 2.9708; an average of 1,000 observations has an error of sqrt(1 / 1000) = 0.032
+    assert found["test/log_likelihood"] == pytest.approx(-2.9708, abs=4 * 0.032)
+    assert found["test/decoder_r2"] == pytest.approx(1, abs=1e-3)
+    assert found["test/encoder_r2"] == pytest.approx(1, abs=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from running import HASHING, command, figures, on_miniature, process
+from running import HASHING, ROOT, command, figures, on_miniature, process
 from small import events
 
 from vae_lightning.callbacks import AtomicCheckpointIO
@@ -129,3 +129,43 @@ def test_nothing_half_written_takes_a_checkpoints_place(tmp_path: Path) -> None:
         io.save_checkpoint({"epoch": lambda: None}, target)  # fails while it is being written
     assert io.load_checkpoint(target) == {"epoch": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+class TestDigits:
+    """What depends on time beside the weights: pixels drawn anew every epoch, a schedule, alternation, diagnostics."""
+
+    @staticmethod
+    def options(out: Path) -> list[str]:
+        return [
+            *("fit", "--config", str(ROOT / "configs" / "digits" / "vamp.yaml"), "--trainer.max_epochs", "3"),
+            *("--model.encoder.hidden", "[16]", "--model.decoder.hidden", "[16]", "--model.prior.num_components", "7"),
+            *(
+                "--model.objective.beta.class_path",
+                "vae_lightning.objectives.WarmUp",
+                "--model.objective.beta.steps",
+                "9",
+            ),
+            *("--data.val_size", "100", "--data.test_size", "1500", "--data.batch_size", "20"),  # 10 steps an epoch
+            *("--trainer.accelerator", "cpu", "--trainer.check_val_every_n_epoch", "1", "--last.every_n_steps", "1"),
+            *("--trainer.log_every_n_steps", "1", "--trainer.logger.save_dir", str(out)),
+        ]
+
+    @pytest.mark.parametrize("killed_at", [4, 16])
+    def test_killed_in_mid_epoch(self, killed_at: int, tmp_path: Path) -> None:
+        """Within the warm-up and after it: the same weights, figures and schedule as without an interruption."""
+        whole, parts = self.options(tmp_path / "whole"), self.options(tmp_path / "parts")
+        command(*whole)
+        probe = f'{{"class_path": "resume_probe.Kill", "init_args": {{"step": {killed_at}}}}}'
+        killed = process(*parts, "--trainer.callbacks+", probe)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        command(*parts, "--ckpt_path", tmp_path / "parts/version_0/checkpoints/last.ckpt")
+        ends = [last(tmp_path / name / "version_0") for name in ("whole", "parts")]
+        assert ends[0]["global_step"] == 30
+        for part in ("state_dict", "optimizer_states", "seed", "epoch"):
+            assert_equal(ends[0][part], ends[1][part], part)
+        scalars = [events(tmp_path / name / "version_0") for name in ("whole", "parts")]
+        for name in ("train/loss", "train/nelbo", "val/nelbo"):
+            one, other = ({event.step: event.value for event in run.Scalars(name)} for run in scalars)
+            assert other == one, name
+        # the warm-up weighs the KL less, so that its loss is no NELBO until it has arrived at one
+        assert min(event.step for event in scalars[1].Scalars("train/nelbo")) == 9

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import inspect
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,6 +35,20 @@ class RunConfig(SaveConfigCallback):
             super().setup(trainer, pl_module, stage)
 
 
+class _AsWritten(argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines of a docstring, and names of a thousand known subclasses of nn.Module only this project's."""
+
+    def _expand_help(self, action: argparse.Action) -> str:
+        return re.sub(r"known subclasses: ([^)]*)", self._ours, super()._expand_help(action))
+
+    @staticmethod
+    def _ours(known: re.Match[str]) -> str:
+        paths = known[1].split(", ")
+        where = "vae_lightning.nn." if "torch.nn.Module" in paths else "vae_lightning."
+        ours = [path for path in paths if path.startswith(where)]
+        return f"of this project: {', '.join(ours)}" if ours else f"{len(paths)} known subclasses"
+
+
 class TeachingParser(LightningArgumentParser):
     """Says of a mistake what it is, not the whole configuration around it; and of a class what its docstring says."""
 
@@ -50,7 +65,7 @@ class TeachingParser(LightningArgumentParser):
         if (self.description or "").startswith("Help for "):
             path, text = f"{theclass.__module__}.{theclass.__qualname__}", inspect.getdoc(theclass) or ""
             self.description = f"{path}\n\n{text.partition('Args:')[0].strip()}"
-            self.formatter_class = type("AsWritten", (argparse.RawDescriptionHelpFormatter, self.formatter_class), {})
+            self.formatter_class = type("ClassHelp", (_AsWritten, self.formatter_class), {})
         return super().add_class_arguments(theclass, *args, **kwargs)
 
 

@@ -12,8 +12,7 @@ from matplotlib.ticker import NullLocator, StrMethodFormatter
 from torch import Tensor
 
 from vae_lightning import metrics
-from vae_lightning.callbacks.base import Diagnostic, logged_step, tensorboard
-from vae_lightning.callbacks.pictures.base import latent_variable_model
+from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, tensorboard
 from vae_lightning.latent_variable import Draw
 
 LEAST_SHOWN = 1e-8  # a logarithmic axis has no place for a variance of zero

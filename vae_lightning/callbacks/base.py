@@ -10,16 +10,16 @@ import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.writer import SummaryWriter
 
-from vae_lightning.latent_variable import Draw
+from vae_lightning.latent_variable import Draw, LatentVariableModel
 from vae_lightning.randomness import seeded
 
 
 class Diagnostic(pl.Callback, abc.ABC):
     """Reads the Draw of every evaluation batch and reports at the end of the split: `val/...` or `test/...`.
 
-    Runs on every rank, in full precision, under a random state of its own: that of batch b is a function of b, whichever
-    process evaluates it. In `fit` it runs on every `every_n_epochs`-th epoch's
-    validation; in `validate` and `test` always.
+    Runs on every rank, in full precision, under a random state of its own: that of batch b is a function of b,
+    whichever process evaluates it. In `fit` it runs on every `every_n_epochs`-th epoch's validation; in `validate` and
+    `test` always.
     """
 
     def __init__(self, every_n_epochs: int = 1) -> None:
@@ -82,6 +82,17 @@ class Diagnostic(pl.Callback, abc.ABC):
         if self.due(trainer):
             with self._apart():
                 self.report(trainer, pl_module, "test")
+
+
+def latent_variable_model(callback: pl.Callback, module: Any) -> LatentVariableModel:
+    """The module's `.model`; TypeError if it is not one of encoder, decoder and prior."""
+    model = getattr(module, "model", None)
+    if not isinstance(model, LatentVariableModel):
+        raise TypeError(
+            f"{type(callback).__name__} needs a model with encoder, decoder and prior as its .model, such as VAE; "
+            f"{type(module).__name__} has none"
+        )
+    return model
 
 
 def logged_step(trainer: pl.Trainer) -> int:

@@ -10,8 +10,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from vae_lightning import metrics
 from vae_lightning.callbacks.active_units import check_mean
-from vae_lightning.callbacks.base import Diagnostic, logged_step, tensorboard
-from vae_lightning.callbacks.pictures.base import latent_variable_model
+from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, tensorboard
 from vae_lightning.latent_variable import Draw
 from vae_lightning.metrics.surgery import natural_parameters
 

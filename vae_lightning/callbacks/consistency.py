@@ -9,8 +9,7 @@ import torch
 from torch import Size, Tensor
 
 from vae_lightning import metrics
-from vae_lightning.callbacks.base import Diagnostic
-from vae_lightning.callbacks.log_likelihood import model_of
+from vae_lightning.callbacks.base import Diagnostic, latent_variable_model
 from vae_lightning.consistency.exact import MAX_BITS, log_posteriors
 from vae_lightning.consistency.fits import coupled_statistics, decoder_fit, natural_parameters
 from vae_lightning.counts import Counts
@@ -73,7 +72,7 @@ class Consistency(Diagnostic):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch when the model does not fit; find out which figures it has."""
-        families = families_of(model_of(pl_module, self))
+        families = families_of(latent_variable_model(self, pl_module))
         if families is None:
             self.metric = metrics.Consistency()
             return

@@ -13,8 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from vae_lightning import metrics
-from vae_lightning.callbacks.base import Diagnostic, logged_step, tensorboard
-from vae_lightning.callbacks.pictures.base import latent_variable_model
+from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, tensorboard
 from vae_lightning.latent_variable import Draw
 from vae_lightning.metrics.functional.aggregated import CHUNK
 from vae_lightning.metrics.moments import Moments, with_errors

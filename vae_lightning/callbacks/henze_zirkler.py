@@ -7,8 +7,7 @@ from typing import Any
 import lightning.pytorch as pl
 
 from vae_lightning import metrics
-from vae_lightning.callbacks.base import Diagnostic
-from vae_lightning.callbacks.pictures.base import latent_variable_model
+from vae_lightning.callbacks.base import Diagnostic, latent_variable_model
 from vae_lightning.latent_variable import Draw
 
 

@@ -8,8 +8,7 @@ import lightning.pytorch as pl
 import torch
 
 from vae_lightning import metrics
-from vae_lightning.callbacks.base import Diagnostic
-from vae_lightning.callbacks.log_likelihood import model_of
+from vae_lightning.callbacks.base import Diagnostic, latent_variable_model
 from vae_lightning.estimators import GradientEstimator, Reparameterised
 from vae_lightning.latent_variable import Draw
 from vae_lightning.objectives.importance import Posterior, Proposal, select
@@ -70,7 +69,7 @@ class InferenceGaps(Diagnostic):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch when the model does not fit."""
-        prototype = model_of(pl_module, self).encoder.prototype()
+        prototype = latent_variable_model(self, pl_module).encoder.prototype()
         FreePosterior(prototype)
         self.estimator.check(prototype)
         self.proposal(prototype)

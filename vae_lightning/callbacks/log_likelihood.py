@@ -8,8 +8,8 @@ from typing import Any
 import lightning.pytorch as pl
 
 from vae_lightning import metrics
-from vae_lightning.callbacks.base import Diagnostic
-from vae_lightning.latent_variable import Draw, LatentVariableModel
+from vae_lightning.callbacks.base import Diagnostic, latent_variable_model
+from vae_lightning.latent_variable import Draw
 from vae_lightning.objectives.importance import Posterior, Proposal, log_weights
 
 
@@ -59,7 +59,7 @@ class LogLikelihood(Diagnostic):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch when the model does not fit."""
-        self.proposal(model_of(pl_module, self).encoder.prototype())
+        self.proposal(latent_variable_model(self, pl_module).encoder.prototype())
 
     def begin(self, trainer: pl.Trainer, module: Any) -> None:
         """Forget the last split."""
@@ -79,14 +79,3 @@ class LogLikelihood(Diagnostic):
             figures = {name.replace("log_likelihood_k1_", "elbo_"): value for name, value in figures.items()}
             figures = {"elbo" if name == "log_likelihood_k1" else name: value for name, value in figures.items()}
         module.log_dict({f"{split}/{name}": value.float() for name, value in figures.items()}, sync_dist=True)
-
-
-def model_of(module: pl.LightningModule, diagnostic: pl.Callback) -> LatentVariableModel:
-    """The module's `.model`; TypeError if it is not one of encoder, decoder and prior."""
-    model = getattr(module, "model", None)
-    if not isinstance(model, LatentVariableModel):
-        raise TypeError(
-            f"{type(diagnostic).__name__} needs a model with encoder, decoder and prior as its .model, such as VAE; "
-            f"{type(module).__name__} has none"
-        )
-    return model

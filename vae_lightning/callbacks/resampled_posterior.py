@@ -10,8 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from vae_lightning.callbacks.base import Diagnostic, logged_step, tensorboard
-from vae_lightning.callbacks.log_likelihood import model_of
+from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, tensorboard
 from vae_lightning.counts import Counts
 from vae_lightning.latent_variable import Draw, LatentVariableModel
 from vae_lightning.metrics.log_likelihood import checked
@@ -60,7 +59,7 @@ class ResampledPosterior(Diagnostic):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch when the code is not to be drawn."""
-        q = model_of(pl_module, self).encoder.prototype()
+        q = latent_variable_model(self, pl_module).encoder.prototype()
         if q.event_shape.numel() != 2 or not q.has_rsample:
             raise ValueError(f"ResampledPosterior draws codes of two real numbers, got {q}: set the latent size to 2")
 

@@ -9,8 +9,7 @@ import lightning.pytorch as pl
 from torch import Tensor
 
 from vae_lightning import metrics
-from vae_lightning.callbacks.base import Diagnostic
-from vae_lightning.callbacks.pictures.base import latent_variable_model
+from vae_lightning.callbacks.base import Diagnostic, latent_variable_model
 from vae_lightning.families.multinomial import BagOfWords
 from vae_lightning.latent_variable import Draw
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vae_lightning.callbacks.base import Diagnostic, logged_step, tensorboard
+from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, tensorboard
 from vae_lightning.callbacks.pictures.painters import painter
 from vae_lightning.callbacks.pictures.strips import Pixels, Strips
 from vae_lightning.families.multinomial import BagOfWords
@@ -66,16 +66,6 @@ class Picture(Diagnostic):
     @abc.abstractmethod
     def strips(self, model: LatentVariableModel, first: Draw) -> Strips:
         """What it shows."""
-
-
-def latent_variable_model(callback: Diagnostic, module: Any) -> LatentVariableModel:
-    """The module's model; TypeError if it has none."""
-    model = getattr(module, "model", None)
-    if not isinstance(model, LatentVariableModel):
-        raise TypeError(
-            f"{type(callback).__name__} needs a model with encoder, decoder and prior; {type(module).__name__} has none"
-        )
-    return model
 
 
 def observations(draw: Draw) -> Tensor:

@@ -15,8 +15,7 @@ from torch.distributions import Distribution
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from vae_lightning.callbacks.base import Diagnostic, logged_step, tensorboard
-from vae_lightning.callbacks.pictures.base import latent_variable_model
+from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, tensorboard
 from vae_lightning.callbacks.pictures.codes import mean_code
 from vae_lightning.callbacks.pictures.painters import render
 from vae_lightning.latent_variable import Draw
