@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from importlib import import_module
 from pathlib import Path
 from typing import Literal
@@ -28,5 +30,13 @@ def reproduce(study: StudyName, scale: Scale = "medium", out: Path | None = None
     """
     if study not in STUDIES:
         raise ValueError(f"there is no study {study!r}; there are {', '.join(STUDIES)}")
+    _say_once()
     run = getattr(import_module(STUDIES[study]), study)
     run(scale, out or Path("runs", "reproduce", study), seed)
+
+
+def _say_once() -> None:
+    """Keep Lightning from telling of every fit what it found: a study has dozens of them."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for message in ("Checkpoint directory .* exists", ".*does not have many workers", ".*treespec, LeafSpec"):
+        warnings.filterwarnings("ignore", message)
