@@ -3,11 +3,13 @@
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.binarise import Binarisation, DynamicBinarisation, StaticBinarisation, ThresholdBinarisation
 from vae_lightning.data.digits import Digits
+from vae_lightning.data.full_batch import FullBatch
 from vae_lightning.data.image_folder import ImageFolder
 from vae_lightning.data.loaders import Observations
 from vae_lightning.data.mnist import MNIST
 from vae_lightning.data.newsgroups import Newsgroups
 from vae_lightning.data.omniglot import Omniglot
+from vae_lightning.data.stacked import Stacked
 from vae_lightning.data.synthetic import Synthetic
 from vae_lightning.data.vocabulary import ByCount, ByDocuments
 
@@ -18,11 +20,13 @@ __all__ = [
     "ByDocuments",
     "Digits",
     "DynamicBinarisation",
+    "FullBatch",
     "ImageFolder",
     "InMemoryDataModule",
     "Newsgroups",
     "Observations",
     "Omniglot",
+    "Stacked",
     "StaticBinarisation",
     "Synthetic",
     "ThresholdBinarisation",

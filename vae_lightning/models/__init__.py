@@ -1,8 +1,9 @@
 """LightningModules."""
 
+from vae_lightning.models.ensemble import Ensemble
 from vae_lightning.models.gaussian import GaussianVAE
 from vae_lightning.models.hashing import HashingVAE
 from vae_lightning.models.hierarchical import HVAE
 from vae_lightning.models.vae import VAE
 
-__all__ = ["HVAE", "VAE", "GaussianVAE", "HashingVAE"]
+__all__ = ["HVAE", "VAE", "Ensemble", "GaussianVAE", "HashingVAE"]

@@ -27,8 +27,8 @@ class BetaWeighted(EstimatedObjective, abc.ABC):
 
     @property
     def is_elbo(self) -> bool:
-        """With beta = 1."""
-        return self.beta == 1
+        """With beta = 1, a number: an ensemble has a vector of them in its place."""
+        return isinstance(self.beta, int | float) and self.beta == 1
 
     def at(self, step: int) -> Objective:
         """The same objective with this step's beta."""

@@ -41,8 +41,8 @@ class FreeBits(EstimatedObjective):
 
     @property
     def is_elbo(self) -> bool:
-        """With nothing free."""
-        return self.free_nats == 0
+        """With nothing free, as a number: an ensemble has a vector of them in its place."""
+        return isinstance(self.free_nats, int | float) and self.free_nats == 0
 
     def check(self, model: LatentVariableModel) -> None:
         """Also that each dimension has a KL of its own."""

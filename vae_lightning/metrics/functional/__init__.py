@@ -13,6 +13,7 @@ from vae_lightning.metrics.functional.hamming import (
     precision_at,
 )
 from vae_lightning.metrics.functional.henze_zirkler import HenzeZirklerNull, henze_zirkler, henze_zirkler_null
+from vae_lightning.metrics.functional.henze_zirkler_fused import fused_henze_zirkler
 from vae_lightning.metrics.functional.importance import (
     Estimate,
     effective_sample_size,
@@ -45,6 +46,7 @@ __all__ = [
     "elbo_surgery",
     "frechet_distance",
     "frechet_distance_of_features",
+    "fused_henze_zirkler",
     "grouped_bound",
     "hamming_found_within",
     "hamming_precision",

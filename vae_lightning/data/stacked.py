@@ -1,0 +1,102 @@
+"""Stacked: the data modules of an ensemble's members -> batches with the member's axis in front."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+
+from vae_lightning.data.base import InMemoryDataModule
+from vae_lightning.data.loaders import Batch
+
+
+class Stacked(LightningDataModule):
+    """Data for `models.Ensemble`: member i sees the batches that the i-th data module would give it alone.
+
+    A batch is (x, y) with x (M, B, *X) and y (M, B). Members may share a data module: give it several times. The order
+    of member i's minibatches has the seed of the ensemble's member i; with `FullBatch` modules there is none, and a
+    step moves no data. ValueError without members, and for splits of unequal sizes.
+
+    Args:
+        members: a data module for each member, in the order of the members.
+    """
+
+    def __init__(self, members: Sequence[InMemoryDataModule]) -> None:
+        super().__init__()
+        if not members:
+            raise ValueError("Stacked needs a data module for each member, got none")
+        self.members = list(members)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Load every member's data, once."""
+        for data in {id(data): data for data in self.members}.values():
+            data.setup(stage)
+        for name in ("train", "val", "test"):
+            sizes = sorted({len(data.split(name)) for data in self.members})
+            if len(sizes) > 1:
+                raise ValueError(f"members must have equally many observations, their {name} splits have {sizes}")
+
+    def train_dataloader(self) -> StackedLoader:
+        """The members' training batches, side by side."""
+        loaders = [data.train_dataloader() for data in self.members]
+        seeds = getattr(self.trainer.lightning_module, "seeds", None) if self.trainer is not None else None
+        for loader, seed in zip(loaders, seeds or (), strict=seeds is not None):
+            loader.sampler.seed = seed
+        return StackedLoader(loaders)
+
+    def val_dataloader(self) -> StackedLoader:
+        """The validation splits, side by side."""
+        return StackedLoader([data.val_dataloader() for data in self.members])
+
+    def test_dataloader(self) -> StackedLoader:
+        """The test splits, side by side."""
+        return StackedLoader([data.test_dataloader() for data in self.members])
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Both halves of the batch."""
+        x, y = batch
+        return x.to(device), y.to(device)
+
+
+class StackedLoader:
+    """The batches of several loaders, stacked; the same tensor again where all of them hand out the same again."""
+
+    def __init__(self, loaders: Sequence[Any]) -> None:
+        self.loaders = loaders
+        if all(hasattr(loader, "sampler") for loader in loaders):
+            self.sampler = self  # whom Lightning tells the epoch; loaders for evaluation have none
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning when an epoch starts."""
+        for loader in self.loaders:
+            loader.sampler.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self.loaders[0])
+
+    def __iter__(self) -> Iterator[Batch]:
+        last: tuple[Batch, ...] = ()
+        stacked: Batch
+        for batches in zip(*self.loaders, strict=True):
+            if not last or any(new is not old for new, old in zip(batches, last, strict=True)):
+                last, stacked = batches, _stack(batches)
+            yield stacked
+
+    def state_dict(self) -> dict[str, Any]:
+        """Of each loader."""
+        return {"loaders": [loader.state_dict() for loader in self.loaders]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where this state was taken."""
+        for loader, its_state in zip(self.loaders, state["loaders"], strict=True):
+            loader.load_state_dict(its_state)
+
+
+def _stack(batches: Sequence[Batch]) -> Batch:
+    xs, ys = zip(*batches, strict=True)
+    if not all(isinstance(x, Tensor) for x in xs):
+        raise TypeError(f"members' observations must be tensors to be stacked, got {type(xs[0]).__name__}")
+    return torch.stack(xs), torch.stack(ys)

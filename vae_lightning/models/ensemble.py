@@ -1,0 +1,275 @@
+"""Ensemble: many restarts, data sets or hyper-parameters of a small model -> one batched model that trains them all."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from jaxtyping import Bool, Float
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor, nn
+from torch.optim import SGD, Adagrad, Adam, Adamax, AdamW, NAdam, Optimizer, RAdam, RMSprop
+
+from vae_lightning.hyperparameters import only_plain
+from vae_lightning.models.member_updates import clip_norms, finite_members, gradients, shorten, take
+from vae_lightning.models.stack import Stack, StackedBatch, across, state
+
+_ELEMENTWISE = (Adagrad, Adam, AdamW, Adamax, NAdam, RAdam, RMSprop, SGD)  # and linear in the learning rate
+_LATE = 1 << 31  # a step after all schedules
+
+
+class Ensemble(pl.LightningModule):
+    """M members trained as one batched model, by `torch.func` over a member's pure `loss(batch, step)`.
+
+    Member i is what the same module trained alone with the same seed would be, up to rounding: its initialisation, its
+    data, its noise and its order of minibatches are its own, and so is its selection: after each validation the members
+    whose own objective (that of the run's last step, so that no warm-up flatters) is the best so far are kept, and
+    `member(i)` is an ordinary module with those weights. Fifty small members cost little more than a few alone.
+
+        ensemble = Ensemble(member=lambda: GaussianVAE(2, Normal(2, 0.1)), seeds=50)
+        data = Stacked([FullBatch(Synthetic(LinearJTEx(), (500, 500, 500), seed=i % 5)) for i in range(50)])
+        Trainer(max_epochs=300, use_distributed_sampler=False).fit(ensemble, data)
+        best = ensemble.member(ensemble.ranking[0])
+
+    Members may differ in float attributes of their modules (beta, the weight of a penalty, schedules of them) and in
+    their learning rates; the one optimizer, the first member's, must work element by element, as Adam does. Gradients
+    are clipped by each member's own norm. A member whose loss or gradient is not finite is named in a warning and rests
+    from that step on, with its best weights if it has any; the others go on as if it were not there.
+
+    Logged: `train/loss/mean`, `/best` and `/spread` (standard deviation) over the members that do not rest, the same of
+    their other figures and of `val/loss`, there with each member's under its name; `train/resting`, how many rest.
+    A loss that draws other noise than `randomness.Noise`, or that hooks gradients on their way back (`DReG`), does not
+    run under vmap. One process.
+
+    Args:
+        members: modules alike, each with its `seed`, weights and optimizer.
+        member: in their place, what builds one; called under each of the seeds.
+        seeds: of the members that `member` builds; a number n stands for 0, ..., n - 1.
+        names: what to call the members; by default their numbers.
+
+    ValueError for members that are not alike, several processes, and once all members rest; TypeError for an optimizer
+    that mixes members' gradients.
+    """
+
+    best_loss: Float[Tensor, " M"]
+    resting: Bool[Tensor, " M"]
+    rates: Float[Tensor, " M"]
+
+    def __init__(
+        self,
+        members: Sequence[pl.LightningModule] | None = None,
+        member: Callable[[], pl.LightningModule] | None = None,
+        seeds: Sequence[int] | int = (),
+        names: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__()
+        with only_plain(self):
+            self.save_hyperparameters(logger=False)
+        self.members: list[Any] = list(members) if members else _built(member, seeds)
+        self.names = [str(number) for number in range(len(self.members))] if names is None else list(names)
+        if len(self.names) != len(self.members):
+            raise ValueError(f"Ensemble needs a name for each of {len(self.members)} members, got {len(self.names)}")
+        self.stack = Stack(self.members)
+        self.seeds = list(self.stack.noise.seeds)
+        self.best = copy.deepcopy(self.stack.module).requires_grad_(False)
+        self.register_buffer("best_loss", torch.full((len(self.members),), torch.inf))
+        self.register_buffer("resting", torch.zeros(len(self.members), dtype=torch.bool))
+        self.register_buffer("rates", torch.tensor([_learning_rate(each) for each in self.members]), persistent=False)
+        self.started = False
+        self._before: list[Tensor] = []
+
+    def member(self, number: int) -> Any:
+        """A module of its own with this member's best weights, or its latest if it was never validated."""
+        alone = copy.deepcopy(self.members[number])
+        source = self.best if self.best_loss[number].isfinite() else self.stack.module
+        with torch.no_grad():
+            for (_, own), (_, stacked) in zip(state(alone), state(source), strict=True):
+                own.copy_(stacked[number])
+        alone.started = True
+        return alone
+
+    @property
+    def ranking(self) -> list[int]:
+        """The members' numbers, the best on validation first."""
+        return self.best_loss.argsort().tolist()
+
+    # -- training ------------------------------------------------------------------------------------------------
+
+    def setup(self, stage: str) -> None:
+        """Let each member see its data before it trains, as it would alone."""
+        if self.trainer.world_size > 1:
+            raise ValueError("an Ensemble trains on one device: use devices: 1, and share members among runs")
+        data = getattr(getattr(self.trainer, "datamodule", None), "members", [None] * len(self.members))
+        if len(data) != len(self.members):
+            raise ValueError(f"the data are for {len(data)} members, the ensemble has {len(self.members)}")
+        for each, its_data in zip(self.members, data, strict=True):
+            each.check_data(its_data)
+            if stage == "fit" and not self.started:
+                each.start(its_data)
+        if stage == "fit" and not self.started:
+            self.stack.read()
+            self.started = True
+
+    def configure_optimizers(self) -> Any:
+        """The first member's optimizer over all members, at the highest of their learning rates, and its scheduler."""
+        first = self.members[int(self.rates.argmax())]
+        optimizer = first.optimizer(self.stack.module.parameters())
+        if not isinstance(optimizer, _ELEMENTWISE):
+            known = ", ".join(kind.__name__ for kind in _ELEMENTWISE)
+            raise TypeError(f"{type(optimizer).__name__} would mix the members' gradients: use one of {known}")
+        return optimizer if first.scheduler is None else ([optimizer], [first.scheduler(optimizer)])
+
+    def on_train_start(self) -> None:
+        """ValueError if the run ends before a member's schedule does."""
+        for each in self.members:
+            each.objective.check_run(self.trainer.estimated_stepping_batches)
+
+    def training_step(self, batch: StackedBatch, batch_idx: int) -> Tensor:
+        """The sum of the losses: the members share no weights, so each has the gradient it has alone."""
+        part = batch_idx % self.trainer.accumulate_grad_batches
+        self.stack.noise.begin("train", self.global_step, self.global_rank, *([part] if part else []))
+        losses, figures = self.stack(self._checked(batch), self.global_step)
+        self._losses = losses.detach()
+        trainer: Any = self.trainer
+        if (self.global_step + 1) % trainer.log_every_n_steps == 0:
+            self._log_over_members("train", {"loss": self._losses} | figures)
+            self.log("train/resting", self.resting.sum().float())
+        return losses.masked_fill(self.resting, 0.0).sum()
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Find the members that cannot go on; remember where those are that will not go all the way."""
+        grads = gradients(self.stack.module.parameters())
+        fails = ~finite_members(self._losses, grads) & ~self.resting
+        if fails.any():
+            self._rest(fails)
+        if self.resting.any():
+            for grad in grads:
+                grad.masked_fill_(across(self.resting, grad), 0.0)
+        if self.resting.any() or (self.rates != self.rates.max()).any():
+            self._before = [parameter.detach().clone() for parameter in self.stack.module.parameters()]
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """One step, of which members with lower learning rates go a part, and those at rest nothing."""
+        super().optimizer_step(*args, **kwargs)
+        if self._before:
+            part = (self.rates / self.rates.max()).masked_fill(self.resting, 0.0)
+            shorten(self.stack.module.parameters(), self._before, part)
+            self._before = []
+
+    def configure_gradient_clipping(
+        self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """By each member's own norm."""
+        if gradient_clip_val and gradient_clip_algorithm in (None, "norm"):
+            clip_norms(gradients(self.stack.module.parameters()), gradient_clip_val)
+        else:
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+    def _rest(self, fails: Bool[Tensor, " M"]) -> None:
+        """Say which members fail, once; give them their best weights back."""
+        for number in fails.nonzero().flatten().tolist():
+            what = "gradient is not finite" if self._losses[number].isfinite() else f"loss is {self._losses[number]}"
+            kept = "best" if self.best_loss[number].isfinite() else "present"
+            rank_zero_warn(
+                f"member {self.names[number]} rests from step {self.global_step} on: its {what}; it keeps its {kept} "
+                "weights, the others go on. Lower its learning rate or set trainer.gradient_clip_val"
+            )
+        self.resting |= fails
+        if self.resting.all():
+            raise ValueError(f"no member is left at step {self.global_step}: all losses or gradients are not finite")
+        take(fails & self.best_loss.isfinite(), _tensors(self.stack.module), _tensors(self.best))
+
+    # -- evaluation ----------------------------------------------------------------------------------------------
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin a split."""
+        self._sums, self._count = self.best_loss.new_zeros(len(self.members), dtype=torch.float64), 0
+
+    def validation_step(self, batch: StackedBatch, batch_idx: int) -> None:
+        """Each member's own objective, its noise a function of (its seed, batch) alone."""
+        self._evaluate(batch, batch_idx, self.stack.module)
+
+    def on_validation_epoch_end(self) -> None:
+        """Keep the members that are the best so far."""
+        losses = (self._sums / self._count).to(self.best_loss.dtype)
+        self._log_over_members("val", {"loss": losses})
+        self.log_dict({f"val/loss/{name}": loss for name, loss in zip(self.names, losses, strict=True)})
+        if not self.trainer.sanity_checking:
+            better = (losses < self.best_loss) & ~self.resting
+            take(better, _tensors(self.best), _tensors(self.stack.module))
+            take(better, [self.best_loss], [losses])
+
+    def on_test_epoch_start(self) -> None:
+        """Begin a split."""
+        self.on_validation_epoch_start()
+
+    def test_step(self, batch: StackedBatch, batch_idx: int) -> None:
+        """As in validation, with the best weights of the members that have any."""
+        chosen = copy.deepcopy(self.stack.module)
+        take(self.best_loss.isfinite(), _tensors(chosen), _tensors(self.best))
+        self._evaluate(batch, batch_idx, chosen)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the split's losses."""
+        losses = (self._sums / self._count).to(self.best_loss.dtype)
+        self._log_over_members("test", {"loss": losses})
+        self.log_dict({f"test/loss/{name}": loss for name, loss in zip(self.names, losses, strict=True)})
+
+    @torch.no_grad()
+    def _evaluate(self, batch: StackedBatch, batch_idx: int, weights: nn.Module) -> None:
+        self.stack.noise.begin("evaluate", batch_idx)
+        steps = self.trainer.estimated_stepping_batches if self.trainer.state.fn == "fit" else _LATE
+        losses, _ = self.stack(self._checked(batch), int(min(steps, _LATE)) - 1, weights)
+        self._sums += losses.double() * batch[1].shape[1]
+        self._count += batch[1].shape[1]
+
+    def _checked(self, batch: StackedBatch) -> StackedBatch:
+        if len(batch[0]) != len(self.members):
+            raise ValueError(
+                f"a batch has a part for each of the {len(self.members)} members, (M, B, *X), got shape "
+                f"{tuple(batch[0].shape)}: vae_lightning.data.Stacked gives such batches"
+            )
+        return batch
+
+    def _log_over_members(self, split: str, figures: Mapping[str, Tensor]) -> None:
+        for name, values in figures.items():
+            going = values[~self.resting]
+            spread = going.std() if len(going) > 1 else going.new_zeros(())
+            summary = {"mean": going.mean(), "best": going.min(), "spread": spread}
+            self.log(f"{split}/{name}/mean", summary.pop("mean"), prog_bar=name == "loss", batch_size=1)
+            self.log_dict({f"{split}/{name}/{what}": value for what, value in summary.items()}, batch_size=1)
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the seeds."""
+        checkpoint["seeds"] = list(self.seeds)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on under the seeds the run began with, from weights that have seen the data."""
+        self.started = True
+        self.seeds = self.stack.noise.seeds = list(checkpoint["seeds"])
+
+
+def _built(member: Callable[[], pl.LightningModule] | None, seeds: Sequence[int] | int) -> list[pl.LightningModule]:
+    seeds = range(seeds) if isinstance(seeds, int) else seeds
+    if member is None or not seeds:
+        raise ValueError("Ensemble needs members: give `members`, or `member`, which builds one, and `seeds`")
+    built = []
+    for seed in seeds:
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(seed)
+            built.append(member())
+        built[-1].seed = seed  # type: ignore[assignment]
+    return built
+
+
+def _learning_rate(member: Any) -> float:
+    return member.optimizer([nn.Parameter(torch.zeros(1))]).param_groups[0]["lr"]
+
+
+def _tensors(module: nn.Module) -> list[Tensor]:
+    return [tensor for _, tensor in state(module)]

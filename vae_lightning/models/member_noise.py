@@ -1,0 +1,87 @@
+"""MemberNoise: a noise source for a loss under vmap, which gives each member the numbers it would draw alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from vae_lightning.randomness import Noise, derive_seed
+
+Draw = Callable[..., Tensor]
+
+
+class MemberNoise(Noise):
+    """One stream of standard noise for each member, restarted at each step from (the member's seed, the step's keys).
+
+    These are the keys, and the numbers, that a module alone has in torch's global generator.
+    """
+
+    def __init__(self, seeds: Sequence[int]) -> None:
+        self.seeds = list(seeds)
+        self.keys: tuple[int | str, ...] = ()
+        self.member: Tensor | None = None
+        self._streams: dict[torch.device, list[Generator]] = {}
+
+    def begin(self, *keys: int | str) -> None:
+        """Restart the streams."""
+        self.keys = keys
+        for device in self._streams:
+            self._restart(device)
+
+    @contextmanager
+    def of(self, member: Tensor) -> Iterator[None]:
+        """Within `vmap`, draw for this member, an entry of the mapped arange(M)."""
+        self.member = member
+        try:
+            yield
+        finally:
+            self.member = None
+
+    def uniform(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        """U(0, 1), of each member's own stream."""
+        return self._draw(torch.rand, shape, like)
+
+    def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        """N(0, 1), of each member's own stream."""
+        return self._draw(torch.randn, shape, like)
+
+    def _draw(self, draw: Draw, shape: Sequence[int], like: Tensor) -> Tensor:
+        assert self.member is not None, "the Stack says whose noise it is"
+        return _PerMember.apply(self.member, self, draw, tuple(shape), like.dtype, like.device)
+
+    def stacked(self, draw: Draw, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+        """(M, *shape), each member's numbers written where they are needed."""
+        noise = torch.empty(len(self.seeds), *shape, dtype=dtype, device=device)
+        for row, stream in zip(noise, self._streams.get(device) or self._restart(device), strict=True):
+            draw(shape, generator=stream, out=row)
+        return noise
+
+    def _restart(self, device: torch.device) -> list[Generator]:
+        streams = self._streams.setdefault(device, [Generator(device) for _ in self.seeds])
+        for stream, seed in zip(streams, self.seeds, strict=True):
+            stream.manual_seed(derive_seed(seed, *self.keys))
+        return streams
+
+
+class _PerMember(torch.autograd.Function):
+    """What vmap must not draw once for all members, nor without their seeds, its rule draws for each."""
+
+    @staticmethod
+    def forward(member: Tensor, noise: MemberNoise, *what: Any) -> Tensor:
+        raise RuntimeError("members draw their noise within vmap")
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.mark_non_differentiable(output)
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[None, ...]:
+        return (None,) * 6
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, member: Tensor, noise: MemberNoise, *what: Any) -> tuple[Tensor, int]:
+        return noise.stacked(*what), 0
