@@ -23,7 +23,7 @@ from vae_lightning.consistency import (
     nearest_harmonium,
     tightness,
 )
-from vae_lightning.families import Bernoulli, Categorical, Normal
+from vae_lightning.families import Bernoulli, Categorical, Multinomial, Normal
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.metrics import functional
 from vae_lightning.nn import MLP
@@ -138,6 +138,17 @@ def test_posteriors_over_one_hot_codes() -> None:
     torch.testing.assert_close(log_q[1], model.encoder(x).base_dist.logits[:, 1].detach())
     kl = torch.nn.functional.kl_div(log_p, log_q, log_target=True, reduction="none").sum(0)
     torch.testing.assert_close(tightness(model, x).epsilon, kl.mean())
+
+
+@pytest.mark.parametrize("family", [Bernoulli(6), Normal(3), Categorical(3, (2,)), Multinomial(6)])
+def test_canonical_parameters_are_those_of_the_same_distribution(family: Any) -> None:
+    eta = family.constrain(torch.randn(4, family.num_parameters, dtype=torch.float64))
+    canonical = family.canonical(eta)
+    x = torch.eye(3, dtype=torch.float64).repeat(1, 2).view(3, 1, 2, 3)
+    x = x if isinstance(family, Categorical) else x.view(3, 1, 6)[..., : family.event_shape[0]]
+    torch.testing.assert_close(family.distribution(canonical).log_prob(x), family.distribution(eta).log_prob(x))
+    if isinstance(family, Categorical | Multinomial):
+        torch.testing.assert_close(family.canonical(eta + 7), canonical)
 
 
 def test_says_what_it_cannot_project() -> None:
