@@ -1,6 +1,7 @@
 """Callbacks: anything that needs the trainer or time."""
 
 from vae_lightning.callbacks.active_units import ActiveUnits
+from vae_lightning.callbacks.aggressive import AggressiveInference
 from vae_lightning.callbacks.base import Diagnostic
 from vae_lightning.callbacks.bit_use import BitUse
 from vae_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
@@ -33,6 +34,7 @@ from vae_lightning.callbacks.smooth_knn import SmoothKNN
 
 __all__ = [
     "ActiveUnits",
+    "AggressiveInference",
     "AtomicCheckpointIO",
     "BitUse",
     "CheckpointReference",

@@ -4,6 +4,7 @@ from vae_lightning.models.ensemble import Ensemble
 from vae_lightning.models.gaussian import GaussianVAE
 from vae_lightning.models.hashing import HashingVAE
 from vae_lightning.models.hierarchical import HVAE
+from vae_lightning.models.libi import LiBI
 from vae_lightning.models.vae import VAE
 
-__all__ = ["HVAE", "VAE", "Ensemble", "GaussianVAE", "HashingVAE"]
+__all__ = ["HVAE", "VAE", "Ensemble", "GaussianVAE", "HashingVAE", "LiBI"]

@@ -10,6 +10,8 @@ from vae_lightning.nn.bag_of_words import (
     WordLogits,
 )
 from vae_lightning.nn.convolutional import Convolutions, Deconvolutions
+from vae_lightning.nn.cube_root import CubeRootMLP
+from vae_lightning.nn.linear_map import CholeskyLinear, Cubed, LinearMap
 from vae_lightning.nn.mlp import MLP
 from vae_lightning.nn.one_hot import OneHotLinear
 from vae_lightning.nn.scale import ScalePerDimension, SharedScale
@@ -18,9 +20,13 @@ __all__ = [
     "MLP",
     "TFIDF",
     "BagOfWordsMLP",
+    "CholeskyLinear",
     "Convolutions",
+    "CubeRootMLP",
+    "Cubed",
     "Deconvolutions",
     "Features",
+    "LinearMap",
     "OneHotLinear",
     "ScalePerDimension",
     "ScaledFrequencies",

@@ -2,26 +2,43 @@
 
 from vae_lightning.objectives.alternating import Alternating
 from vae_lightning.objectives.base import Objective
+from vae_lightning.objectives.code_likelihood import CodeLikelihood, Constraint
 from vae_lightning.objectives.dreg import DReG
 from vae_lightning.objectives.elbo import ELBO, AnalyticELBO
 from vae_lightning.objectives.forward_kl import ForwardKL
 from vae_lightning.objectives.free_bits import FreeBits
+from vae_lightning.objectives.generator_first import GeneratorFirst
 from vae_lightning.objectives.importance import Inflated, Posterior, Proposal
+from vae_lightning.objectives.importance_bound import ImportanceBound
+from vae_lightning.objectives.information_floor import InformationFloor
 from vae_lightning.objectives.iwae import IWAE
+from vae_lightning.objectives.lagging import Aggressive, Segments
+from vae_lightning.objectives.penalties import Covariance, HenzeZirkler, Mean, Penalty
 from vae_lightning.objectives.schedules import Schedule, WarmUp
 
 __all__ = [
     "ELBO",
     "IWAE",
+    "Aggressive",
     "Alternating",
     "AnalyticELBO",
+    "CodeLikelihood",
+    "Constraint",
+    "Covariance",
     "DReG",
     "ForwardKL",
     "FreeBits",
+    "GeneratorFirst",
+    "HenzeZirkler",
+    "ImportanceBound",
     "Inflated",
+    "InformationFloor",
+    "Mean",
     "Objective",
+    "Penalty",
     "Posterior",
     "Proposal",
     "Schedule",
+    "Segments",
     "WarmUp",
 ]

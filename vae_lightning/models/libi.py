@@ -1,0 +1,244 @@
+"""LiBI: the generator first, by likelihood and constrained codes; inference after, with the generator fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Size, Tensor, nn
+
+from vae_lightning.conditional import Conditional, Network
+from vae_lightning.estimators import Reparameterised
+from vae_lightning.families import ExponentialFamily, Normal
+from vae_lightning.hyperparameters import only_plain
+from vae_lightning.latent_variable import LatentVariableModel
+from vae_lightning.models.base import LatentVariableModule
+from vae_lightning.nn import MLP
+from vae_lightning.objectives import AnalyticELBO, Objective
+from vae_lightning.objectives.code_likelihood import CodeLikelihood
+from vae_lightning.objectives.generator_first import GeneratorFirst
+from vae_lightning.objectives.importance_bound import ImportanceBound
+from vae_lightning.priors import FactorisedPrior, Prior
+from vae_lightning.randomness import seeded
+
+State = dict[str, Tensor]
+"""The parameters and buffers of a LiBI by name; of many, stacked along a first axis."""
+
+_ROWS = 64  # validation observations judged at once
+
+
+def adam(parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
+    """Adam at 0.01, the paper's."""
+    return torch.optim.Adam(parameters, lr=0.01)
+
+
+class LiBI(LatentVariableModule):
+    """Likelihood before inference (Yacoby, Pan, Doshi-Velez, 2019): a generator not compromised by its posterior.
+
+    R times, in `steps` optimizer steps split evenly,
+
+        1. the generator: max over theta, h of mean_n log p_theta(x_n | h(x_n)) - penalties of {h(x_n)}   (Eq. 44)
+        2. inference: max over phi of the ELBO, theta fixed                                                 (Eq. 46)
+        3. h := the mean of q_phi(z | x), and again.
+
+    theta and phi go on where they were; the optimizer starts anew at each phase. At the end of a repeat the model is
+    judged on the validation data, by the importance-weighted bound on log p(x); the best is kept, in checkpoints too,
+    and when the last repeat is done the model becomes it. Phases are functions of the step, so an interrupted run
+    resumes exactly. The batch should be the whole data set (`data.FullBatch`), max_steps be repeats * steps.
+
+    Args:
+        latent_dim: d, the number of entries of a code.
+        observed: family of p(x | z).
+        encoder: builds the network x -> (mu, log sigma) of q, and another for h, of which mu is the code.
+        decoder: builds the network z -> parameters of p(x | z).
+        generator: what step 1 maximises: by default `CodeLikelihood()`, with its penalties of the codes h. Any other
+            objective trains the parts it depends on, such as `IWAE` those of a VAE.
+        inference: what step 2 maximises; by default the ELBO with one sample and the KL in closed form.
+        steps: optimizer steps of a repeat, even.
+        repeats: R.
+        selection: what repeats are judged by on validation data; by default `ImportanceBound()`.
+        prior: p(z), by default N(0, I), against which the penalties hold the codes.
+        optimizer: builds the optimizer from the parameters; by default Adam at 0.01.
+        scheduler: builds a learning-rate scheduler, stepped every epoch, which knows no phases.
+        evaluation_samples: samples of z per observation in validation and test.
+
+    Figures of training, in nats per observation: in step 1 -log p(x | h(x)), `reconstruction`, and each penalty by its
+    name; in step 2 `nelbo`. A penalty that the codes fail is named in a warning.
+    ValueError unless latent_dim >= 1, R >= 1 and steps is even and positive; for shapes that disagree; when training
+    starts, for a run that ends before its repeats do, and for R > 1 without validation data.
+
+    Source: Yacoby, Pan, Doshi-Velez, Characterizing and Avoiding Problematic Global Optima of Variational
+    Autoencoders (2019), section 2 and appendix D.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        observed: ExponentialFamily,
+        encoder: Network = MLP,
+        decoder: Network = MLP,
+        generator: Objective | None = None,
+        inference: Objective | None = None,
+        steps: int = 30_000,
+        repeats: int = 1,
+        selection: Objective | None = None,
+        prior: Prior | None = None,
+        optimizer: OptimizerCallable = adam,
+        scheduler: LRSchedulerCallable | None = None,
+        evaluation_samples: int = 1,
+    ) -> None:
+        if latent_dim < 1:
+            raise ValueError(f"latent_dim is the number of entries of a code and must be at least 1, got {latent_dim}")
+        latent = Normal(latent_dim)
+        model = LatentVariableModel(
+            Conditional(latent, observed.event_shape, encoder),
+            Conditional(observed, latent.event_shape, decoder),
+            prior or FactorisedPrior(latent),
+        )
+        # not assigned to the arguments' own names: the hyperparameters saved are the arguments as they were given
+        first: Objective = CodeLikelihood() if generator is None else generator
+        codes = Conditional(latent, observed.event_shape, encoder) if isinstance(first, CodeLikelihood) else None
+        if isinstance(first, CodeLikelihood) and codes is not None:
+            first = first.with_codes(codes)
+        objective = GeneratorFirst(first, inference or AnalyticELBO(Reparameterised()), steps, repeats)
+        super().__init__(model, objective, optimizer, scheduler, evaluation_samples)
+        self.codes, self.phases = codes, objective.phases
+        self.judge, self.best = selection or ImportanceBound(), Best(model)
+        self.judge.check(model)
+        with only_plain(self):
+            self.save_hyperparameters(logger=False)
+        self._judged: Tensor | None = None
+
+    # -- phases, on the state of one model or on that of many, stacked along a first axis -------------------------
+
+    def begins_phase(self, step: int) -> bool:
+        """Whether the optimizer starts anew before this step."""
+        return self.phases.at(step).begins
+
+    @torch.no_grad()
+    def begin_phase(self, state: State, step: int) -> None:
+        """Step 3, before the first step of a repeat but the first: h becomes the mean of q."""
+        phase = self.phases.at(step)
+        if self.codes is not None and phase.begins and phase.of_generator and phase.repeat:
+            for name in self.codes.state_dict():
+                state[f"codes.{name}"].copy_(state[f"model.encoder.{name}"])
+
+    def ends_repeat(self, step: int) -> bool:
+        """Whether a repeat is done after so many steps, so that validation judges the model."""
+        return 0 < step <= self.phases.total and step % self.phases.steps == 0
+
+    def selection(self, batch: Any) -> Tensor:
+        """What the best repeat has most of, on validation data, in nats per observation; a pure function."""
+        return self.judge(self.model, batch[0]).mean()
+
+    @torch.no_grad()
+    def keep_best(self, state: State, value: Float[Tensor, "*M"], step: int) -> None:
+        """After a repeat, keep the model if its value is above all before; after the last, become the one kept."""
+        better = value > state["best.value"]
+        of_repeat = torch.full_like(state["best.repeat"], step // self.phases.steps - 1)
+        kept = {"best.value": value, "best.repeat": of_repeat}
+        kept |= {f"best.{_flat(name)}": state[f"model.{name}"] for name in self.model.state_dict()}
+        for name, tensor in kept.items():
+            where = better.reshape(*better.shape, *[1] * (tensor.ndim - better.ndim))
+            state[name].copy_(torch.where(where, tensor, state[name]))
+        if step == self.phases.total:
+            for name in self.model.state_dict():
+                state[f"model.{name}"].copy_(state[f"best.{_flat(name)}"])
+
+    # -- training ------------------------------------------------------------------------------------------------
+
+    def loss(self, batch: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The negative objective of the step's phase, in nats per observation, and figures; a pure function."""
+        objective = self.objective.at(step)
+        if not isinstance(objective, CodeLikelihood):
+            return super().loss(batch, step)
+        log_likelihood, paid = objective.terms(self.model, batch[0])
+        reconstruction = -log_likelihood.mean()
+        figures = {"reconstruction": reconstruction} | paid
+        return reconstruction + sum(paid.values()), {name: value.detach() for name, value in figures.items()}
+
+    def on_train_start(self) -> None:
+        """ValueError for a run that is too short, or without validation data to choose by."""
+        super().on_train_start()
+        val = getattr(getattr(self.trainer, "datamodule", None), "val", None)
+        if val is None and self.phases.repeats > 1:
+            raise ValueError(
+                "LiBI chooses among its repeats by validation: fit with a data module that has the data as val.x, as "
+                "those of vae_lightning.data do, or set repeats to 1"
+            )
+        self._judged = None if val is None else val.x
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Seed this step; where a phase begins, close the last one and start anew."""
+        super().on_train_batch_start(batch, batch_idx)
+        step = self.global_step
+        if batch_idx % self.trainer.accumulate_grad_batches or not self.begins_phase(step):
+            return
+        self._choose(step)  # again in a run resumed from a checkpoint that was written before it was done
+        self.begin_phase(self._state(), step)
+        for optimizer in self.trainer.optimizers:
+            optimizer.state.clear()
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Judge the model where a repeat is done."""
+        self._choose(self.global_step)
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """The loss; on the steps that the trainer writes, name the penalties that the codes fail."""
+        loss = super().training_step(batch, batch_idx)
+        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            for name, reason in self._failures(batch).items():
+                rank_zero_warn(f"the penalty {name} fails: {reason}")
+        return loss
+
+    def _state(self) -> State:
+        return dict(chain(self.named_parameters(), self.named_buffers()))
+
+    @torch.no_grad()
+    def _choose(self, step: int) -> None:
+        if self._judged is None or not self.ends_repeat(step):
+            return
+        like = next(self.parameters())
+        with seeded(self.seed, "select"), torch.autocast(self.device.type, enabled=False):
+            values = torch.cat([self.judge(self.model, rows.to(like)) for rows in self._judged.split(_ROWS)])
+        self.keep_best(self._state(), values.mean().to(self.best.value), step)
+
+    @torch.no_grad()
+    def _failures(self, batch: Any) -> dict[str, str]:
+        objective = self.objective.at(self.global_step)
+        return objective.failures(batch[0]) if isinstance(objective, CodeLikelihood) else {}
+
+    def _explain(self, loss: Tensor, batch: Any) -> str:
+        failed = "; ".join(f"the penalty {name}: {reason}" for name, reason in self._failures(batch).items())
+        return f"{failed}; {super()._explain(loss, batch)}" if failed else super()._explain(loss, batch)
+
+    def sample(self, n: int) -> Tensor:
+        """(n, *X): z from the prior, x from the decoder."""
+        return self.model.decoder(self.model.prior().sample(Size([n]))).sample()
+
+
+class Best(nn.Module):
+    """The weights of a model at its best so far, the value they have and the repeat they are of, as buffers.
+
+    -inf and -1 before there are any.
+    """
+
+    value: Tensor
+    repeat: Tensor
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        for name, tensor in model.state_dict().items():
+            self.register_buffer(_flat(name), tensor.detach().clone())
+        self.register_buffer("value", torch.tensor(-torch.inf))
+        self.register_buffer("repeat", torch.tensor(-1))
+
+
+def _flat(name: str) -> str:
+    """A parameter's dotted name as that of a buffer."""
+    return name.replace(".", "/")

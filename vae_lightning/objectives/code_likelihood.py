@@ -1,0 +1,89 @@
+"""CodeLikelihood: log p(x | h(x)) of amortised codes, less what the codes pay for not being draws of the prior."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vae_lightning.counts import Counts
+from vae_lightning.latent_variable import ConditionalLike, LatentVariableModel
+from vae_lightning.objectives.base import Objective
+from vae_lightning.objectives.penalties import Covariance, HenzeZirkler, Mean, Penalty
+
+
+class Constraint(nn.Module, abc.ABC):
+    """(model, x, z) -> scalar: what a generator pays for what else it should be, c_i(theta, X) of Eq. 6; minimised."""
+
+    name: str
+    """What it is logged as."""
+
+    @abc.abstractmethod
+    def forward(self, model: LatentVariableModel, x: Tensor | Counts, z: Float[Tensor, "n *latent"]) -> Tensor:
+        """The penalty, a scalar."""
+
+
+class CodeLikelihood(Objective):
+    """log p(x_n | h(x_n)) - sum of penalties of all codes h(x_1), ..., h(x_N): Eq. 44, step 1 of LiBI.
+
+    Trains the decoder and h together, and no other part of the model. Penalties are of the batch as a whole, each row
+    pays them in full, so that the mean over rows is the objective; the batch should be the whole data set.
+    h is the mean of a conditional, `codes`, which `LiBI` provides and trains: one of the encoder's architecture.
+
+    Source: Yacoby, Pan, Doshi-Velez, Characterizing and Avoiding Problematic Global Optima of Variational
+    Autoencoders (2019), Eqs 7 and 44.
+
+    Args:
+        penalties: of the codes; by default `HenzeZirkler()`, `Covariance()` and `Mean()`.
+        constraints: of the model and the codes, such as `InformationFloor`; by default none.
+        codes: x -> a distribution whose mean is h(x); held, not registered.
+    """
+
+    def __init__(
+        self,
+        penalties: Sequence[Penalty] | None = None,
+        constraints: Sequence[Constraint] = (),
+        codes: ConditionalLike | None = None,
+    ) -> None:
+        super().__init__()
+        chosen = [HenzeZirkler(), Covariance(), Mean()] if penalties is None else list(penalties)
+        self.penalties, self.constraints = nn.ModuleList(chosen), nn.ModuleList(constraints)
+        self._penalties: list[Penalty] = chosen  # as what they are
+        self._constraints: list[Constraint] = list(constraints)
+        self._codes = (codes,)  # a tuple: what is trained is registered where it belongs, in the module
+
+    @property
+    def codes(self) -> ConditionalLike:
+        """h as a conditional; ValueError without codes."""
+        (codes,) = self._codes
+        if codes is None:
+            raise ValueError("CodeLikelihood has no codes: give it to LiBI, or give it codes, x -> distribution")
+        return codes
+
+    def with_codes(self, codes: ConditionalLike) -> CodeLikelihood:
+        """The same objective for these codes."""
+        return CodeLikelihood(self._penalties, self._constraints, codes)
+
+    def code(self, x: Tensor | Counts) -> Float[Tensor, "n *latent"]:
+        """h(x)."""
+        return self.codes(x).mean
+
+    def terms(self, model: LatentVariableModel, x: Tensor | Counts) -> tuple[Float[Tensor, " n"], dict[str, Tensor]]:
+        """log p(x_n | h(x_n)), and by name what the codes pay."""
+        z = self.code(x)
+        paid = {penalty.name: penalty(z) for penalty in self._penalties}
+        paid |= {constraint.name: constraint(model, x, z) for constraint in self._constraints}
+        return model.decoder(z).log_prob(x), paid  # type: ignore[arg-type]  # a bag of words takes Counts
+
+    def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " n"]:
+        """log p(x_n | h(x_n)) less all that the codes pay, (N,)."""
+        log_likelihood, paid = self.terms(model, x)
+        return log_likelihood - sum(paid.values(), log_likelihood.new_zeros(()))
+
+    def failures(self, x: Tensor | Counts) -> dict[str, str]:
+        """The penalties that these codes fail, by name, with the reason."""
+        z = self.code(x)
+        found = {penalty.name: penalty.failure(z) for penalty in self._penalties}
+        return {name: reason for name, reason in found.items() if reason is not None}
