@@ -87,7 +87,7 @@ def bar_chart(variances: Float[Tensor, " units"] | Float64[Tensor, " units"], th
     """A bar a unit, largest first; active ones in blue, with the unit's number below while there is room."""
     ordered, units = variances.cpu().sort(descending=True)
     figure = Figure(figsize=(7, 3.5))  # drawn in a quarter of the time with fixed margins, few ticks and plain labels
-    figure.subplots_adjust(left=0.1, right=0.98, bottom=0.14, top=0.9)
+    figure.subplots_adjust(left=0.14, right=0.98, bottom=0.14, top=0.9)
     axes = figure.add_subplot(yscale="log", ylabel="variance of the posterior mean", xlabel="latent unit")
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
