@@ -7,23 +7,27 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 HELP = """usage: vae-lightning COMMAND [options]
 
 Train latent-variable models and see where their approximation goes wrong.
 
 train and evaluate (PyTorch Lightning; every option is also a key of a YAML file)
-  fit         train a model:            vae-lightning fit --config configs/newsgroups/8bit.yaml
+  fit         train a semantic hash:    vae-lightning fit --config configs/newsgroups/8bit.yaml
+              or a VAE of digits:       vae-lightning fit --config configs/digits/vae.yaml
               resume it exactly:        ... --ckpt_path runs/version_0/checkpoints/last.ckpt
-              change anything:          ... --model.num_bits 16 --trainer.max_epochs 50
+              change anything:          ... --trainer.max_epochs 50 --data.batch_size 256
               on two processes:         ... --config configs/trainer/ddp.yaml
+              add a diagnostic:         ... --trainer.callbacks+ vae_lightning.callbacks.InferenceGaps
+              read what it tells:       vae-lightning fit --trainer.callbacks.help vae_lightning.callbacks.InferenceGaps
   validate    figures on the validation split of a checkpoint (--ckpt_path)
   test        figures on the test split, read once, after selection (--ckpt_path)
   predict     write the codes of documents as .npz, with their ids (--ckpt_path)
 
 use and reproduce
   search      nearest documents by their hashes: vae-lightning search --ckpt CHECKPOINT --query "text"
-  reproduce   a paper's experiment, its table and picture: vae-lightning reproduce mixture
+  reproduce   a paper's experiment, its table and picture: vae-lightning reproduce mixture (or priors)
 
 `vae-lightning COMMAND --help` teaches each one; `--print_config` shows a run's whole configuration.
 Watch runs with `tensorboard --logdir runs`. Data is found in $VAE_LIGHTNING_DATA (default ~/.cache/vae-lightning).
@@ -55,7 +59,20 @@ def _only_what_concerns_the_user() -> None:
 
 
 def _no_advertisement(record: logging.LogRecord) -> bool:
-    return "litlogger" not in record.getMessage()
+    return not any(name in record.getMessage() for name in ("litlogger", "TPU available: False"))
+
+
+def _one_line_warnings() -> None:
+    """Say a diagnostic's warning as an error is said, without the line of code; others stay as Lightning has them."""
+    others = warnings.formatwarning
+
+    def one_line(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+    ) -> str:
+        ours = Path(filename).is_relative_to(Path(__file__).parent)
+        return f"vae-lightning: {message}\n" if ours else others(message, category, filename, lineno, line)
+
+    warnings.formatwarning = one_line
 
 
 def _one_line_errors(run: Callable[[list[str]], None], arguments: list[str]) -> None:
@@ -82,6 +99,7 @@ def _of_the_user(error: Exception) -> bool:
 def _train(arguments: list[str]) -> None:
     from vae_lightning.training import TrainingCLI
 
+    _one_line_warnings()  # after Lightning, which sets a format when it is imported
     TrainingCLI.run(arguments)
 
 
