@@ -1,0 +1,185 @@
+"""SeededModule: what every trained model shares: seeds, figures of a split, exact resume, honest failure."""
+
+from __future__ import annotations
+
+import abc
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor
+from torch.optim import Optimizer
+
+from vae_lightning.metrics.averages import Averages
+from vae_lightning.randomness import reseed
+
+
+def adam(parameters: Iterable[Tensor]) -> Optimizer:
+    """Adam at 1e-3, the default optimizer."""
+    return torch.optim.Adam(parameters, lr=1e-3)
+
+
+class SeededModule(pl.LightningModule, abc.ABC):
+    """Trains by a loss that is a function of (batch, step), and evaluates a split by means of figures.
+
+    A training step draws its noise from a seed of its own, (seed, step, rank), so that a resumed run repeats an
+    uninterrupted one bit for bit; evaluation batch b from (seed, b), so that any number of processes sees the same
+    noise. What `evaluate` gives for a batch, `validation_step` and `test_step` return for callbacks to read.
+    """
+
+    def __init__(
+        self, figure_names: Sequence[str], optimizer: OptimizerCallable, scheduler: LRSchedulerCallable | None
+    ) -> None:
+        super().__init__()
+        self.optimizer, self.scheduler = optimizer, scheduler
+        self.averages = Averages(figure_names)
+        self.seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))
+        self.started = False  # whether what starts from the training data has seen them
+
+    # -- data ----------------------------------------------------------------------------------------------------
+
+    def setup(self, stage: str) -> None:
+        """Check the data; before a new model trains, show it the training data."""
+        data: Any = getattr(self.trainer, "datamodule", None)
+        self.check_data(data)
+        if stage == "fit" and not self.started:
+            self.start(data)
+            self.started = True
+
+    def check_data(self, data: Any) -> None:
+        """ValueError, before anything is written, if the model is not of these data; by default any will do."""
+
+    def start(self, data: Any) -> None:
+        """Let what starts from the training data, `data.train.x`, see them."""
+
+    # -- training ------------------------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def loss(self, batch: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """What training minimises at this step, in nats per observation, and figures to log; a pure function."""
+
+    def unread_loss(self, batch: Any, step: int) -> Tensor:
+        """A scalar with the gradient of `loss`, for the steps where nobody reads it; NaN where the loss is."""
+        return self.loss(batch, step)[0]
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Seed this step."""
+        part = batch_idx % self.trainer.accumulate_grad_batches
+        reseed(self.seed, "train", self.global_step, self.global_rank, *([part] if part else []))
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """The loss; figures are logged on the steps that the trainer writes, since logging costs as much as a step."""
+        trainer: Any = self.trainer
+        read = (self.global_step + 1) % trainer.log_every_n_steps == 0
+        loss, figures = self.loss(batch, self.global_step) if read else (self.unread_loss(batch, self.global_step), {})
+        if not torch.isfinite(loss):
+            raise ValueError(self._explain(loss, batch))
+        if read:
+            named = {f"train/{name}": value for name, value in ({"loss": loss.detach()} | figures).items()}
+            self.log_dict(named, batch_size=len(batch[0]))
+        return loss
+
+    def _explain(self, loss: Tensor, batch: Any) -> str:
+        """Where what is not finite comes from, and the way out."""
+        broken = [name for name, p in self.named_parameters() if not p.isfinite().all()]
+        weights = f"; parameters not finite: {', '.join(broken)}" if broken else ""
+        return (
+            f"the loss is {loss.item()} at step {self.global_step}; not finite: {self.not_finite(batch)}{weights}. "
+            f"Training stops: lower the learning rate or set trainer.gradient_clip_val{self._way_back()}"
+        )
+
+    def not_finite(self, batch: Any) -> str:
+        """Which terms of the loss are not finite for this batch."""
+        return "the loss itself"
+
+    def _way_back(self) -> str:
+        last = Path(self.trainer.log_dir or "", "checkpoints", "last.ckpt")
+        return f", and resume with --ckpt_path {last}" if last.is_file() else "; no checkpoint was written yet"
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer, with its scheduler stepped every epoch."""
+        optimizer = self.optimizer(self.parameters())
+        return optimizer if self.scheduler is None else ([optimizer], [self.scheduler(optimizer)])
+
+    # -- evaluation ----------------------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def evaluate(self, batch: Any, index: int) -> Any:
+        """What callbacks read of a batch, its noise a function of (seed, index) alone."""
+
+    @abc.abstractmethod
+    def figures(self, draw: Any) -> dict[str, Tensor]:
+        """One value per observation for each of the figure names."""
+
+    def summary(self, means: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What is logged of the means over a split."""
+        return dict(means)
+
+    def validation_step(self, batch: Any, batch_idx: int) -> Any:
+        """What `evaluate` gives; its figures go into the averages of the split."""
+        draw = self.evaluate(batch, batch_idx * self.trainer.world_size + self.global_rank)
+        self.averages.update(self.figures(draw))
+        return draw
+
+    def test_step(self, batch: Any, batch_idx: int) -> Any:
+        """As in validation."""
+        return self.validation_step(batch, batch_idx)
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin a split."""
+        self.averages.reset()
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the split's figures."""
+        self._log_summary("val")
+
+    def on_test_epoch_start(self) -> None:
+        """Begin a split."""
+        self.averages.reset()
+
+    def on_test_epoch_end(self) -> None:
+        """Log the split's figures."""
+        self._log_summary("test")
+
+    def _log_summary(self, split: str) -> None:
+        for name, value in self.summary(self.averages.compute()).items():
+            # merged over processes already: "synchronising" equal values leaves them as they are
+            self.log(f"{split}/{name}", value.float(), prog_bar=name == "nelbo", sync_dist=True)
+
+    @abc.abstractmethod
+    def sample(self, n: int) -> Any:
+        """N observations from the model: z from its prior, x from its decoder."""
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the seed; refuse to write weights that are not finite."""
+        broken = [name for name, p in self.named_parameters() if not p.isfinite().all()]
+        if broken:
+            raise ValueError(
+                f"not saving a checkpoint: parameters not finite after step {self.global_step}: {', '.join(broken)}: "
+                f"lower the learning rate or set trainer.gradient_clip_val{self._way_back()}"
+            )
+        checkpoint["seed"] = self.seed
+        checkpoint["given_as_objects"] = self.given_as_objects
+
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: Any, *args: Any, **kwargs: Any) -> Any:
+        """As Lightning's; ValueError if the model was built in Python from objects that are not given again."""
+        objects = torch.load(checkpoint_path, weights_only=True, map_location="cpu").get("given_as_objects", [])
+        missing = [name for name in objects if name not in kwargs and name not in ("optimizer", "scheduler")]
+        if missing:
+            raise ValueError(
+                f"{checkpoint_path} is of a model that was given objects, which a checkpoint does not keep: give "
+                f"{', '.join(missing)} to load_from_checkpoint as they were"
+            )
+        return super().load_from_checkpoint(checkpoint_path, *args, **kwargs)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Continue under the seed the run began with; what was learnt is not started anew by a later `fit`."""
+        self.started = True
+        self.seed = checkpoint.get("seed", self.seed)
