@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
 
@@ -97,10 +97,9 @@ class Harmonium(nn.Module):
         if steps < 1:
             raise ValueError(f"gibbs needs at least 1 step, got {steps}")
         model = self._of(self.visible.containing(v))
-        h = model.hidden_given(v).sample()
-        for _ in range(steps - 1):
-            h = model.hidden_given(model.visible_given(h).sample()).sample()
-        return model.visible_given(h).sample()
+        for _ in range(steps):
+            v = model.visible.sample(model.visible_natural(model.hidden.sample(model.hidden_natural(v))))
+        return v  # type: ignore[return-value]  # a sample is dense
 
     def log_prob(self, v: Tensor | Counts) -> Float[Tensor, "*B"]:
         """Log p(v) = -F(v) - log Z, exact; raises ValueError where `log_partition` does."""
@@ -137,10 +136,16 @@ class Harmonium(nn.Module):
         and v at the visible bias `start`, (P_v,), e.g. that of the data's own mean (default: the model's visible bias).
         Source: Salakhutdinov, Murray, On the Quantitative Analysis of Deep Belief Networks (2008), Sec. 4.1.
         """
+        return LogMean.of(self.annealed_log_weights(num_chains, betas, start))
+
+    @torch.no_grad()
+    def annealed_log_weights(
+        self, num_chains: int, betas: Tensor, start: Tensor | None = None
+    ) -> Float64[Tensor, "chains *L"]:
+        """The logs of `annealed_log_partition`'s independent estimates of Z, for who gathers chains from elsewhere."""
         path, betas = _Annealed(self, self._start(start)), ascending(betas)
         log_z0 = path.log_partition_at_zero()
-        base = self.visible.distribution(path.start.expand(*log_z0.shape, -1))
-        return LogMean.of(log_z0 + anneal(path, base.sample(torch.Size([num_chains])), betas))
+        return log_z0 + anneal(path, self.visible.sample(path.start.expand(num_chains, *log_z0.shape, -1)), betas)
 
     @torch.no_grad()
     def reverse_annealed_log_partition(self, v: Tensor, betas: Tensor, start: Tensor | None = None) -> LogMean:
@@ -189,10 +194,10 @@ class _Annealed:
     def transition(self, x: Tensor, beta: float) -> Tensor:
         model = self.model
         field = _field(model.visible, x, model.weight)
-        h = model.hidden.distribution(_shift(model.hidden, model.b, beta * field)).sample()
+        h = model.hidden.sample(_shift(model.hidden, model.b, beta * field))
         a = torch.lerp(self.start, model.a, beta)
         eta = _shift(model.visible, a, beta * _field(model.hidden, h, model.weight.T))
-        return model.visible.distribution(eta).sample()
+        return model.visible.sample(eta)
 
 
 def _coupled(family: ExponentialFamily, x: Tensor) -> Tensor:
@@ -207,6 +212,8 @@ def _field(family: ExponentialFamily, x: Tensor | Counts, weight: Tensor) -> Ten
 def _shift(family: ExponentialFamily, eta: Tensor, field: Tensor) -> Tensor:
     """Add to eta what comes from the other side, at the places of the coupled statistics."""
     start, stop, _ = family.coupled.indices(family.num_parameters)
+    if field.shape[-1] == family.num_parameters:
+        return eta + field
     return eta + F.pad(field, (start, family.num_parameters - stop))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution
@@ -38,6 +39,31 @@ class ExponentialFamily(abc.ABC):
     @abc.abstractmethod
     def distribution(self, eta: Float[Tensor, "*B P"]) -> Distribution:
         """p(. | eta), of batch shape B and event shape E."""
+
+    def mean_statistics(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
+        """E[T(x)], the gradient of A; by default through autograd."""
+        with torch.enable_grad():
+            leaf = eta.detach().requires_grad_()
+            (mean,) = torch.autograd.grad(self.log_partition(leaf).sum(), leaf)
+        return mean
+
+    @torch.no_grad()
+    def sample(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "..."]:
+        """One x for each row of eta, (*B, *E)."""
+        return self.distribution(eta).sample()
+
+    @torch.no_grad()
+    def mean_and_sample(self, eta: Float[Tensor, "*B P"]) -> tuple[Float[Tensor, "*B P"], Float[Tensor, "..."]]:
+        """`mean_statistics` and `sample` at the price of the dearer one, where they share their work."""
+        return self.mean_statistics(eta), self.sample(eta)
+
+    def fitted(self, mean: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
+        """The theta whose E[T(x)] is this mean of T(x) over data, kept off the edge where theta would be infinite."""
+        raise TypeError(f"{self!r} has no closed form for the parameters that fit data")
+
+    def pulled_back(self, theta: Float[Tensor, "*B P"], gradient: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
+        """The gradient with respect to theta, from that with respect to eta = constrain(theta)."""
+        return gradient
 
     def constrain(self, theta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
         """Map what a network emits, any real vector, into the domain of A."""

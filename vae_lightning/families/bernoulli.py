@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+import torch
 import torch.distributions as td
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from vae_lightning.families.base import ExponentialFamily, as_event_shape
+
+_EDGE = 1e-3
 
 
 class Bernoulli(ExponentialFamily):
@@ -26,6 +29,25 @@ class Bernoulli(ExponentialFamily):
     def log_partition(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B"]:
         """A(eta) = sum softplus(eta)."""
         return F.softplus(eta).sum(-1)
+
+    def mean_statistics(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
+        """sigmoid(eta)."""
+        return eta.sigmoid()
+
+    @torch.no_grad()
+    def sample(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "..."]:
+        """Bits."""
+        return self.mean_and_sample(eta)[1]
+
+    @torch.no_grad()
+    def mean_and_sample(self, eta: Float[Tensor, "*B P"]) -> tuple[Float[Tensor, "*B P"], Float[Tensor, "..."]]:
+        """Comparing uniform noise with the mean takes a fifth of torch.bernoulli's time."""
+        mean = eta.sigmoid()
+        return mean, torch.rand_like(mean).lt_(mean).unflatten(-1, self.event_shape)
+
+    def fitted(self, mean: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
+        """logit(mean), the mean kept within 0.001 and 0.999."""
+        return mean.clamp(_EDGE, 1 - _EDGE).logit()
 
     def distribution(self, eta: Float[Tensor, "*B P"]) -> td.Distribution:
         """Independent Bernoulli variables with logits eta."""

@@ -11,6 +11,8 @@ from torch import Size, Tensor
 
 from vae_lightning.families.base import ExponentialFamily, as_event_shape
 
+_EDGE = 1e-3
+
 
 class Categorical(ExponentialFamily):
     """Independent one-hot vectors over K classes: T(x) = x, A(eta) = sum logsumexp(eta_k), h = 1.
@@ -30,6 +32,14 @@ class Categorical(ExponentialFamily):
     def log_partition(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B"]:
         """A(eta) = sum over the variables of logsumexp over the classes."""
         return eta.unflatten(-1, (-1, self.num_classes)).logsumexp(-1).sum(-1)
+
+    def mean_statistics(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
+        """The softmax of each variable's logits."""
+        return eta.unflatten(-1, (-1, self.num_classes)).softmax(-1).flatten(-2)
+
+    def fitted(self, mean: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
+        """log(mean), the mean kept above 0.001."""
+        return mean.clamp_min(_EDGE).log()
 
     def canonical(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
         """The logits of each variable shifted to a mean of zero."""

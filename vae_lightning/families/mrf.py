@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import torch
 import torch.distributions as td
@@ -33,7 +34,7 @@ class BernoulliMRF(ExponentialFamily):
         if min(first, second) > _MAX_BITS:
             raise ValueError(
                 f"BernoulliMRF sums over all values of its smaller group, at most {_MAX_BITS} bits, got groups of "
-                f"{first} and {second}: make one group smaller"
+                f"{first} and {second}: make one group smaller, or use GibbsMRF, which is biased and gives no bound"
             )
         self.first, self.second = first, second
         self.event_shape = Size([first + second])
@@ -48,6 +49,11 @@ class BernoulliMRF(ExponentialFamily):
         """A(eta) = log sum_z1 exp(<b1, z1> + sum softplus(b2 + V^T z1)), or the same with the groups' parts swapped."""
         return self.distribution(eta).log_normaliser
 
+    @torch.no_grad()
+    def mean_statistics(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
+        """E[(z1, z2, z1 x z2)]."""
+        return self.distribution(eta).mean_statistics
+
     def distribution(self, eta: Float[Tensor, "*B P"]) -> MarkovRandomField:
         """The bits (z1, z2), batch shape B."""
         return MarkovRandomField(self, eta)
@@ -61,6 +67,7 @@ class MarkovRandomField(td.Distribution):
 
     arg_constraints = {"eta": constraints.real_vector}  # noqa: RUF012  (torch's own convention)
     support = constraints.independent(constraints.boolean, 1)
+    has_enumerate_support = True
 
     def __init__(self, family: BernoulliMRF, eta: Float[Tensor, "*B P"]) -> None:
         self.family, self.eta = family, eta
@@ -89,12 +96,19 @@ class MarkovRandomField(td.Distribution):
     @cached_property
     def mean_statistics(self) -> Float[Tensor, "*B P"]:
         """E[T(z)] = (E[z1], E[z2], E[z1 x z2]), the gradient of A."""
-        differentiable = torch.is_grad_enabled() and self.eta.requires_grad
-        with torch.enable_grad():
-            eta = self.eta if self.eta.requires_grad else self.eta.detach().requires_grad_()
-            total = self.family.log_partition(eta).sum()
-            (gradient,) = torch.autograd.grad(total, eta, create_graph=differentiable)
-        return gradient
+        log_p = self._log_marginal - self.log_normaliser
+
+        def part(index: Tensor) -> Tensor:
+            """The sum over some values of the smaller group, (1, *B, P)."""
+            codes, p = self._codes.numbered(index, self.eta), log_p[index].exp()
+            large = p[..., None] * self._field(codes).sigmoid()
+            pairs = (large, codes) if self._swapped else (codes, large)
+            outer = torch.einsum("c...f,cs->...fs" if self._swapped else "cf,c...s->...fs", *pairs)
+            small = torch.einsum("cs,c...->...s", codes, p)
+            groups = (large.sum(0), small) if self._swapped else (small, large.sum(0))
+            return torch.cat((*groups, outer.flatten(-2)), -1)[None]
+
+        return in_chunks(part, self._codes.count, self._chunk, self.eta.device).sum(0)
 
     def entropy(self) -> Float[Tensor, "*B"]:
         """A(eta) - <eta, E[T(z)]>, in nats."""
@@ -109,14 +123,48 @@ class MarkovRandomField(td.Distribution):
         large = (torch.rand_like(field) < field.sigmoid()).to(field.dtype)
         return torch.cat((large, small) if self._swapped else (small, large), -1)
 
+    def expand(self, batch_shape: Any, _instance: Any = None) -> MarkovRandomField:
+        """The same distribution for every entry of a larger batch."""
+        return MarkovRandomField(self.family, self.eta.expand(*batch_shape, -1))
+
+    def enumerate_support(self, expand: bool = True) -> Float[Tensor, "codes *B d"]:
+        """Every value of (z1, z2), the first bit slowest."""
+        every = States(self.event_shape, 2, self.event_shape.numel())
+        codes = every.numbered(torch.arange(every.count, device=self.eta.device), self.eta)
+        codes = codes.reshape(len(codes), *[1] * len(self.batch_shape), *self.event_shape)
+        return codes.expand(-1, *self.batch_shape, -1) if expand else codes
+
     @cached_property
     def _log_marginal(self) -> Float[Tensor, "codes *B"]:
         """Log of what the larger group sums to, for every value of the smaller one."""
 
         def term(index: Tensor) -> Tensor:
             codes = self._codes.numbered(index, self.eta)
-            field = self._large + torch.einsum("cs,...sl->c...l", codes, self._coupling)
-            return torch.einsum("cs,...s->c...", codes, self._small) + F.softplus(field).sum(-1)
+            return torch.einsum("cs,...s->c...", codes, self._small) + F.softplus(self._field(codes)).sum(-1)
 
-        chunk = _MAX_ELEMENTS // max(self._large.numel(), 1)
-        return in_chunks(term, self._codes.count, chunk, self.eta.device)
+        return in_chunks(term, self._codes.count, self._chunk, self.eta.device)
+
+    def _field(self, codes: Float[Tensor, "codes s"]) -> Float[Tensor, "codes *B l"]:
+        """The logits of the larger group given each value of the smaller one."""
+        return self._large + torch.einsum("cs,...sl->c...l", codes, self._coupling)
+
+    @property
+    def _chunk(self) -> int:
+        return _MAX_ELEMENTS // max(self._large.numel(), 1)
+
+
+@td.register_kl(MarkovRandomField, td.Independent)
+def _kl_to_independent(q: MarkovRandomField, p: td.Independent[Any]) -> Float[Tensor, "*B"]:
+    """KL(q || p) = <eta_q - eta_p, E_q[T(z)]> - A(eta_q) + A(eta_p), for independent bits p."""
+    if not isinstance(p.base_dist, td.Bernoulli) or p.event_shape != q.event_shape:
+        raise NotImplementedError
+    logits = p.base_dist.logits
+    return -q.entropy() - (logits * q.mean).sum(-1) + F.softplus(logits).sum(-1)
+
+
+@td.register_kl(MarkovRandomField, MarkovRandomField)
+def _kl_to_another(q: MarkovRandomField, p: MarkovRandomField) -> Float[Tensor, "*B"]:
+    """KL(q || p) of two fields over the same groups."""
+    if (q.family.first, q.family.second) != (p.family.first, p.family.second):
+        raise NotImplementedError
+    return p.log_normaliser - (p.eta * q.mean_statistics).sum(-1) - q.entropy()

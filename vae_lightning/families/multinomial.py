@@ -14,6 +14,8 @@ from vae_lightning.affine import Affine
 from vae_lightning.counts import Counts
 from vae_lightning.families.base import ExponentialFamily
 
+_EDGE = 1e-4
+
 
 class Multinomial(ExponentialFamily):
     """Word counts of a document of length l: T(x) = x, A(eta) = l logsumexp(eta), h(x) = l! / prod_k x_k!.
@@ -50,6 +52,14 @@ class Multinomial(ExponentialFamily):
         if self.total is None:
             raise ValueError("the log-partition of a Multinomial depends on the document lengths: use given(total)")
         return self.total * eta.logsumexp(-1)
+
+    def mean_statistics(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
+        """l softmax(eta)."""
+        return self.distribution(eta).mean
+
+    def fitted(self, mean: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
+        """log(mean), the mean kept above one occurrence in 10,000 documents."""
+        return mean.clamp_min(_EDGE).log()
 
     def canonical(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
         """The logits shifted to a mean of zero, which no document of any length notices."""

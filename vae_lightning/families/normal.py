@@ -14,6 +14,7 @@ from torch import Tensor
 from vae_lightning.families.base import ExponentialFamily, as_event_shape
 
 _MAX_LOG_SIGMA = 15.0
+_EDGE = 1e-3
 
 
 class Normal(ExponentialFamily):
@@ -64,15 +65,36 @@ class Normal(ExponentialFamily):
         precision = (-2 * log_sigma.clamp(-_MAX_LOG_SIGMA, _MAX_LOG_SIGMA)).exp()
         return torch.cat((mean * precision, -0.5 * precision), -1)
 
+    def mean_statistics(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
+        """(mean, mean^2 + sigma^2), or the mean for a fixed scale."""
+        mean, sigma = self._mean_and_sigma(eta)
+        return mean if self.scale is not None else torch.cat((mean, mean.square() + sigma.square()), -1)
+
+    @torch.no_grad()
+    def sample(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "..."]:
+        """Mean plus sigma times standard normal noise."""
+        mean, sigma = self._mean_and_sigma(eta)
+        return (mean + sigma * torch.randn_like(mean)).unflatten(-1, self.event_shape)
+
+    def fitted(self, mean: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
+        """(mean, log sigma) with sigma at least 0.001, or the mean for a fixed scale."""
+        if self.scale is not None:
+            return mean
+        first, second = mean.chunk(2, -1)
+        return torch.cat((first, 0.5 * (second - first.square()).clamp_min(_EDGE**2).log()), -1)
+
+    def pulled_back(self, theta: Float[Tensor, "*B P"], gradient: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
+        """Of mean and log sigma: precision g1, and precision (g2 - 2 mean g1), zero where sigma is held."""
+        if self.scale is not None:
+            return gradient / self.scale**2
+        (mean, log_sigma), (linear, quadratic) = theta.chunk(2, -1), gradient.chunk(2, -1)
+        precision = (-2 * log_sigma.clamp(-_MAX_LOG_SIGMA, _MAX_LOG_SIGMA)).exp()
+        free = log_sigma.abs() <= _MAX_LOG_SIGMA
+        return torch.cat((precision * linear, free * precision * (quadratic - 2 * mean * linear)), -1)
+
     def distribution(self, eta: Float[Tensor, "*B P"]) -> td.Distribution:
         """Independent Normal variables."""
-        if self.scale is not None:
-            mean = eta * self.scale**2
-            sigma = torch.full_like(mean, self.scale)
-        else:
-            linear, quadratic = eta.chunk(2, -1)
-            variance = -0.5 / quadratic
-            mean, sigma = linear * variance, variance.sqrt()
+        mean, sigma = self._mean_and_sigma(eta)
         normal = td.Normal(mean.unflatten(-1, self.event_shape), sigma.unflatten(-1, self.event_shape), False)
         return td.Independent(normal, len(self.event_shape), False)
 
@@ -80,3 +102,11 @@ class Normal(ExponentialFamily):
     def coupled(self) -> slice:
         """x alone: a coupled x^2 would let the variance turn negative (paper, below Eq. 10)."""
         return slice(0, prod(self.event_shape))
+
+    def _mean_and_sigma(self, eta: Tensor) -> tuple[Tensor, Tensor]:
+        if self.scale is not None:
+            mean = eta * self.scale**2
+            return mean, torch.full_like(mean, self.scale)
+        linear, quadratic = eta.chunk(2, -1)
+        variance = -0.5 / quadratic
+        return linear * variance, variance.sqrt()
