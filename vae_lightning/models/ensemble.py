@@ -15,6 +15,7 @@ from torch.optim import SGD, Adagrad, Adam, Adamax, AdamW, NAdam, Optimizer, RAd
 
 from vae_lightning.hyperparameters import only_plain
 from vae_lightning.models.member_updates import clip_norms, finite_members, gradients, shorten, take
+from vae_lightning.models.recorded import Recorded
 from vae_lightning.models.stack import Stack, StackedBatch, across, state
 
 _ELEMENTWISE = (Adagrad, Adam, AdamW, Adamax, NAdam, RAdam, RMSprop, SGD)  # and linear in the learning rate
@@ -79,6 +80,7 @@ class Ensemble(pl.LightningModule):
         self.register_buffer("resting", torch.zeros(len(self.members), dtype=torch.bool))
         self.register_buffer("rates", torch.tensor([_learning_rate(each) for each in self.members]), persistent=False)
         self.started = False
+        self._recorded = Recorded(self.stack)
         self._before: list[Tensor] = []
 
     def member(self, number: int) -> Any:
@@ -131,7 +133,7 @@ class Ensemble(pl.LightningModule):
         """The sum of the losses: the members share no weights, so each has the gradient it has alone."""
         part = batch_idx % self.trainer.accumulate_grad_batches
         self.stack.noise.begin("train", self.global_step, self.global_rank, *([part] if part else []))
-        losses, figures = self.stack(self._checked(batch), self.global_step)
+        losses, figures = self._recorded(self._checked(batch), self.global_step)
         self._losses = losses.detach()
         trainer: Any = self.trainer
         if (self.global_step + 1) % trainer.log_every_n_steps == 0:

@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from vae_lightning.randomness import Noise, derive_seed
 
 Draw = Callable[..., Tensor]
+Request = tuple[Draw, tuple[int, ...], torch.dtype, torch.device]
 
 
 class MemberNoise(Noise):
@@ -24,13 +25,24 @@ class MemberNoise(Noise):
         self.seeds = list(seeds)
         self.keys: tuple[int | str, ...] = ()
         self.member: Tensor | None = None
+        self.drawn: list[Request] = []  # since `begin`
+        self._given: Iterator[Tensor] | None = None
         self._streams: dict[torch.device, list[Generator]] = {}
 
     def begin(self, *keys: int | str) -> None:
         """Restart the streams."""
-        self.keys = keys
+        self.keys, self.drawn = keys, []
         for device in self._streams:
             self._restart(device)
+
+    @contextmanager
+    def given(self, noise: Sequence[Tensor]) -> Iterator[None]:
+        """Hand out these, (M, *shape) each, in place of draws."""
+        self._given = iter(noise)
+        try:
+            yield
+        finally:
+            self._given = None
 
     @contextmanager
     def of(self, member: Tensor) -> Iterator[None]:
@@ -51,10 +63,14 @@ class MemberNoise(Noise):
 
     def _draw(self, draw: Draw, shape: Sequence[int], like: Tensor) -> Tensor:
         assert self.member is not None, "the Stack says whose noise it is"
-        return _PerMember.apply(self.member, self, draw, tuple(shape), like.dtype, like.device)
+        return _PerMember.apply(self.member, self, (draw, tuple(shape), like.dtype, like.device))
 
-    def stacked(self, draw: Draw, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    def stacked(self, request: Request) -> Tensor:
         """(M, *shape), each member's numbers written where they are needed."""
+        self.drawn.append(request)
+        if self._given is not None:
+            return next(self._given)
+        draw, shape, dtype, device = request
         noise = torch.empty(len(self.seeds), *shape, dtype=dtype, device=device)
         for row, stream in zip(noise, self._streams.get(device) or self._restart(device), strict=True):
             draw(shape, generator=stream, out=row)
@@ -71,7 +87,7 @@ class _PerMember(torch.autograd.Function):
     """What vmap must not draw once for all members, nor without their seeds, its rule draws for each."""
 
     @staticmethod
-    def forward(member: Tensor, noise: MemberNoise, *what: Any) -> Tensor:
+    def forward(member: Tensor, noise: MemberNoise, request: Request) -> Tensor:
         raise RuntimeError("members draw their noise within vmap")
 
     @staticmethod
@@ -79,9 +95,9 @@ class _PerMember(torch.autograd.Function):
         ctx.mark_non_differentiable(output)
 
     @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[None, ...]:
-        return (None,) * 6
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[None, None, None]:
+        return None, None, None
 
     @staticmethod
-    def vmap(info: Any, in_dims: Any, member: Tensor, noise: MemberNoise, *what: Any) -> tuple[Tensor, int]:
-        return noise.stacked(*what), 0
+    def vmap(info: Any, in_dims: Any, member: Tensor, noise: MemberNoise, request: Request) -> tuple[Tensor, int]:
+        return noise.stacked(request), 0

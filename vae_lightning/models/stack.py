@@ -57,17 +57,23 @@ class Stack(nn.Module):
         self, batch: StackedBatch, step: int, weights: nn.Module | None = None
     ) -> tuple[Float[Tensor, " M"], dict[str, Tensor]]:
         """Each member's loss on its part of the batch at this step, and its figures; under other weights if given."""
-        tensors = {f"module.{name}": tensor for name, tensor in state(weights or self.module)}
-        number = torch.arange(len(self.members), device=batch[0].device)
+        with self.settings(step) as values:
+            return self.losses(dict(state(weights or self.module)), values, batch, step)
+
+    def losses(
+        self, weights: dict[str, Tensor], values: dict[str, Tensor], batch: StackedBatch, step: int
+    ) -> tuple[Float[Tensor, " M"], dict[str, Tensor]]:
+        """The same as a function of all that it depends on but the step: weights and settings by name, data."""
         call = _Loss(self.module)
 
         def loss(weights: Any, values: Any, batch: StackedBatch, number: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             with self.noise.of(number), setting(self.module, values):
                 return functional_call(call, weights, (batch, step))
 
+        weights = {f"module.{name}": tensor for name, tensor in weights.items()}
+        values = {name: value.to(batch[0].device) for name, value in values.items()}
         try:
-            with self._settings(step) as values:
-                return vmap(loss)(tensors, {k: v.to(batch[0].device) for k, v in values.items()}, batch, number)
+            return vmap(loss)(weights, values, batch, torch.arange(len(self.members), device=batch[0].device))
         except RuntimeError as error:
             if "randomness" not in str(error):
                 raise
@@ -76,8 +82,13 @@ class Stack(nn.Module):
                 "vae_lightning.randomness.Noise, as the objectives here do"
             ) from error
 
+    def objective_at(self, step: int) -> Any:
+        """What the loss depends on in the step: the same object means the same loss. None if that is not known."""
+        objective = getattr(self.module, "objective", None)
+        return None if objective is None or self._objectives_differ else objective.at(step)
+
     @contextmanager
-    def _settings(self, step: int) -> Iterator[dict[str, Tensor]]:
+    def settings(self, step: int) -> Iterator[dict[str, Tensor]]:
         """The values in which members differ at this step; where these depend on it, with that step's objective set."""
         if not self._objectives_differ:
             yield self._fixed
