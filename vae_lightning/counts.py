@@ -101,6 +101,12 @@ class Counts:
         product = _SparseMatmul.apply(matrix, self)
         return product if weight.ndim == 2 else product[:, 0]
 
+    def transposed_matmul(self, y: Float[Tensor, "rows columns"], num_words: int) -> Float[Tensor, "words columns"]:
+        """X^T Y for a vocabulary of so many words."""
+        order, rows, ends = self.pattern.by_word
+        columns = F.pad(F.pad(ends, (1, 0)), (0, num_words - len(ends)), value=len(order))
+        return _bag(y, rows, columns, self.values_by_word)
+
     def to(self, *args: Any, **kwargs: Any) -> Counts:
         """Move all four tensors, and what is known of the rows; self if nothing moves."""
         moved = [t.to(*args, **kwargs) for t in self._tensors()]
@@ -154,9 +160,7 @@ class _SparseMatmul(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        order, rows, ends = ctx.x.pattern.by_word
-        columns = F.pad(F.pad(ends, (1, 0)), (0, ctx.num_words - len(ends)), value=len(order))
-        return _bag(gradient, rows, columns, ctx.x.values_by_word), None
+        return ctx.x.transposed_matmul(gradient, ctx.num_words), None
 
 
 def _bag(table: Tensor, indices: Tensor, offsets: Tensor, values: Tensor) -> Tensor:

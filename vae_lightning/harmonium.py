@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Float64
-from torch import Tensor, nn
+from torch import Size, Tensor, nn
 from torch.distributions import Distribution, constraints
 
 from vae_lightning.annealing import LogMean, anneal, ascending
@@ -51,6 +51,20 @@ class Harmonium(nn.Module):
         if not isinstance(self.visible, Multinomial):
             raise TypeError(f"only documents have lengths; {self.visible} needs none: leave given(total) out")
         return self._of(self.visible.given(total))
+
+    @property
+    def has_lengths(self) -> bool:
+        """Whether v are documents, whose lengths are not modelled."""
+        return isinstance(self.visible, Multinomial)
+
+    @property
+    def log_partition_shape(self) -> Size:
+        """(*L) for documents of lengths (*L), else ()."""
+        return self.visible.log_partition(self.a).shape
+
+    def containing(self, v: Tensor | Counts) -> Harmonium:
+        """This model of documents as long as these; for other families, itself."""
+        return self._of(self.visible.containing(v)) if self.has_lengths else self
 
     @property
     def a(self) -> Float[Tensor, " P"]:
@@ -96,14 +110,14 @@ class Harmonium(nn.Module):
         """So many steps of h ~ p(h | v), v ~ p(v | h), which leave p(v) invariant; documents keep their lengths."""
         if steps < 1:
             raise ValueError(f"gibbs needs at least 1 step, got {steps}")
-        model = self._of(self.visible.containing(v))
+        model = self.containing(v)
         for _ in range(steps):
             v = model.visible.sample(model.visible_natural(model.hidden.sample(model.hidden_natural(v))))
         return v  # type: ignore[return-value]  # a sample is dense
 
     def log_prob(self, v: Tensor | Counts) -> Float[Tensor, "*B"]:
         """Log p(v) = -F(v) - log Z, exact; raises ValueError where `log_partition` does."""
-        return -self.free_energy(v) - self._of(self.visible.containing(v)).log_partition()
+        return -self.free_energy(v) - self.containing(v).log_partition()
 
     def log_partition(self) -> Float[Tensor, "*L"]:
         """Log Z, exact and with a gradient, by enumerating the smaller finite side; (*L) for documents of lengths (*L).
@@ -119,7 +133,7 @@ class Harmonium(nn.Module):
                 f"log_partition sums over all values of the smaller side: here {size}, the limit is 2^{_MAX_BITS}; "
                 "use annealed_log_partition"
             )
-        lengths = self.visible.log_partition(self.a).shape
+        lengths = self.log_partition_shape
 
         def term(index: Tensor) -> Tensor:
             x = side.numbered(index, self.weight)

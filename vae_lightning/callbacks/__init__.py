@@ -2,6 +2,7 @@
 
 from vae_lightning.callbacks.active_units import ActiveUnits
 from vae_lightning.callbacks.aggressive import AggressiveInference
+from vae_lightning.callbacks.annealed_likelihood import AnnealedLikelihood
 from vae_lightning.callbacks.base import Diagnostic
 from vae_lightning.callbacks.bit_use import BitUse
 from vae_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
@@ -18,8 +19,10 @@ from vae_lightning.callbacks.inference_gaps import InferenceGaps
 from vae_lightning.callbacks.last_checkpoint import LastCheckpoint
 from vae_lightning.callbacks.log_likelihood import LogLikelihood
 from vae_lightning.callbacks.logits_by_length import LogitsByLength
+from vae_lightning.callbacks.momentum import Momentum
 from vae_lightning.callbacks.nearest_words import NearestWords
 from vae_lightning.callbacks.pictures import (
+    Chains,
     Interpolations,
     LatentScatter,
     PseudoInputs,
@@ -35,8 +38,10 @@ from vae_lightning.callbacks.smooth_knn import SmoothKNN
 __all__ = [
     "ActiveUnits",
     "AggressiveInference",
+    "AnnealedLikelihood",
     "AtomicCheckpointIO",
     "BitUse",
+    "Chains",
     "CheckpointReference",
     "CodeWriter",
     "CollapseWatch",
@@ -59,6 +64,7 @@ __all__ = [
     "LogLikelihood",
     "LogitsByLength",
     "MetricsFile",
+    "Momentum",
     "NearestWords",
     "PseudoInputs",
     "Reconstructions",

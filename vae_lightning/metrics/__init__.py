@@ -4,6 +4,7 @@ from vae_lightning.metrics.active_units import ActiveUnits
 from vae_lightning.metrics.affine_fit import AffineFit
 from vae_lightning.metrics.consistency import Consistency
 from vae_lightning.metrics.fid import FrechetInceptionDistance
+from vae_lightning.metrics.free_energies import FreeEnergies
 from vae_lightning.metrics.hamming import HammingPrecision
 from vae_lightning.metrics.henze_zirkler import HenzeZirkler
 from vae_lightning.metrics.inception import InceptionFeatures
@@ -19,6 +20,7 @@ __all__ = [
     "Consistency",
     "ELBOSurgery",
     "FrechetInceptionDistance",
+    "FreeEnergies",
     "HammingPrecision",
     "HenzeZirkler",
     "InceptionFeatures",

@@ -3,11 +3,18 @@
 from vae_lightning.objectives.alternating import Alternating
 from vae_lightning.objectives.base import Objective
 from vae_lightning.objectives.code_likelihood import CodeLikelihood, Constraint
+from vae_lightning.objectives.contrastive import (
+    ContrastiveDivergence,
+    EnumeratedLikelihood,
+    NegativePhase,
+    PersistentContrastiveDivergence,
+)
 from vae_lightning.objectives.dreg import DReG
 from vae_lightning.objectives.elbo import ELBO, AnalyticELBO
 from vae_lightning.objectives.forward_kl import ForwardKL
 from vae_lightning.objectives.free_bits import FreeBits
 from vae_lightning.objectives.generator_first import GeneratorFirst
+from vae_lightning.objectives.gibbs import GibbsELBO
 from vae_lightning.objectives.importance import Inflated, Posterior, Proposal
 from vae_lightning.objectives.importance_bound import ImportanceBound
 from vae_lightning.objectives.information_floor import InformationFloor
@@ -15,6 +22,7 @@ from vae_lightning.objectives.iwae import IWAE
 from vae_lightning.objectives.lagging import Aggressive, Segments
 from vae_lightning.objectives.penalties import Covariance, HenzeZirkler, Mean, Penalty
 from vae_lightning.objectives.schedules import Schedule, WarmUp
+from vae_lightning.objectives.sparsity import Sparsity
 
 __all__ = [
     "ELBO",
@@ -24,21 +32,27 @@ __all__ = [
     "AnalyticELBO",
     "CodeLikelihood",
     "Constraint",
+    "ContrastiveDivergence",
     "Covariance",
     "DReG",
+    "EnumeratedLikelihood",
     "ForwardKL",
     "FreeBits",
     "GeneratorFirst",
+    "GibbsELBO",
     "HenzeZirkler",
     "ImportanceBound",
     "Inflated",
     "InformationFloor",
     "Mean",
+    "NegativePhase",
     "Objective",
     "Penalty",
+    "PersistentContrastiveDivergence",
     "Posterior",
     "Proposal",
     "Schedule",
     "Segments",
+    "Sparsity",
     "WarmUp",
 ]

@@ -1,0 +1,66 @@
+"""Chains: a picture of an RBM's Gibbs chains as they go on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+
+from vae_lightning.callbacks.annealed_likelihood import harmonium
+from vae_lightning.callbacks.base import Diagnostic, logged_step, tensorboard
+from vae_lightning.callbacks.pictures.painters import painter
+from vae_lightning.callbacks.pictures.strips import Pixels, Strips
+
+
+class Chains(Diagnostic):
+    """`chains`: n Gibbs chains of an RBM, one a row, each drawn after some numbers of steps.
+
+    Drawn is E[v | h], the mean of p(v | h), from the persistent chains on where the model's algorithm has them. Chains
+    that keep their first image for a thousand steps do not mix: such a model's samples say little of it, and gradients
+    from persistent chains go wrong. Made by the process that writes; costs n x the largest of `steps` Gibbs steps.
+
+    Args:
+        n: chains.
+        steps: after how many Gibbs steps, ascending from 0 or more.
+        every_n_epochs: in `fit`, draw at the validation of every n-th epoch; `validate` and `test` always.
+    """
+
+    def __init__(self, n: int = 10, steps: Sequence[int] = (0, 1, 10, 100, 1000), every_n_epochs: int = 50) -> None:
+        super().__init__(every_n_epochs)
+        if n < 1:
+            raise ValueError(f"Chains needs n >= 1, got {n}")
+        self.n, self.steps = n, list(steps)
+        if not self.steps or self.steps[0] < 0 or any(b <= a for a, b in pairwise(self.steps)):
+            raise ValueError(f"Chains needs ascending steps from 0 or more, got {self.steps}")
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Say before the first epoch that a model has no such picture."""
+        model = harmonium(self, pl_module)
+        if model.has_lengths:
+            raise TypeError("Chains draws images, points and curves, but the model's observations are bags of words")
+        self.paint = painter(model.visible.event_shape)
+
+    def observe(self, trainer: pl.Trainer, module: Any, draw: Any, batch: Any) -> None:
+        """Nothing: chains are not of the data."""
+
+    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
+        """Make the picture."""
+        if writer := tensorboard(trainer):
+            writer.add_image(f"{split}/chains", self.draw(module), logged_step(trainer), dataformats="HWC")
+
+    @torch.no_grad()
+    def draw(self, module: Any) -> Pixels:
+        """The picture."""
+        model, frames, done = module.model, [], 0
+        h = module.algorithm.starts(model, self.n)
+        for step in self.steps:
+            if step > done:
+                v = model.visible.sample(model.visible_natural(h))
+                v = model.gibbs(v, step - done - 1) if step - done > 1 else v
+                h, done = model.hidden.sample(model.hidden_natural(v)), step
+            frames.append(model.visible_given(h).mean)
+        title = f"Gibbs chains: mean of p(v | h) after {', '.join(map(str, self.steps))} steps"
+        return self.paint(Strips(title, list(torch.stack(frames, 1))), frames[0])

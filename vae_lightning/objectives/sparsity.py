@@ -1,0 +1,33 @@
+"""Sparsity: how often hidden bits are on -> a penalty and its derivative."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+class Sparsity:
+    """Keeps hidden bits seldom on: the loss has strength * sum_j (target - q_j)^2 more, q_j the batch's mean of h_j.
+
+    q_j = 1/B sum_n P(h_j = 1 | v_n). For Bernoulli hidden units; TypeError for others.
+    Source: Lee, Ekanadham, Ng, Sparse Deep Belief Net Model for Visual Area V2 (2008), Eq. 4.
+
+    Args:
+        target: the share of observations for which a unit should be on, between 0 and 1.
+        strength: weight of the penalty, in nats; 0 or more.
+    """
+
+    def __init__(self, target: float, strength: float = 1.0) -> None:
+        if not 0 < target < 1:
+            raise ValueError(f"Sparsity needs a target between 0 and 1, got {target}")
+        if not strength >= 0:
+            raise ValueError(f"Sparsity needs strength >= 0, got {strength}")
+        self.target, self.strength = target, strength
+
+    def penalty(self, mean: Float[Tensor, "B m"]) -> Float[Tensor, ""]:
+        """Of a batch of P(h_j = 1 | v_n)."""
+        return self.strength * (self.target - mean.mean(0)).square().sum()
+
+    def pull(self, mean: Float[Tensor, "B m"]) -> Float[Tensor, "B m"]:
+        """B times the derivative of `penalty` with respect to each unit's logit."""
+        return 2 * self.strength * (mean.mean(0) - self.target) * mean * (1 - mean)
