@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from vae_lightning.models.feature_first import feature_first
 from vae_lightning.models.member_noise import Request
 from vae_lightning.models.stack import Stack, StackedBatch, across, state
 
@@ -30,26 +31,23 @@ class Recording:
 class Recorded:
     """The losses of a `Stack`, with their gradients, at a third of the overhead of `vmap` and autograd.
 
-    A step runs as it is written; once two steps in succession have the same objective and shapes, what the second does
-    to tensors is recorded, its backward pass too, and replayed from then on: the same operations, hence the same bits.
-    So a loss may depend on the step through `objective.at(step)` alone, which is the same object as long as it is the
-    same objective; one that is made anew at each step, as by a warm-up, is never recorded.
+    Where the objective of a step is an object of its own, not one made for this step, what the step does to tensors is
+    recorded at its first such step, its backward pass too, and replayed at this and all others, laid out feature-first.
+    So a loss may depend on the step through `objective.at(step)` alone. Other steps, as those of a warm-up, run as
+    they are written. Which of both is a function of the step, so that a resumed run does the same.
     """
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        self._last: tuple[Any, Any] = (None, None)
         self._recordings: dict[tuple[int, Any], Recording] = {}
 
     def __call__(self, batch: StackedBatch, step: int) -> tuple[Float[Tensor, " M"], dict[str, Tensor]]:
         """`stack(batch, step)`, after `stack.noise.begin`."""
         objective = self.stack.objective_at(step)
-        shapes = tuple((part.shape, part.dtype, part.device) for part in batch)
-        again = objective is not None and objective is self._last[0] and shapes == self._last[1]
-        self._last = (objective, shapes)
-        if not again:
+        if objective is None or objective is not self.stack.objective_at(step):
             return self.stack(batch, step)
-        key = (id(objective), shapes)  # the recording keeps the objective, so that no other can have its id
+        # the recording keeps the objective, so that no other can have its id
+        key = (id(objective), tuple((part.shape, part.dtype, part.device) for part in batch))
         if key not in self._recordings:
             self._recordings[key] = self._record(objective, batch, step)
         recording = self._recordings[key]
@@ -63,7 +61,8 @@ class Recorded:
             names.extend(result[1])
             return result
 
-        losses, *figures = _Replay.apply(run, *self._trained())
+        trained = [parameter for parameter in self.stack.module.parameters() if parameter.requires_grad]
+        losses, *figures = _Replay.apply(run, *trained)
         return losses, dict(zip(names, figures, strict=True))
 
     def _record(self, objective: Any, batch: StackedBatch, step: int) -> Recording:
@@ -84,12 +83,9 @@ class Recorded:
 
         weights = {name: tensor.detach().clone() for name, tensor in state(stack.module)}
         with stack.settings(step) as values:
-            replay = make_fx(step_of)(weights, values, batch, noise)
+            replay = feature_first(make_fx(step_of)(weights, values, batch, noise))
         stack.noise.begin(*keys)
         return Recording(objective, replay, requests)
-
-    def _trained(self) -> list[Tensor]:
-        return [parameter for parameter in self.stack.module.parameters() if parameter.requires_grad]
 
 
 class _Replay(torch.autograd.Function):
