@@ -177,7 +177,8 @@ _DESCRIPTIONS = {
     "that checkpoint was written, to the same bits as a run that was never interrupted.",
     "validate": "Figures of a checkpoint (--ckpt_path) on the validation split.",
     "test": "Figures of a checkpoint (--ckpt_path) on the test split: once, after selection.",
-    "predict": "Write the codes that a checkpoint (--ckpt_path) gives to documents, as codes.npz in the run's folder.",
+    "predict": "Write the codes that a checkpoint (--ckpt_path) gives, hashes or posterior means, as codes.npz in the "
+    "run's folder.",
 }
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from running import HASHING, command, on_miniature
+from running import HASHING, ROOT, command, on_miniature
 from small import hashing, newsgroups, trainer
 
 from vae_lightning.callbacks import CodeWriter
 from vae_lightning.callbacks.code_writer import merge, save
-from vae_lightning.models import HashingVAE
+from vae_lightning.data import Digits, DynamicBinarisation
+from vae_lightning.models import HVAE, GaussianVAE, HashingVAE
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,25 @@ def test_codes_of_a_split(split: str, count: int, checkpoint: Path, miniature: P
     assert np.array_equal(written["codes"], codes[order])
     assert len(np.unique(written["codes"], axis=0)) > 1
     assert not list(tmp_path.rglob("*.part*"))
+
+
+@pytest.mark.parametrize("name", ["vae", "hvae"])
+def test_codes_of_images_are_posterior_means(name: str, tmp_path: Path) -> None:
+    options = ["--config", ROOT / "configs" / "digits" / f"{name}.yaml", "--trainer.logger.save_dir", tmp_path]
+    command("fit", *options, "--trainer.max_epochs", "1", "--trainer.accelerator", "cpu")
+    checkpoint = tmp_path / "version_0" / "checkpoints" / "best.ckpt"
+    command("predict", *options, "--ckpt_path", checkpoint, "--trainer.accelerator", "cpu")
+    written = np.load(tmp_path / "version_0" / "codes.npz")
+    model = {"vae": GaussianVAE, "hvae": HVAE}[name].load_from_checkpoint(checkpoint)
+    data = Digits(DynamicBinarisation())
+    data.setup()
+    order = data.test.ids.argsort()
+    assert np.array_equal(written["ids"], data.test.ids[order])
+    assert written["codes"].shape == (len(data.test), 16)
+    # of vectors, the means of both levels; of one level, of all of q
+    q = model.model.encoder(data.test.x)
+    top = q.mean if name == "vae" else q.top.mean
+    np.testing.assert_allclose(written["codes"][:, : top.shape[1]], top[order].detach(), rtol=1e-4, atol=1e-5)
 
 
 def test_shares_are_merged_by_id_and_removed(tmp_path: Path) -> None:

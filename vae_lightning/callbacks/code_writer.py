@@ -1,4 +1,4 @@
-"""CodeWriter: `predict` -> codes.npz, one row a document."""
+"""CodeWriter: `predict` -> codes.npz, one row an observation."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ import torch
 from torch import Tensor
 
 Rows = tuple[Tensor, Tensor, Tensor]
-"""Ids, labels and codes of some documents."""
+"""Ids, labels and codes of some observations."""
 
 
 class CodeWriter(pl.Callback):
-    """Writes `codes.npz` into the run's folder: `ids`, `labels` and `codes`, (documents, bits) of booleans, by id.
+    """Writes `codes.npz` into the run's folder: `ids`, `labels` and `codes` of the predicted observations, by id.
 
-    Each process writes its share beside the target; the first merges them by document id and removes the shares, so
-    the file is the same for any number of processes.
+    Codes are what the model's `predict_step` gives: (documents, bits) of booleans for a hashing model, the posterior
+    means, (observations, *Z) of float32, for others. Each process writes its share beside the target; the first merges
+    them by id and removes the shares, so the file is the same for any number of processes.
     """
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -28,9 +29,9 @@ class CodeWriter(pl.Callback):
     def on_predict_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: Any
     ) -> None:
-        """Keep a batch of codes, with the ids of its documents."""
+        """Keep a batch of codes, with the ids of its observations."""
         data: Any = getattr(trainer, "datamodule", None)
-        if isinstance(outputs, Tensor) and outputs.dtype is torch.bool and data is not None:
+        if isinstance(outputs, Tensor) and hasattr(data, "predict_ids"):
             self.rows.append((data.predict_ids(batch_idx), batch[1].cpu(), outputs.cpu()))
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

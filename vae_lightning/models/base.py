@@ -57,6 +57,11 @@ class LatentVariableModule(SeededModule):
         loss = -objective(self.model, x).mean()
         return loss, {"nelbo": loss.detach()} if objective.is_elbo else {}
 
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """The codes of a batch: the posterior means E_q[z | x], (B, *Z), in full precision."""
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            return self.model.encoder(batch[0]).mean
+
     def on_train_start(self) -> None:
         """ValueError if the run ends before the objective's schedule does."""
         self.objective.check_run(float(self.trainer.estimated_stepping_batches))
