@@ -9,6 +9,7 @@ import torch
 import torch.distributions as td
 from jaxtyping import Float
 from torch import Tensor
+from torch.distributions import constraints
 
 from vae_lightning.estimators.base import Aggregate, GradientEstimator, Integrand, describe, mean
 
@@ -25,9 +26,7 @@ class Enumerated(GradientEstimator):
 
     def check(self, q: td.Distribution) -> None:
         """TypeError unless q is discrete; ValueError if there are more than 2^16 terms."""
-        discrete = _discrete(q)
-        options = len(discrete.base_dist.enumerate_support(expand=False))
-        bits = self.num_samples * _num_variables(discrete) * math.log2(options)
+        bits = self.num_samples * _bits(q)
         if bits > _MAX_BITS:
             raise ValueError(
                 f"Enumerated would sum over 2^{bits:.0f} terms, the limit is 2^{_MAX_BITS}; use DisARM or LeaveOneOut"
@@ -36,16 +35,21 @@ class Enumerated(GradientEstimator):
     def forward(self, q: td.Distribution, f: Integrand, aggregate: Aggregate = mean) -> Float[Tensor, " batch"]:
         """The exact bound, (B,)."""
         self.check(q)
-        codes = enumerate_codes(_discrete(q))
+        codes = enumerate_codes(q)
         values, log_q = f(codes), q.log_prob(codes)
         tuples = torch.cartesian_prod(*[torch.arange(len(codes), device=log_q.device)] * self.num_samples)
         tuples = tuples.reshape(-1, self.num_samples).T
         return (log_q[tuples].sum(0).exp() * aggregate(values[tuples])).sum(0)
 
 
-def _discrete(q: td.Distribution) -> td.Independent[Any]:
-    if isinstance(q, td.Independent) and q.base_dist.has_enumerate_support:
-        return q
+def _bits(q: td.Distribution) -> float:
+    """Log2 of how many values q can take; TypeError if they cannot be listed."""
+    base = q.base_dist if isinstance(q, td.Independent) else q
+    if base.has_enumerate_support:
+        if isinstance(q, td.Independent):
+            return _num_variables(q) * math.log2(len(base.enumerate_support(expand=False)))
+        if getattr(q.support, "base_constraint", None) is constraints.boolean:  # bits that depend on each other
+            return q.event_shape.numel()
     raise TypeError(f"Enumerated needs a discrete posterior, got {describe(q)}; use Reparameterised")
 
 
@@ -53,8 +57,10 @@ def _num_variables(q: td.Independent[Any]) -> int:
     return q.base_dist.batch_shape[len(q.batch_shape) :].numel()
 
 
-def enumerate_codes(q: td.Independent[Any]) -> Float[Tensor, "codes batch *latent"]:
+def enumerate_codes(q: td.Distribution) -> Float[Tensor, "codes batch *latent"]:
     """Every value q can take, (codes, B, *Z), first variable slowest."""
+    if not isinstance(q, td.Independent):
+        return q.enumerate_support()
     options = q.base_dist.enumerate_support(expand=False)
     options = options.reshape(len(options), *q.base_dist.event_shape)
     variables = _num_variables(q)

@@ -42,8 +42,7 @@ class BernoulliMRF(ExponentialFamily):
 
     def sufficient_statistics(self, x: Tensor) -> Float[Tensor, "*B P"]:
         """T(z) = (z1, z2, z1 x z2), the outer product row by row."""
-        z1, z2 = x.split((self.first, self.second), -1)
-        return torch.cat((x, (z1[..., :, None] * z2[..., None, :]).flatten(-2)), -1)
+        return pair_statistics(x, self.first, self.second)
 
     def log_partition(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B"]:
         """A(eta) = log sum_z1 exp(<b1, z1> + sum softplus(b2 + V^T z1)), or the same with the groups' parts swapped."""
@@ -60,6 +59,12 @@ class BernoulliMRF(ExponentialFamily):
 
     def __repr__(self) -> str:
         return f"BernoulliMRF({self.first}, {self.second})"
+
+
+def pair_statistics(z: Float[Tensor, "*B d"], first: int, second: int) -> Float[Tensor, "*B P"]:
+    """(z1, z2, z1 x z2) of bits in groups of these sizes, the outer product row by row."""
+    z1, z2 = z.split((first, second), -1)
+    return torch.cat((z, (z1[..., :, None] * z2[..., None, :]).flatten(-2)), -1)
 
 
 class MarkovRandomField(td.Distribution):
@@ -153,7 +158,7 @@ class MarkovRandomField(td.Distribution):
         return _MAX_ELEMENTS // max(self._large.numel(), 1)
 
 
-@td.register_kl(MarkovRandomField, td.Independent)
+@td.register_kl(MarkovRandomField, td.Independent)  # type: ignore[untyped-decorator]
 def _kl_to_independent(q: MarkovRandomField, p: td.Independent[Any]) -> Float[Tensor, "*B"]:
     """KL(q || p) = <eta_q - eta_p, E_q[T(z)]> - A(eta_q) + A(eta_p), for independent bits p."""
     if not isinstance(p.base_dist, td.Bernoulli) or p.event_shape != q.event_shape:
@@ -162,7 +167,7 @@ def _kl_to_independent(q: MarkovRandomField, p: td.Independent[Any]) -> Float[Te
     return -q.entropy() - (logits * q.mean).sum(-1) + F.softplus(logits).sum(-1)
 
 
-@td.register_kl(MarkovRandomField, MarkovRandomField)
+@td.register_kl(MarkovRandomField, MarkovRandomField)  # type: ignore[untyped-decorator]
 def _kl_to_another(q: MarkovRandomField, p: MarkovRandomField) -> Float[Tensor, "*B"]:
     """KL(q || p) of two fields over the same groups."""
     if (q.family.first, q.family.second) != (p.family.first, p.family.second):

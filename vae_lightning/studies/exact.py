@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributions import Distribution, Independent
 
 from vae_lightning.data.processes import GaussianMixture
 from vae_lightning.estimators import Enumerated
@@ -37,7 +35,7 @@ def figures(model: LatentVariableModel, process: GaussianMixture, spacing: float
 
 def log_joint(model: LatentVariableModel, x: Float[Tensor, "B dims"]) -> Float[Tensor, "B codes"]:
     """Log p(z) p(x | z) for every code z, the first bit slowest, in nats."""
-    codes = enumerate_codes(independent(model.encoder.prototype())).to(x)
+    codes = enumerate_codes(model.encoder.prototype()).to(x)
     return (model.prior().log_prob(codes) + model.decoder(codes).log_prob(x)).T
 
 
@@ -48,12 +46,5 @@ def model_posterior(model: LatentVariableModel, x: Float[Tensor, "B dims"]) -> F
 
 def encoder_posterior(model: LatentVariableModel, x: Float[Tensor, "B dims"]) -> Float[Tensor, "B codes"]:
     """q(z | x), the encoder's."""
-    q = independent(model.encoder(x))
+    q = model.encoder(x)
     return q.log_prob(enumerate_codes(q)).exp().T
-
-
-def independent(q: Distribution) -> Independent[Any]:
-    """Q itself; TypeError unless its variables are independent, as codes that can be enumerated here are."""
-    if not isinstance(q, Independent):
-        raise TypeError(f"exact figures need a factorised discrete posterior, got {type(q).__name__}")
-    return q
