@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Size, Tensor, nn
@@ -140,15 +140,13 @@ class LiBI(LatentVariableModule):
     def keep_best(self, state: State, value: Float[Tensor, "*M"], step: int) -> None:
         """After a repeat, keep the model if its value is above all before; after the last, become the one kept."""
         better = value > state["best.value"]
-        of_repeat = torch.full_like(state["best.repeat"], step // self.phases.steps - 1)
-        kept = {"best.value": value, "best.repeat": of_repeat}
-        kept |= {f"best.{_flat(name)}": state[f"model.{name}"] for name in self.model.state_dict()}
-        for name, tensor in kept.items():
-            where = better.reshape(*better.shape, *[1] * (tensor.ndim - better.ndim))
-            state[name].copy_(torch.where(where, tensor, state[name]))
+        repeat = torch.full_like(state["best.repeat"], step // self.phases.steps - 1)
+        weights = {f"best.{_flat(name)}": state[f"model.{name}"] for name in self.model.state_dict()}
+        for name, tensor in ({"best.value": value, "best.repeat": repeat} | weights).items():
+            _take(better, state[name], tensor)
         if step == self.phases.total:
-            for name in self.model.state_dict():
-                state[f"model.{name}"].copy_(state[f"best.{_flat(name)}"])
+            for name, tensor in weights.items():
+                _take(state["best.repeat"] >= 0, tensor, state[name])
 
     # -- training ------------------------------------------------------------------------------------------------
 
@@ -237,6 +235,11 @@ class Best(nn.Module):
             self.register_buffer(_flat(name), tensor.detach().clone())
         self.register_buffer("value", torch.tensor(-torch.inf))
         self.register_buffer("repeat", torch.tensor(-1))
+
+
+def _take(which: Bool[Tensor, "*M"], target: Tensor, source: Tensor) -> None:
+    """target[which] = source[which]."""
+    target.copy_(torch.where(which.reshape((*which.shape, *[1] * (target.ndim - which.ndim))), source, target))
 
 
 def _flat(name: str) -> str:

@@ -93,5 +93,5 @@ class GeneratorFirst(Objective):
                 f"{repeats} repeats of {steps} steps are {total} but the run has only {num_steps:.0f}: lower steps or "
                 f"repeats, or set trainer.max_steps to {total}"
             )
-        self.generator.check_run(steps // 2)
-        self.inference.check_run(steps // 2)
+        self.generator.check_run(steps / 2)
+        self.inference.check_run(steps / 2)

@@ -35,7 +35,7 @@ class InformationFloor(Constraint):
 
     name = "information_floor"
 
-    def __init__(self, floor: float, scale: float = 0.5, bound: float = 5.0) -> None:
+    def __init__(self, floor: float, scale: float = 0.5, bound: float = 2.0) -> None:
         super().__init__()
         if not (math.isfinite(floor) and 0 < scale < math.inf and 0 < bound < math.inf):
             raise ValueError(f"InformationFloor needs finite numbers, scale and bound > 0; got {floor, scale, bound}")
