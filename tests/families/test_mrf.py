@@ -6,10 +6,11 @@ import math
 import numpy as np
 import pytest
 import torch
+import torch.distributions as td
 import torch.nn.functional as F
 from harmoniums import all_bits
 
-from vae_lightning.families import Bernoulli, BernoulliMRF
+from vae_lightning.families import Bernoulli, BernoulliMRF, GibbsMRF
 from vae_lightning.families import mrf as module
 from vae_lightning.harmonium import Harmonium
 
@@ -78,6 +79,45 @@ def test_samples_follow_the_table(case):
         assert statistic < degrees + 4 * math.sqrt(2 * degrees)
 
 
+def test_every_value_is_listed_once_in_the_order_of_its_digits(case):
+    family, eta, z, _ = case
+    q = family.distribution(eta)
+    assert q.has_enumerate_support
+    assert torch.equal(q.enumerate_support(), z[:, None].expand(-1, len(eta), -1))
+    assert q.enumerate_support(expand=False).shape == (len(z), 1, z.shape[1])
+
+
+def test_divergences_are_the_table(case):
+    """From it to independent bits, and to another of its kind, both with one member for the whole batch."""
+    family, eta, z, log_q = case
+    q, other = family.distribution(eta), torch.randn(family.num_parameters, dtype=torch.float64)
+    logits = other[: z.shape[1]]
+    independent = Bernoulli(z.shape[1]).distribution(logits)
+    for p, log_p in (
+        (independent, independent.log_prob(z)),
+        (family.distribution(other), by_table(other, family.first, family.second)[1]),
+    ):
+        expected = (log_q.exp() * (log_q - log_p)).sum(-1)
+        torch.testing.assert_close(td.kl_divergence(q, p.expand(q.batch_shape)), expected)
+
+
+def test_a_divergence_to_what_it_cannot_be_compared_with_is_not_known(case):
+    family, eta, *_ = case
+    q = family.distribution(eta)
+    larger = BernoulliMRF(family.first + 1, family.second)
+    apart = larger.distribution(torch.zeros(len(eta), larger.num_parameters))
+    for p in (td.Independent(td.Normal(eta[:, :2], 1.0), 1), apart):
+        with pytest.raises(NotImplementedError):
+            td.kl_divergence(q, p)
+
+
+def test_moments_need_no_autograd(case):
+    family, eta, _, _ = case
+    expected = family.distribution(eta).mean_statistics
+    with torch.inference_mode():
+        torch.testing.assert_close(family.distribution(eta.clone()).mean_statistics, expected)
+
+
 def test_without_couplings_it_is_the_bernoulli_family():
     torch.manual_seed(0)
     logits = torch.randn(5, 7)
@@ -119,6 +159,62 @@ def test_what_it_refuses():
     with pytest.raises(ValueError, match="BernoulliMRF needs an event shape with at least one entry"):
         BernoulliMRF(0, 3)
     assert BernoulliMRF(16, 40).event_shape == (56,)
+
+
+class TestGibbs:
+    """GibbsMRF: chains in place of sums."""
+
+    def frequencies(self, family, eta, n):
+        torch.manual_seed(2)
+        samples = family.distribution(eta).sample((n,))
+        number = (samples @ (2.0 ** torch.arange(family.event_shape[0] - 1, -1, -1, dtype=eta.dtype))).long()
+        return torch.stack([torch.bincount(column, minlength=2 ** family.event_shape[0]) for column in number.T]) / n
+
+    def test_long_chains_sample_the_table(self):
+        """Fifty sweeps, each frequency within 4 standard errors of 20,000 independent chains."""
+        torch.manual_seed(0)
+        eta = torch.randn(3, 11, dtype=torch.float64)
+        p = by_table(eta, 2, 3)[1].exp()
+        error = (p * (1 - p) / 20_000).sqrt()
+        found = self.frequencies(GibbsMRF(2, 3, sweeps=50), eta, 20_000)
+        assert ((found - p).abs() < 4 * error).all()
+
+    def test_short_chains_of_strong_couplings_do_not(self):
+        """Two bits that are equal or nearly so, both values alike: one sweep forgets the start, ten are not exact."""
+        eta = torch.tensor([[-6.0, -6.0, 12.0]], dtype=torch.float64)
+        p = by_table(eta, 1, 1)[1].exp()
+        assert p[0, 0] == pytest.approx(p[0, 3])
+        found = self.frequencies(GibbsMRF(1, 1, sweeps=10), eta, 2_000)
+        assert found[0, 0] > p[0, 0] + 0.3
+
+    def test_without_couplings_they_are_exact(self):
+        eta = torch.tensor([[0.5, -1.0, 0.0]], dtype=torch.float64)
+        p = by_table(eta, 1, 1)[1].exp()
+        found = self.frequencies(GibbsMRF(1, 1, sweeps=1), eta, 20_000)
+        assert ((found - p).abs() < 4 * (p * (1 - p) / 20_000).sqrt()).all()
+
+    def test_what_is_not_known_is_not_given(self):
+        family = GibbsMRF(20, 30)
+        q = family.distribution(torch.randn(2, family.num_parameters))
+        z = q.sample((3,))
+        assert z.shape == (3, 2, 50)
+        assert q.log_prob(z).isnan().all()
+        with pytest.raises(ValueError, match="no log-partition: use BernoulliMRF with a group of at most 16 bits"):
+            family.log_partition(q.eta)
+        with pytest.raises(NotImplementedError):
+            td.kl_divergence(q, Bernoulli(50).distribution(torch.zeros(2, 50)))
+
+    def test_its_score_is_the_log_probability_up_to_a_constant(self):
+        torch.manual_seed(0)
+        eta, z = torch.randn(11, dtype=torch.float64), all_bits(5)
+        difference = GibbsMRF(2, 3).distribution(eta).score(z) - BernoulliMRF(2, 3).distribution(eta).log_prob(z)
+        torch.testing.assert_close(difference, difference[:1].expand(32))
+
+    def test_what_it_refuses(self):
+        with pytest.raises(ValueError, match="sweeps counts sweeps of block Gibbs, at least 1, got 0"):
+            GibbsMRF(20, 20, sweeps=0)
+        with pytest.raises(ValueError, match="GibbsMRF needs an event shape with at least one entry"):
+            GibbsMRF(0, 3)
 
 
 class TestModelOfEquation11:
