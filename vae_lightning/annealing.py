@@ -39,7 +39,7 @@ def anneal(path: Path, x: Tensor, betas: Float[Tensor, " steps"]) -> Float64[Ten
     """
     total = torch.zeros((), dtype=torch.float64, device=x.device)
     for start, end in pairwise(betas.tolist()):
-        total = total + path.log_ratio(x, start, end)
+        total = total + path.log_ratio(x, start, end).double()  # a float64 scalar alone would not promote
         x = path.transition(x, end)
     return total
 

@@ -21,7 +21,7 @@ from vae_lightning.families.support import check_support
 from vae_lightning.harmonium import Harmonium
 from vae_lightning.hyperparameters import only_plain
 from vae_lightning.models.seeded import SeededModule
-from vae_lightning.objectives.contrastive import ContrastiveDivergence, NegativePhase
+from vae_lightning.objectives.contrastive import ContrastiveDivergence, NegativePhase, evenly
 from vae_lightning.objectives.moments import likelihood_gradient, with_gradient
 from vae_lightning.objectives.sparsity import Sparsity
 from vae_lightning.randomness import seeded
@@ -144,7 +144,7 @@ class RBM(SeededModule):
             self.model.visible_bias.copy_(self.independent_bias)
             if self.model.has_lengths:
                 ordered = torch.cat(lengths).sort().values
-                totals = ordered[torch.linspace(0, len(ordered) - 1, _LENGTHS).round().long()]
+                totals = evenly(ordered, _LENGTHS)
                 self.totals.copy_(totals)
         with seeded(self.seed, "chains"):
             self.algorithm.start(self.model, totals)
@@ -226,7 +226,7 @@ class RBM(SeededModule):
         """
         model = self.model
         if model.has_lengths:
-            model = model.given(self.totals[torch.linspace(0, _LENGTHS - 1, n).round().long()])
+            model = model.given(evenly(self.totals, n))
         v = model.visible.sample(model.visible_natural(self.algorithm.starts(model, n)))
         v = model.gibbs(v, self.sampling_steps)
         return Counts.from_dense(v) if model.has_lengths else v

@@ -106,7 +106,7 @@ class PersistentContrastiveDivergence(NegativePhase):
         """As if nothing came from v, which is right for a model that is not yet trained."""
         self.hidden.copy_(super().starts(model, self.chains))
         if totals is not None:
-            self.totals.copy_(totals[torch.linspace(0, len(totals) - 1, self.chains).round().long()])
+            self.totals.copy_(evenly(totals, self.chains))
 
     def forward(self, model: Harmonium, v: Tensor | Counts) -> Phases:
         """One stretch of this process's chains."""
@@ -161,6 +161,11 @@ class EnumeratedLikelihood(NegativePhase):
         weighted = probability * s
         moments = Moments(t[:, model.visible.coupled].T @ weighted, (probability * t).sum(0), weighted.sum(0))
         return Phases(model.hidden.mean_statistics(model.hidden_natural(v)), moments, None)
+
+
+def evenly(ordered: Float[Tensor, " n"], k: int) -> Float[Tensor, " k"]:
+    """The middles of k parts of equal size: they stand for all n, as in any mean over them."""
+    return ordered[((torch.arange(k, device=ordered.device) + 0.5) * (len(ordered) / k)).long()]
 
 
 def _process() -> tuple[int, int]:

@@ -1,0 +1,180 @@
+"""Samples a second of one training step of an RBM, 784 x 256, batch 100, one thread, against scikit-learn.
+
+    OMP_NUM_THREADS=1 python benchmarks/rbm.py            writes rbm.json beside itself
+
+`bare` is the closed-form arithmetic alone, written out with torch: products, sigmoids, uniform noise, moments, SGD.
+`training_step` is what RBM does of it: loss, backward, SGD. `Trainer` is a thousand steps of `fit` as the command sets
+it up, with a log line every 50 steps. scikit-learn is BernoulliRBM's own step (persistent chains, as many as a batch).
+All are measured in turns, round after round; a figure is the median over the rounds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from sklearn.neural_network import BernoulliRBM
+
+from vae_lightning.callbacks import LastCheckpoint, MetricsFile
+from vae_lightning.data.base import InMemoryDataModule
+from vae_lightning.data.loaders import Observations
+from vae_lightning.families import Bernoulli
+from vae_lightning.models import RBM
+from vae_lightning.objectives import ContrastiveDivergence, PersistentContrastiveDivergence
+from vae_lightning.training import keep_large_buffers
+
+VISIBLE, HIDDEN, BATCH, ROUNDS, STEPS, RATE = 784, 256, 100, 12, 40, 0.01
+Step = Callable[[], object]
+
+
+class Bits(InMemoryDataModule):
+    """Random bits, a thousand batches of them in an epoch."""
+
+    def __init__(self) -> None:
+        super().__init__(batch_size=BATCH, eval_batch_size=BATCH)
+        self.setup()
+
+    def load(self) -> tuple[Observations, Observations, Observations]:
+        x = (torch.rand(BATCH * 1000, VISIBLE, generator=torch.Generator().manual_seed(0)) < 0.3).float()
+        bits = Observations.numbered(x, torch.zeros(len(x), dtype=torch.long))
+        return bits, bits, bits
+
+
+def bare(x: torch.Tensor, persistent: bool) -> Step:
+    """The step that cannot be avoided."""
+    w, a, b = 0.01 * torch.randn(VISIBLE, HIDDEN), torch.zeros(VISIBLE), torch.zeros(HIDDEN)
+    chains = (torch.rand(BATCH, HIDDEN) < 0.5).float()
+
+    def step() -> None:
+        nonlocal chains
+        mean = torch.addmm(b, x, w).sigmoid_()
+        h = chains if persistent else torch.rand_like(mean).lt_(mean)
+        p = torch.addmm(a, h, w.T).sigmoid_()
+        v = torch.rand_like(p).lt_(p)
+        found = torch.addmm(b, v, w).sigmoid_()
+        if persistent:
+            chains = torch.rand_like(found).lt_(found)
+        gradient = torch.addmm(torch.mm(v.T, found), x.T, mean, beta=-1 / BATCH, alpha=1 / BATCH)
+        w.add_(gradient, alpha=RATE)
+        a.add_(x.mean(0) - v.mean(0), alpha=RATE)
+        b.add_(mean.mean(0) - found.mean(0), alpha=RATE)
+
+    return step
+
+
+def rbm(persistent: bool) -> RBM:
+    algorithm = PersistentContrastiveDivergence(chains=BATCH) if persistent else ContrastiveDivergence()
+    return RBM(
+        Bernoulli(VISIBLE), Bernoulli(HIDDEN), algorithm, optimizer=partial(torch.optim.SGD, lr=RATE)
+    )  # fmt: skip
+
+
+def training_step(x: torch.Tensor, persistent: bool) -> Step:
+    module = rbm(persistent)
+    optimizer = module.configure_optimizers()
+
+    def step() -> None:
+        optimizer.zero_grad()
+        module.unread_loss((x, None), 0).backward()
+        optimizer.step()
+
+    return step
+
+
+def scikit_learn(x: torch.Tensor, dtype: type) -> Step:
+    rows, random = x.numpy().astype(dtype), np.random.RandomState(0)
+    model = BernoulliRBM(HIDDEN, learning_rate=RATE, batch_size=BATCH, n_iter=1, random_state=0).fit(rows)
+    return lambda: model._fit(rows, random)
+
+
+class Clock(pl.Callback):
+    def on_train_epoch_start(self, *_: object) -> None:
+        self.began = time.perf_counter()
+
+    def on_train_epoch_end(self, *_: object) -> None:
+        self.took = time.perf_counter() - self.began
+
+
+def in_the_trainer(data: Bits, persistent: bool, steps: int) -> float:
+    """Seconds a step, batches included."""
+    clock = Clock()
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = pl.Trainer(
+            max_epochs=1, limit_train_batches=steps, limit_val_batches=0, accelerator="cpu", log_every_n_steps=50,
+            enable_model_summary=False, enable_checkpointing=True, use_distributed_sampler=False,
+            logger=pl.loggers.TensorBoardLogger(folder, name="", default_hp_metric=False),
+            callbacks=[clock, pl.callbacks.RichProgressBar(refresh_rate=10), MetricsFile(), LastCheckpoint()],
+        )  # fmt: skip
+        module = rbm(persistent)
+        module.started = True  # to look at all of the data once is no part of a step
+        trainer.fit(module, data)
+    return clock.took / steps
+
+
+def seconds(step: Step, steps: int = STEPS) -> float:
+    began = time.perf_counter()
+    for _ in range(steps):
+        step()
+    return (time.perf_counter() - began) / steps
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    keep_large_buffers()
+    load, data = os.getloadavg()[0], Bits()
+    x = data.train.batch(torch.arange(BATCH))[0]
+    steps: dict[str, Step] = {}
+    for name, persistent in (("CD-1", False), ("PCD", True)):
+        steps[f"{name}, bare"] = bare(x, persistent)
+        steps[f"{name}, training_step"] = training_step(x, persistent)
+    for dtype in (np.float32, np.float64):
+        steps[f"scikit-learn, {dtype.__name__}"] = scikit_learn(x, dtype)
+    for step in steps.values():
+        seconds(step, 5)
+    times: dict[str, list[float]] = {}
+    for _ in range(ROUNDS):
+        for name, step in steps.items():
+            times.setdefault(name, []).append(seconds(step))
+        for name, persistent in (("CD-1, Trainer", False), ("PCD, Trainer", True)):
+            times.setdefault(name, []).append(in_the_trainer(data, persistent, 10 * STEPS))
+    took = {name: statistics.median(values) for name, values in times.items()}
+    rows = {
+        name: {"samples_per_second": round(BATCH / t), "ms_per_step": round(1e3 * t, 3)} for name, t in took.items()
+    }
+    ratios = {
+        f"{name}: {what} / bare (aim {aim})": round(took[f"{name}, {what}"] / took[f"{name}, bare"], 3)
+        for name in ("CD-1", "PCD")
+        for what, over in (
+            ("training_step / bare (aim 1.1)", "training_step"),
+            ("Trainer / bare (aim 1.15)", "Trainer"),
+        )
+    }
+    for dtype in ("float32", "float64"):
+        ratios |= {
+            f"{name} against scikit-learn {dtype} (aim for float32: 1.5)": round(
+                took[f"scikit-learn, {dtype}"] / took[f"{name}, training_step"], 2
+            )
+            for name in ("CD-1", "PCD")
+        }
+    settings = {"visible": VISIBLE, "hidden": HIDDEN, "batch": BATCH, "threads": 1, "torch": torch.__version__}
+    settings |= {"load_before": round(load, 2), "load_after": round(os.getloadavg()[0], 2)}
+    Path(__file__).with_suffix(".json").write_text(
+        json.dumps({"settings": settings, "steps": rows, "ratios": ratios}, indent=1) + "\n"
+    )
+    for name, row in rows.items():
+        print(f"{name:28s} {row['samples_per_second']:8,d} samples/s {row['ms_per_step']:8.3f} ms")
+    for name, ratio in ratios.items():
+        print(f"{name}: {ratio}")
+
+
+if __name__ == "__main__":
+    main()
