@@ -127,7 +127,7 @@ class Ensemble(pl.LightningModule):
     def on_train_start(self) -> None:
         """ValueError if the run ends before a member's schedule does."""
         for each in self.members:
-            each.objective.check_run(self.trainer.estimated_stepping_batches)
+            each.objective.check_run(float(self.trainer.estimated_stepping_batches))
 
     def training_step(self, batch: StackedBatch, batch_idx: int) -> Tensor:
         """The sum of the losses: the members share no weights, so each has the gradient it has alone."""

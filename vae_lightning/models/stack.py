@@ -45,10 +45,10 @@ class Stack(nn.Module):
     def read(self) -> None:
         """Take the members' weights; ValueError if they are not alike."""
         states = [dict(state(member)) for member in self.members]
-        for number, its_state in enumerate(states):
-            for name in states[0] | its_state:
-                here, there = (tuple(s[name].shape) if name in s else None for s in (states[0], its_state))
-                if here != there:
+        kinds = [{name: (type(t).__name__, tuple(t.shape)) for name, t in its_state.items()} for its_state in states]
+        for number, its_kinds in enumerate(kinds):
+            for name in kinds[0] | its_kinds:
+                if (here := kinds[0].get(name)) != (there := its_kinds.get(name)):
                     raise ValueError(f"members must be alike, but {name} is {here} in 0 and {there} in {number}")
         for name, tensor in state(self.module):
             tensor.data = torch.stack([its_state[name].detach() for its_state in states]).to(tensor.device)

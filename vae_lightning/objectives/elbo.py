@@ -40,8 +40,8 @@ class BetaWeighted(EstimatedObjective, abc.ABC):
             self.beta.check_run(num_steps)
 
     @property
-    def weight(self) -> float:
-        """Beta, a number; ValueError for a schedule that was not asked for a step."""
+    def weight(self) -> float | Tensor:
+        """Beta, a number, or a member's in an ensemble; ValueError for a schedule that was not asked for a step."""
         if isinstance(self.beta, Schedule):
             name = type(self).__name__
             raise ValueError(f"{name} with a schedule differs by step: use objective.at(step)(model, x)")

@@ -1,0 +1,60 @@
+"""FullBatch and Stacked: the data of an ensemble's members, side by side."""
+
+import pytest
+import torch
+
+from vae_lightning.data import Digits, DynamicBinarisation, FullBatch, Stacked, Synthetic
+from vae_lightning.data.processes import LinearJTEx
+
+
+def world(seed: int, **changes: int) -> Synthetic:
+    return Synthetic(LinearJTEx(), (20, 7, 5), seed=seed, **changes)
+
+
+def test_a_member_sees_what_it_would_see_alone() -> None:
+    alone = [world(seed, batch_size=6, eval_batch_size=4) for seed in (0, 1, 1)]
+    data = Stacked(alone)
+    data.setup()
+    for split in ("train", "val", "test"):
+        loaders = [getattr(each, f"{split}_dataloader")() for each in alone]
+        stacked = getattr(data, f"{split}_dataloader")()
+        assert len(stacked) == len(loaders[0])
+        for (x, y), *batches in zip(stacked, *loaders, strict=True):
+            assert torch.equal(x, torch.stack([batch[0] for batch in batches]))
+            assert torch.equal(y, torch.stack([batch[1] for batch in batches]))
+
+
+def test_full_batches_are_the_whole_split_in_its_order_and_never_copied() -> None:
+    data = Stacked([FullBatch(world(seed), steps=4) for seed in (0, 1)])
+    data.setup()
+    batches = list(data.train_dataloader())
+    assert len(batches) == 4
+    assert torch.equal(batches[0][0][1], data.members[1].train.x)
+    assert all(batch is batches[0] for batch in batches)
+
+
+def test_a_loader_goes_on_in_mid_epoch() -> None:
+    data = Stacked([FullBatch(world(0), steps=5), FullBatch(world(1), steps=5)])
+    data.setup()
+    loader, resumed = data.train_dataloader(), data.train_dataloader()
+    loader.set_epoch(3)
+    batches = iter(loader)
+    next(batches), next(batches)
+    resumed.load_state_dict(loader.state_dict())
+    resumed.set_epoch(3)
+    assert len(list(resumed)) == 3
+    resumed.set_epoch(4)
+    assert len(list(resumed)) == 5
+
+
+def test_mistakes_are_one_clear_line() -> None:
+    with pytest.raises(ValueError, match="steps >= 1 in an epoch, got 0"):
+        FullBatch(world(0), steps=0)
+    with pytest.raises(ValueError, match="a data module for each member, got none"):
+        Stacked([])
+    with pytest.raises(ValueError, match=r"equally many observations, their val splits have \[6, 7\]"):
+        Stacked([world(0), Synthetic(LinearJTEx(), (20, 6, 5))]).setup()
+    drawn = FullBatch(Digits(binarisation=DynamicBinarisation()))
+    drawn.setup()
+    with pytest.raises(ValueError, match="data that stay the same"):
+        drawn.train_dataloader()

@@ -1,0 +1,344 @@
+"""Ensemble: member i is the same model trained alone; failures, selection, resume."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from small import trainer
+from torch import Tensor
+
+from vae_lightning.data import FullBatch, Stacked, Synthetic
+from vae_lightning.data.base import InMemoryDataModule
+from vae_lightning.data.processes import LinearJTEx
+from vae_lightning.estimators import Reparameterised
+from vae_lightning.families import Normal
+from vae_lightning.metrics.functional import fused_henze_zirkler
+from vae_lightning.models import Ensemble, GaussianVAE
+from vae_lightning.models.stack import state
+from vae_lightning.nn import MLP
+from vae_lightning.objectives import ELBO, IWAE, Alternating, AnalyticELBO, FreeBits, Objective, WarmUp
+from vae_lightning.objectives.base import EstimatedObjective
+from vae_lightning.priors import FactorisedPrior
+from vae_lightning.randomness import reseed, seeded
+
+SEEDS, EPOCHS, STEPS = (3, 4, 5), 3, 10
+
+
+class Penalised(EstimatedObjective):
+    """The ELBO less a weighted Henze-Zirkler statistic of the means."""
+
+    def __init__(self, weight: float) -> None:
+        super().__init__(Reparameterised())
+        self.weight, self.elbo = weight, AnalyticELBO(self.estimator)
+
+    def forward(self, model: Any, x: Tensor) -> Tensor:
+        return self.elbo(model, x) - self.weight * fused_henze_zirkler(model.encoder(x).mean)
+
+
+def vae(seed: int, objective: Objective, lr: float = 0.01, **changes: Any) -> GaussianVAE:
+    torch.manual_seed(seed)
+    network = partial(MLP, hidden=(6,))
+    optimizer = partial(torch.optim.Adam, lr=lr)
+    settings = {"encoder": network, "decoder": MLP, "objective": objective, "optimizer": optimizer}
+    module = GaussianVAE(2, Normal(2, 0.1), **settings | changes)
+    module.seed = seed
+    return module
+
+
+def whole(seed: int) -> InMemoryDataModule:
+    return FullBatch(Synthetic(LinearJTEx(), (40, 30, 20), seed=seed), STEPS)
+
+
+def minibatches(seed: int) -> InMemoryDataModule:
+    return Synthetic(LinearJTEx(), (130, 30, 20), seed=seed, batch_size=13)
+
+
+def train(module: pl.LightningModule, data: pl.LightningDataModule, **changes: Any) -> pl.Trainer:
+    run = trainer(**{"max_epochs": EPOCHS} | changes)
+    run.fit(module, data)
+    return run
+
+
+def ensemble_of(objectives: list[Objective], **changes: Any) -> Ensemble:
+    return Ensemble([vae(seed, objective, **changes) for seed, objective in zip(SEEDS, objectives, strict=True)])
+
+
+def weights(module: torch.nn.Module, number: int | None = None) -> dict[str, Tensor]:
+    return {name: (tensor if number is None else tensor[number]).detach().clone() for name, tensor in state(module)}
+
+
+class Losses(pl.Callback):
+    """The loss of every step, of a module alone or of each member."""
+
+    def __init__(self) -> None:
+        self.seen: list[Tensor] = []
+
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, *_: Any) -> None:
+        self.seen.append(module._losses if isinstance(module, Ensemble) else outputs["loss"].detach())
+
+
+r = Reparameterised
+OBJECTIVES: dict[str, Callable[[], list[Objective]]] = {
+    "AnalyticELBO": lambda: [AnalyticELBO(r(), beta) for beta in (1.0, 0.5, 2.0)],
+    "ELBO": lambda: [ELBO(r(2), beta) for beta in (1.0, 0.5, 2.0)],
+    "IWAE": lambda: [IWAE(r(3)) for _ in range(3)],
+    "free bits": lambda: [FreeBits(r(), nats) for nats in (0.1, 0.2, 0.0)],
+    "warm-ups": lambda: [ELBO(r(), WarmUp(steps, end=end)) for steps, end in ((5, 1.0), (9, 0.5), (20, 2.0))],
+    "one warm-up": lambda: [ELBO(r(), WarmUp(7)) for _ in range(3)],
+    "a number and a warm-up": lambda: [ELBO(r(), 0.5), ELBO(r(), WarmUp(9)), ELBO(r(), 1.0)],
+    "in turns": lambda: [Alternating(AnalyticELBO(r(), b), ELBO(r()), 2, 3) for b in (1.0, 0.5, 2.0)],
+    "Henze-Zirkler": lambda: [Penalised(weight) for weight in (0.1, 1.0, 0.0)],
+}
+
+
+@pytest.mark.parametrize(("name", "data"), [(name, whole) for name in OBJECTIVES] + [("ELBO", minibatches)])
+def test_a_member_is_the_model_trained_alone(name: str, data: Callable[[int], InMemoryDataModule]) -> None:
+    """30 steps of three members, each with its own objective, seed, data and order, against three runs."""
+    together, ensemble = Losses(), ensemble_of(OBJECTIVES[name]())
+    run = trainer(together, max_epochs=EPOCHS)
+    run.fit(ensemble, Stacked([data(seed) for seed in SEEDS]))
+    assert run.global_step == EPOCHS * STEPS
+    for number, (seed, objective) in enumerate(zip(SEEDS, OBJECTIVES[name](), strict=True)):
+        os.environ["PL_GLOBAL_SEED"] = str(seed)
+        alone, module = Losses(), vae(seed, objective)
+        trainer(alone, max_epochs=EPOCHS).fit(module, data(seed))
+        expected = torch.stack(alone.seen)
+        torch.testing.assert_close(torch.stack(together.seen)[:, number], expected, rtol=2e-5, atol=1e-4)
+        torch.testing.assert_close(weights(ensemble.stack.module, number), weights(module), rtol=1e-4, atol=1e-5)
+
+
+def test_the_noise_is_the_same_to_the_bit() -> None:
+    """Not only close: with another order of draws the losses above would be far apart, but say so plainly."""
+    ensemble = ensemble_of(OBJECTIVES["AnalyticELBO"]())
+    ensemble.stack.noise.begin("train", 7, 0)
+    ours = ensemble.stack.noise.stacked((torch.randn, (1, 500, 2), torch.float32, torch.device("cpu")))
+    for seed, row in zip(SEEDS, ours, strict=True):
+        module = vae(seed, ELBO(r()))
+        reseed(module.seed, "train", 7, 0)
+        assert torch.equal(row, torch.randn(1, 500, 2))
+
+
+def test_a_factory_and_seeds_build_what_seeding_everything_would() -> None:
+    def member() -> GaussianVAE:
+        return GaussianVAE(2, Normal(2, 0.1), partial(MLP, hidden=(6,)))
+
+    ensemble = Ensemble(member=member, seeds=SEEDS)
+    assert ensemble.seeds == list(SEEDS)
+    for number, seed in enumerate(SEEDS):
+        pl.seed_everything(seed, verbose=False)
+        alone = member()
+        assert alone.seed == ensemble.members[number].seed == seed
+        built = weights(ensemble.member(number))
+        assert all(torch.equal(value, built[name]) for name, value in weights(alone).items())
+
+
+def test_learning_rates_and_clipping_are_each_members_own() -> None:
+    rates = (0.02, 0.005, 0.01)
+    data = [whole(seed) for seed in SEEDS]
+    ensemble = Ensemble([vae(seed, AnalyticELBO(r()), lr) for seed, lr in zip(SEEDS, rates, strict=True)])
+    train(ensemble, Stacked(data), gradient_clip_val=1.0)
+    for number, (seed, lr) in enumerate(zip(SEEDS, rates, strict=True)):
+        module = vae(seed, AnalyticELBO(r()), lr)
+        train(module, data[number], gradient_clip_val=1.0)
+        torch.testing.assert_close(weights(ensemble.stack.module, number), weights(module), rtol=1e-4, atol=1e-5)
+
+
+class Weights(pl.Callback):
+    """Each epoch's weights and validation losses of a module trained alone, by hand."""
+
+    def __init__(self, data: InMemoryDataModule) -> None:
+        self.data, self.best, self.kept = data, float("inf"), {}
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
+        total = 0.0
+        for index, batch in enumerate(self.data.val_dataloader()):
+            with seeded(module.seed, "evaluate", index), torch.no_grad():
+                total += float(module.loss(batch, EPOCHS * STEPS - 1)[0]) * len(batch[1])
+        if total / 30 < self.best:
+            self.best, self.kept = total / 30, weights(module)
+
+
+def test_the_best_on_validation_is_kept_as_by_hand() -> None:
+    """A learning rate so high that the last epoch is not the best for all."""
+    kinds = [AnalyticELBO(r(), WarmUp(15, end=beta)) for beta in (1.0, 0.5, 2.0)]
+    ensemble = ensemble_of(kinds, lr=2.0)
+    train(ensemble, Stacked([whole(seed) for seed in SEEDS]))
+    kept_late = []
+    for number, seed in enumerate(SEEDS):
+        by_hand, module = Weights(whole(seed)), vae(seed, kinds[number], lr=2.0)
+        by_hand.data.setup()
+        trainer(by_hand, max_epochs=EPOCHS).fit(module, whole(seed))
+        assert ensemble.best_loss[number].item() == pytest.approx(by_hand.best, rel=1e-3)
+        member = ensemble.member(number)
+        torch.testing.assert_close(weights(member), by_hand.kept, rtol=1e-2, atol=1e-3)
+        kept_late.append(
+            torch.equal(
+                weights(member)["model.decoder.network.output.bias"],
+                weights(ensemble.stack.module, number)["model.decoder.network.output.bias"],
+            )
+        )
+    assert not all(kept_late)
+    assert ensemble.best_loss[ensemble.ranking[0]] == ensemble.best_loss.min()
+
+
+class Poison(pl.Callback):
+    """At a step, one member's decoder divides by zero."""
+
+    def __init__(self, member: int | slice, step: int) -> None:
+        self.member, self.step = member, step
+
+    @torch.no_grad()
+    def on_train_batch_start(self, trainer: pl.Trainer, module: Any, *_: Any) -> None:
+        if trainer.global_step == self.step:
+            module.stack.module.model.decoder.network.output.bias[self.member] = 1e30
+
+
+def test_a_member_that_fails_is_named_once_and_the_others_go_on_as_if_it_were_not_there() -> None:
+    objectives = OBJECTIVES["AnalyticELBO"]
+    data = Stacked([whole(seed) for seed in SEEDS])
+    ensemble, undisturbed = ensemble_of(objectives()), ensemble_of(objectives())
+    ensemble.names = ["one", "two", "three"]
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        trainer(Poison(1, 14), max_epochs=EPOCHS).fit(ensemble, data)
+    told = [str(warning.message) for warning in told if "rests" in str(warning.message)]
+    assert len(told) == 1
+    assert told[0].startswith("member two rests from step 14 on: its loss is inf; it keeps its best weights")
+    train(undisturbed, Stacked([whole(seed) for seed in SEEDS]))
+    for number in (0, 2):
+        expected = weights(undisturbed.stack.module, number)
+        assert all(torch.equal(value, expected[name]) for name, value in weights(ensemble.stack.module, number).items())
+    assert ensemble.resting.tolist() == [False, True, False]
+    assert torch.equal(ensemble.best_loss[[0, 2]], undisturbed.best_loss[[0, 2]])
+    at_rest = weights(ensemble.stack.module, 1)
+    assert all(torch.equal(value, weights(ensemble.best, 1)[name]) for name, value in at_rest.items())
+
+
+def test_a_run_without_members_left_stops() -> None:
+    everybody = Poison(slice(None), 2)
+    with pytest.raises(ValueError, match="no member is left at step 2"):
+        trainer(everybody).fit(ensemble_of(OBJECTIVES["AnalyticELBO"]()), Stacked([whole(seed) for seed in SEEDS]))
+
+
+class Save(pl.Callback):
+    """A checkpoint in mid-epoch."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        self.path, self.step = path, step
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        if trainer.global_step == self.step:
+            trainer.save_checkpoint(self.path)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "step"),
+    [
+        ("AnalyticELBO", whole, 14),
+        ("AnalyticELBO", minibatches, 20),
+        ("warm-ups", minibatches, 14),
+        ("in turns", whole, 20),
+    ],
+)
+def test_a_resumed_run_ends_with_the_same_bits(
+    name: str, data: Callable[[int], InMemoryDataModule], step: int, tmp_path: Path
+) -> None:
+    """With a member that rests, in mid-epoch and at an epoch's end, under other global seeds."""
+    path = tmp_path / "middle.ckpt"
+    whole_run = ensemble_of(OBJECTIVES[name]())
+    trainer(Poison(1, 12), Save(path, step), max_epochs=EPOCHS).fit(whole_run, Stacked([data(seed) for seed in SEEDS]))
+    resumed = Ensemble([vae(seed + 50, objective) for seed, objective in zip(SEEDS, OBJECTIVES[name](), strict=True)])
+    trainer(max_epochs=EPOCHS).fit(resumed, Stacked([data(seed) for seed in SEEDS]), ckpt_path=path, weights_only=True)
+    expected = whole_run.state_dict()
+    assert all(torch.equal(value, expected[key]) for key, value in resumed.state_dict().items())
+    assert resumed.resting.tolist() == [False, True, False]
+
+
+def test_a_member_is_an_ordinary_module(tmp_path: Path) -> None:
+    ensemble, data = ensemble_of(OBJECTIVES["ELBO"]()), [whole(seed) for seed in SEEDS]
+    run = train(ensemble, Stacked(data))
+    member = ensemble.member(2)
+    assert isinstance(member, GaussianVAE)
+    assert member.objective.beta == 2.0
+    assert member.sample(5).shape == (5, 2)
+    assert "test/nelbo" in trainer().test(member, data[2], verbose=False)[0]
+    before = weights(ensemble.best, 2)
+    train(member, data[2])
+    assert all(torch.equal(value, before[name]) for name, value in weights(ensemble.best, 2).items())
+    logged = run.callback_metrics
+    assert {"train/loss/mean", "train/loss/best", "train/loss/spread", "train/resting"} <= set(logged)
+    each = torch.stack([logged[f"val/loss/{number}"] for number in range(3)])
+    assert logged["val/loss/best"] == each.min()
+    torch.testing.assert_close(logged["val/loss/spread"], each.std())
+    tested = trainer().test(ensemble, Stacked(data), verbose=False)[0]
+    assert {"test/loss/mean", "test/loss/0"} <= set(tested)
+
+
+def other_scale(seed: int) -> GaussianVAE:
+    torch.manual_seed(seed)
+    return GaussianVAE(2, Normal(2, 0.2), partial(MLP, hidden=(6,)))
+
+
+BAD: dict[str, tuple[Callable[[], Any], str]] = {
+    "no members": (Ensemble, "give `members`, or `member`"),
+    "another width": (
+        lambda: Ensemble([vae(0, ELBO(r())), vae(1, ELBO(r()), encoder=partial(MLP, hidden=(7,)))]),
+        r"out_features is 6 in member 0 and 7 in member 1",
+    ),
+    "another count": (lambda: Ensemble([vae(0, IWAE(r(2))), vae(1, IWAE(r(3)))]), "num_samples is 2 in member 0"),
+    "another class": (lambda: Ensemble([vae(0, ELBO(r())), vae(1, IWAE(r()))]), "'ELBO' in member 0 and 'IWAE'"),
+    "another noise": (
+        lambda: Ensemble([vae(0, ELBO(r()), encoder=MLP), other_scale(1)]),
+        "float attributes of modules alone",
+    ),
+    "another prior": (
+        lambda: Ensemble([vae(0, ELBO(r())), vae(1, ELBO(r()), prior=FactorisedPrior(Normal(2), learned=True))]),
+        r"model.prior.theta is \('Tensor', \(4,\)\) in 0 and \('Parameter', \(4,\)\) in 1",
+    ),
+    "names": (lambda: Ensemble([vae(0, ELBO(r()))], names=["a", "b"]), "a name for each of 1 members, got 2"),
+    "data": (
+        lambda: train(ensemble_of(OBJECTIVES["IWAE"]()), Stacked([whole(0)])),
+        "data are for 1 members, the ensemble has 3",
+    ),
+    "unstacked data": (
+        lambda: train(ensemble_of(OBJECTIVES["IWAE"]()), whole(0)),
+        r"\(M, B, \*X\), got shape \(40, 2\)",
+    ),
+    "unequal data": (
+        lambda: Stacked([whole(0), minibatches(0)]).setup(),
+        r"equally many observations, their train splits have \[40, 130\]",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_mistakes_are_one_clear_line(what: str) -> None:
+    build, message = BAD[what]
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+def test_an_optimizer_that_mixes_members_is_refused() -> None:
+    ensemble = ensemble_of(OBJECTIVES["IWAE"](), optimizer=torch.optim.Adafactor)
+    with pytest.raises(TypeError, match="Adafactor would mix the members' gradients"):
+        train(ensemble, Stacked([whole(seed) for seed in SEEDS]))
+
+
+class Careless(EstimatedObjective):
+    """Draws from torch's generator."""
+
+    def forward(self, model: Any, x: Tensor) -> Tensor:
+        return model.encoder(x).mean.sum(-1) * torch.rand(len(x))
+
+
+def test_noise_from_elsewhere_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"let it draw from a vae_lightning\.randomness\.Noise"):
+        train(ensemble_of([Careless(r()) for _ in SEEDS]), Stacked([whole(seed) for seed in SEEDS]))
