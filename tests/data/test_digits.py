@@ -68,6 +68,15 @@ def test_each_split_has_the_labels_in_proportion() -> None:
         assert (y.bincount() - len(y) * everywhere).abs().max() < 2
 
 
+def test_the_first_digits_of_each_split_have_the_labels_in_proportion() -> None:
+    """However many: diagnostics read the first n of a split."""
+    data = digits()
+    for name in SPLITS:
+        y = data.split(name).y
+        counts, n = torch.nn.functional.one_hot(y).cumsum(0), torch.arange(1, len(y) + 1)[:, None]
+        assert (counts - n * y.bincount() / len(y)).abs().max() < 2.5
+
+
 def test_the_split_is_a_function_of_the_seed_and_the_test_does_not_depend_on_validation() -> None:
     first, again, other, larger = digits(), digits(), digits(seed=1), digits(val_size=500)
     assert first.train.ids.equal(again.train.ids)
@@ -114,7 +123,8 @@ def test_dynamic_binarisation_draws_each_digit_anew_every_epoch_about_its_intens
     data, epochs = digits(DynamicBinarisation(), val_size=0, test_size=1700), 300
     seen = torch.stack([torch.stack([x for _, x in sorted(by_id(data, epoch).items())]) for epoch in range(epochs)])
     assert not seen[0].equal(seen[1])
-    x = digits(val_size=0, test_size=1700).train.x.double()
+    train = digits(val_size=0, test_size=1700).train
+    x = train.x[train.ids.argsort()].double()
     z = ((seen.double().mean(0) - x) / (x * (1 - x) / epochs).sqrt())[(x > 0) & (x < 1)]
     assert abs(float(z.square().mean()) - 1) < 4 * (2 / len(z)) ** 0.5
 

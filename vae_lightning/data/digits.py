@@ -27,7 +27,7 @@ class Digits(InMemoryDataModule):
             `DynamicBinarisation` (drawn anew every training epoch) or `ThresholdBinarisation`.
         val_size: a share, or how many, for validation.
         test_size: a share, or how many, for the test, chosen before validation: it stays when `val_size` changes.
-        seed: of the splits; the order of training has the seed of the run.
+        seed: of the splits and their order; the order of training has the seed of the run.
         batch_size: observations in a training batch, for each process of the trainer.
         eval_batch_size: observations in a validation, test or prediction batch.
         predict_split: which split `predict` reads.

@@ -31,7 +31,7 @@ class ImageFolder(ImageDataModule):
             `DynamicBinarisation` (drawn anew every training epoch) or `ThresholdBinarisation`.
         val_size: a share, or how many, for validation.
         test_size: a share, or how many, for the test, chosen before validation: it stays when `val_size` changes.
-        split_seed: of both choices.
+        split_seed: of both choices, and of the order of every split.
         batch_size: observations in a training batch, for each process of the trainer.
         eval_batch_size: observations in a validation, test or prediction batch.
         predict_split: which split `predict` reads.

@@ -33,7 +33,8 @@ class Labelled:
 class ImageDataModule(InMemoryDataModule, abc.ABC):
     """Images in memory, one byte for each channel and pixel; a batch is x (B, C, H, W) in [0, 1] and labels y (B,).
 
-    `path` is the folder of the files, by default `name` in $VAE_LIGHTNING_DATA or ~/.cache/vae-lightning.
+    `path` is the folder of the files, by default `name` in $VAE_LIGHTNING_DATA or ~/.cache/vae-lightning. `split_seed`
+    shuffles every split, so that its first observations have the labels in proportion.
     """
 
     name: str
@@ -72,11 +73,15 @@ class ImageDataModule(InMemoryDataModule, abc.ABC):
     def load(self) -> tuple[Observations, Observations, Observations]:
         """The three splits; ids are the images' numbers in their source, the test's after all others."""
         known, apart = self.read()
-        rest = self._observations(known, 0)
-        parts = [rest.select(rows) for rows in stratified_rows(rest.y, self.sizes, self.split_seed)]
-        test = parts.pop(0) if apart is None else self._observations(apart, len(rest))
-        val, train = parts
+        parts = self._cut(self._observations(known, 0), self.sizes)
+        if apart is not None:
+            parts = [*self._cut(self._observations(apart, len(known.labels)), {}), *parts]
+        test, val, train = parts
         return train, val, test
+
+    def _cut(self, data: Observations, sizes: dict[str, int | float]) -> list[Observations]:
+        """Parts of these sizes and the rest, shuffled: files lie by class."""
+        return [data.select(rows) for rows in stratified_rows(data.y, sizes, self.split_seed)]
 
     def _observations(self, part: Labelled, first: int) -> Observations:
         ids = torch.arange(first, first + len(part.labels))

@@ -40,7 +40,7 @@ class MNIST(ImageDataModule):
         binarisation: None for intensities; else `vae_lightning.data.StaticBinarisation` (drawn once),
             `DynamicBinarisation` (drawn anew every training epoch) or `ThresholdBinarisation`.
         val_size: a share of the training file, or how many, for validation, the labels in proportion.
-        split_seed: of that choice.
+        split_seed: of that choice, and of the order of every split.
         batch_size: observations in a training batch, for each process of the trainer.
         eval_batch_size: observations in a validation, test or prediction batch.
         download: whether to download what is missing, if no path is given.

@@ -10,10 +10,12 @@ from vae_lightning.randomness import derive_seed
 
 
 def stratified_rows(labels: Int64[Tensor, " N"], sizes: dict[str, int | float], seed: int) -> list[Tensor]:
-    """Disjoint rows for each of the named sizes, and then the rest; each set in order, its labels in proportion.
+    """Disjoint rows for each of the named sizes, and then the rest; the first n of each set are a sample of it.
 
     A size is a share of the N rows if below 1, else how many. Each label's rows are shuffled and spread evenly over
-    one queue, from which the sets are taken in turn: a set does not depend on the sizes of those after it.
+    one queue, from which the sets are taken in turn: a set does not depend on the sizes of those after it, and any part
+    of the queue has the labels in proportion. Who looks at a set's first observations alone, as diagnostics do, is not
+    shown the first classes of the file.
     Raises ValueError for sizes that leave nothing for the rest.
     """
     num = len(labels)
@@ -22,7 +24,7 @@ def stratified_rows(labels: Int64[Tensor, " N"], sizes: dict[str, int | float], 
         asked = " and ".join(f"{name} {size}" for name, size in sizes.items())
         raise ValueError(f"{asked} leave nothing of {num} observations for training: ask for less")
     queue = _queue(labels, derive_seed(seed, "stratified split"))
-    return [rows.sort().values for rows in queue.split([*counts, num - sum(counts)])]
+    return list(queue.split([*counts, num - sum(counts)]))
 
 
 def _count(name: str, size: int | float, num: int) -> int:
