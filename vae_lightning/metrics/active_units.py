@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
 
-from vae_lightning.metrics.functional.active_units import Deviations, deviations_of, merge_all, unit_variances
+from vae_lightning.metrics import deviations
+from vae_lightning.metrics.functional.active_units import deviations_of, unit_variances
 from vae_lightning.metrics.gather import gather_rows
 
 
@@ -35,14 +34,9 @@ class ActiveUnits(Metric):
 
     def update(self, means: Float[Tensor, "batch *latent"]) -> None:
         """Add the posterior means of a batch."""
-        merged = merge_all([*_unpack(self.rows), deviations_of(means.flatten(1))])
-        self.rows = [torch.cat((merged.count[None], merged.mean, merged.squares))[None]]
+        self.rows = deviations.added(self.rows, deviations_of(means.flatten(1)))
 
     def compute(self) -> dict[str, Tensor]:
         """`count`, and the flat `variances` in squared units of z."""
-        units = unit_variances(merge_all(_unpack(dim_zero_cat(self.rows))), self.threshold)
+        units = unit_variances(deviations.merged(self.rows), self.threshold)
         return {"count": units.count, "variances": units.variances}
-
-
-def _unpack(rows: list[Tensor] | Tensor) -> list[Deviations]:
-    return [Deviations(row[0], *row[1:].chunk(2)) for row in (dim_zero_cat(rows) if len(rows) else ())]

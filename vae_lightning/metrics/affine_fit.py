@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from vae_lightning.metrics import functional
-from vae_lightning.metrics.functional.active_units import Deviations, deviations_of, merge_all
+from vae_lightning.metrics import deviations, functional
+from vae_lightning.metrics.functional.active_units import deviations_of
 from vae_lightning.metrics.functional.affine_fit import PairMoments, fit_moments, pair_moments, unflatten
 from vae_lightning.metrics.gather import gather_rows
 
@@ -57,8 +56,7 @@ class AffineFit(Metric):
         """Add a batch; ValueError for values that are not finite."""
         moments = [*_rows(self.moments), pair_moments(pairs.inputs, pairs.outputs)]
         self.moments = [reduce(PairMoments.merge, moments).flat()[None]]
-        seen = merge_all([*_unpack(self.statistics), deviations_of(pairs.statistics)])
-        self.statistics = [torch.cat((seen.count[None], seen.mean, seen.squares))[None]]
+        self.statistics = deviations.added(self.statistics, deviations_of(pairs.statistics))
 
     def fit(self) -> functional.AffineFit:
         """The map itself, of this process's pairs, or of all of them within `compute`."""
@@ -69,14 +67,10 @@ class AffineFit(Metric):
 
         With d = N - 1 - rank it is 2 (1 - R^2) / sqrt(d). Source: Olkin, Finn, Correlations Redux (1995).
         """
-        fit, statistics = self.fit(), merge_all(_unpack(self.statistics))
+        fit, statistics = self.fit(), deviations.merged(self.statistics)
         r2 = fit.adjusted_r_squared(statistics.squares / statistics.count)
         return {"r2": r2, "r2_error": 2 * (1 - r2) / (fit.count - 1 - fit.rank).sqrt()}
 
 
 def _rows(state: list[Tensor] | Tensor) -> list[PairMoments]:
     return [unflatten(row) for row in (dim_zero_cat(state) if len(state) else ())]
-
-
-def _unpack(state: list[Tensor] | Tensor) -> list[Deviations]:
-    return [Deviations(row[0], *row[1:].chunk(2)) for row in (dim_zero_cat(state) if len(state) else ())]

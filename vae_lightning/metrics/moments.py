@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
 
-from vae_lightning.metrics.functional.active_units import Deviations, merge_all
+from vae_lightning.metrics import deviations
+from vae_lightning.metrics.functional.active_units import Deviations
 from vae_lightning.metrics.functional.importance import Estimate
 from vae_lightning.metrics.gather import gather_rows
 
@@ -36,18 +36,17 @@ class Moments(Metric, abc.ABC):
         values = torch.stack([figures[name].double() for name in self.names], 1)
         mean = values.mean(0)
         batch = Deviations(values.new_tensor(len(values)), mean, (values - mean).square().sum(0))
-        merged = merge_all([*_unpack(self.rows), batch])
-        self.rows = [torch.cat((merged.count[None], merged.mean, merged.squares))[None]]
+        self.rows = deviations.added(self.rows, batch)
 
     def merged(self) -> Deviations:
         """Of all observations."""
-        return merge_all(_unpack(dim_zero_cat(self.rows)))
+        return deviations.merged(self.rows)
 
     def estimates(self) -> dict[str, Estimate]:
         """The mean of each figure with its standard error, sd / sqrt(N): NaN for one observation."""
         merged = self.merged()
-        deviations = (merged.squares / (merged.count - 1)).sqrt() if merged.count > 1 else merged.mean * math.nan
-        errors = deviations / merged.count.sqrt()
+        spread = (merged.squares / (merged.count - 1)).sqrt() if merged.count > 1 else merged.mean * math.nan
+        errors = spread / merged.count.sqrt()
         return {name: Estimate(*pair) for name, *pair in zip(self.names, merged.mean, errors, strict=True)}
 
 
@@ -55,7 +54,3 @@ def with_errors(estimates: Mapping[str, Estimate]) -> dict[str, Tensor]:
     """`name` and `name_error` of each."""
     means = {name: estimate.mean for name, estimate in estimates.items()}
     return means | {f"{name}_error": estimate.standard_error for name, estimate in estimates.items()}
-
-
-def _unpack(rows: list[Tensor] | Tensor) -> list[Deviations]:
-    return [Deviations(row[0], *row[1:].chunk(2)) for row in (dim_zero_cat(rows) if len(rows) else ())]
