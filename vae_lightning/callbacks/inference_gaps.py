@@ -23,7 +23,9 @@ class InferenceGaps(Diagnostic):
 
     in nats, with q* of the encoder's family but fitted to each observation on its own. Logs `approximation_gap` (a
     richer family would help) and `amortisation_gap` (a larger or better trained encoder would), each with its standard
-    error over the data, `..._error`. log p(x) is L_K from q*, a lower bound, so the first is, if anything, too small.
+    error over the data, `..._error`. log p(x) is L_K from q*, a lower bound, which makes the first too small: raise
+    `num_samples`. A q* that is not yet the family's best makes the first too large and the second too small: raise
+    `steps`.
 
     Works on the first `per_batch` observations of every evaluation batch. For each it costs `steps` gradient steps of
     the estimator's samples and 4 num_samples evaluations of the decoder. Therefore it runs in `validate` and `test`,

@@ -90,8 +90,10 @@ def inference_gaps(
                                     approximation gap       amortisation gap
 
     q* maximises the ELBO over the family, from the encoder's q_phi, by Adam whose steps fall to zero by half a cosine;
-    the model's weights stay as they are. Where other samples say that q_phi was better, it stays. log p(x) is L_K from
-    q*, a lower bound, so that the approximation gap is, if anything, too small. Both ELBOs are of the same noise.
+    the model's weights stay as they are. Where other samples say that q_phi was better, it stays. Both ELBOs are of the
+    same noise. Two errors remain: log p(x) is L_K from q*, a lower bound, which makes the approximation gap too small;
+    and after finite steps on noisy gradients q* is not yet the family's best, which makes the approximation gap too
+    large and the amortisation gap too small by as much. More samples mend the first, more steps the second.
 
     Args:
         model: in evaluation mode.
