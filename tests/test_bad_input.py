@@ -16,7 +16,9 @@ def error_of(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
     with pytest.raises(SystemExit) as stop:
         command(*arguments)
     assert stop.value.code in (1, 2)
-    return capsys.readouterr().err.strip().splitlines()[-1]
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert not any(noise in line for noise in ("Namespace(", "Subtypes", "<class 'NoneType'>"))
+    return line
 
 
 @pytest.mark.parametrize(
@@ -133,6 +135,9 @@ CALLBACK = ("--trainer.callbacks+",)
         (["--model.encoder.class_path", "vae_lightning.nn.Convolutions", "--model.encoder.channels", "[4, 4, 4, 4]"],
          "sides divisible by 16"),
         ([*CALLBACK, "vae_lightning.callbacks.LogLikelihood", "--trainer.callbacks.Ks", "[0]"], "got [0]"),
+        (["--model", "vae_lightning.models.HVAE", "--model.latent_dims", "[2, 2]",
+          "--model.observed.event_shape", "64"],
+         "the model observes (64,) but the data are (1, 8, 8)"),
         ([*CALLBACK, "vae_lightning.callbacks.HammingPrecision"], "needs a model with encode(x)"),
         ([*CALLBACK, "vae_lightning.callbacks.ResampledPosterior"], "codes of two real numbers"),
         ([*CALLBACK, "vae_lightning.callbacks.ActiveUnits", "--trainer.callbacks.threshold", "-1"], "threshold >= 0"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from diagnostics import imported
 from running import ROOT, command, figures, on_miniature, process
 from small import events
 
-from vae_lightning.models import VAE, HashingVAE
+from vae_lightning.models import RBM, VAE, HashingVAE
 
 EXPERIMENTS = sorted(
     path.relative_to(ROOT) for path in (ROOT / "configs").rglob("*.yaml") if path.parent.name != "trainer"
@@ -74,6 +75,49 @@ def test_digits_config_fits_saves_loads_and_tests(config: Path, tmp_path: Path) 
     model = imported(described["model"]["class_path"]).load_from_checkpoint(
         run / "checkpoints/best.ckpt", weights_only=True
     )
+    assert model.sample(3).shape == (3, 1, 8, 8)
+
+
+def overrides(config: Path) -> list[list[str]]:
+    """What a config's comments say can be given on the command line: `# name: OPTIONS`, going on in `#   OPTIONS`."""
+    found: list[list[str]] = []
+    for line in config.read_text().splitlines():
+        if more := re.fullmatch(r"#   (--.*)", line):
+            found[-1] += shlex.split(more[1])
+        elif named := re.fullmatch(r"# [^:]+:( --.*)?", line):
+            found.append(shlex.split(named[1] or ""))
+    return found
+
+
+@pytest.mark.parametrize("options", overrides(ROOT / "configs" / "digits" / "vae.yaml"), ids=" ".join)
+def test_what_a_comment_says_can_be_overridden_can_be(options: list[str], tmp_path: Path) -> None:
+    assert options
+    brief = ["--trainer.max_epochs", "20", "--trainer.limit_train_batches", "20", "--trainer.accelerator", "cpu"]
+    less = ["--trainer.callbacks", '[{"class_path": "vae_lightning.callbacks.LogLikelihood"}]']
+    small = ["--model.encoder.hidden", "[8]", "--model.decoder.hidden", "[8]", "--data.val_size", "50"]
+    config = ["--config", ROOT / "configs" / "digits" / "vae.yaml", "--trainer.logger.save_dir", tmp_path]
+    command("fit", *config, *options, *less, *small, *brief)
+    assert figures(tmp_path / "version_0")["val/log_likelihood"] < 0
+    saved = torch.load(tmp_path / "version_0/checkpoints/best.ckpt", weights_only=True)
+    monitored = next(v["monitor"] for k, v in saved["callbacks"].items() if k.startswith("ModelCheckpoint"))
+    assert monitored == (options[options.index("--best.monitor") + 1] if "--best.monitor" in options else "val/nelbo")
+
+
+def test_rbm_config_fits_saves_loads_and_tests(tmp_path: Path) -> None:
+    """Its chains are in the checkpoint, and what chooses the best one is the annealed likelihood."""
+    options = ["--config", ROOT / "configs" / "rbm" / "digits.yaml", "--trainer.logger.save_dir", tmp_path]
+    options += ["--trainer.max_epochs", "4", "--trainer.check_val_every_n_epoch", "2", "--trainer.accelerator", "cpu"]
+    options += ["--trainer.callbacks.every_n_epochs", "2"]
+    command("fit", *options)
+    run = tmp_path / "version_0"
+    command("test", *options, "--ckpt_path", run / "checkpoints/best.ckpt")
+    logged = figures(run)
+    assert -45 < logged["test/log_likelihood"] < -20
+    assert logged["test/nelbo"] == pytest.approx(-logged["test/log_likelihood"])
+    assert 0 < logged["test/log_partition_error"] < logged["test/log_likelihood_error"] < 1
+    assert {"val/chains", "test/chains"} <= set(events(run).Tags()["images"])
+    model = RBM.load_from_checkpoint(run / "checkpoints/best.ckpt", weights_only=True)
+    assert set(model.algorithm.hidden.unique().tolist()) == {0.0, 1.0}
     assert model.sample(3).shape == (3, 1, 8, 8)
 
 

@@ -84,8 +84,9 @@ def _one_line_errors(run: Callable[[list[str]], None], arguments: list[str]) -> 
         if os.environ.get("VAE_LIGHTNING_TRACEBACK") or not _of_the_user(error):
             raise
         # the hint keeps a real defect debuggable: not every ValueError is the user's
-        line = " ".join(str(error).split())
-        print(f"vae-lightning: {line} (VAE_LIGHTNING_TRACEBACK=1 shows where)", file=sys.stderr)
+        from vae_lightning.messages import in_one_line
+
+        print(f"vae-lightning: {in_one_line(str(error))} (VAE_LIGHTNING_TRACEBACK=1 shows where)", file=sys.stderr)
         raise SystemExit(1) from None
 
 

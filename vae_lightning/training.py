@@ -18,6 +18,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.plugins import CheckpointIO
 
 from vae_lightning.callbacks import AtomicCheckpointIO, CodeWriter, FinalFigures, LastCheckpoint, MetricsFile
+from vae_lightning.messages import in_one_line
 
 _LOGGER = "lightning.pytorch.loggers.TensorBoardLogger"
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # glibc's names for mallopt's parameters
@@ -54,10 +55,7 @@ class TeachingParser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """One line on standard error, and exit status 2."""
-        skipped = ("Subtypes:", "Given value", "Does not validate", "Errors:", "- Expected a <class 'NoneType'>")
-        lines = [line.strip() for line in message.splitlines()]
-        told = " ".join(line.removeprefix("- ") for line in lines if line and not line.startswith(skipped))
-        print(f"vae-lightning: {told}; see --help", file=sys.stderr)
+        print(f"vae-lightning: {in_one_line(message)}; see --help", file=sys.stderr)
         raise SystemExit(2)
 
     def add_class_arguments(self, theclass: Any, *args: Any, **kwargs: Any) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
-from small import hashing, newsgroups, trainer
+from small import digits, gaussian_vae, hashing, newsgroups, trainer
 
 from vae_lightning.callbacks import Diagnostic
 from vae_lightning.latent_variable import Draw
@@ -59,3 +59,39 @@ def test_its_noise_is_the_same_whatever_came_before(miniature: Path) -> None:
 def test_an_interval_is_at_least_one() -> None:
     with pytest.raises(ValueError, match="Diary needs every_n_epochs >= 1, got 0"):
         Diary(0)
+
+
+@pytest.mark.parametrize(("every", "expected"), [(1, [0, 1, 2, 3, 4]), (2, [1, 3, 4]), (10, [4])])
+def test_reports_at_its_interval_and_on_the_last_epoch(every: int, expected: list[int]) -> None:
+    """A run shorter than the interval would otherwise end without a figure."""
+    watch = Draws(every)
+    trainer(watch, max_epochs=5, limit_train_batches=1).fit(gaussian_vae(), datamodule=digits())
+    assert watch.epochs == expected
+
+
+def test_noise_is_a_function_of_the_runs_seed_and_of_the_batch() -> None:
+    draws = []
+    for seed in (0, 0, 1):
+        module, watch = gaussian_vae(), Draws()
+        module.seed = seed
+        trainer(watch).validate(module, datamodule=digits(), verbose=False)
+        draws.append(torch.stack(watch.seen))
+    assert torch.equal(draws[0], draws[1])
+    assert not (draws[0] == draws[2]).any()
+    assert len(draws[0].unique()) == len(draws[0])
+
+
+class Draws(Diagnostic):
+    """Draws a number for each batch and for the report, and notes the epochs it reports in."""
+
+    def __init__(self, every_n_epochs: int = 1) -> None:
+        super().__init__(every_n_epochs)
+        self.seen: list[torch.Tensor] = []
+        self.epochs: list[int] = []
+
+    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
+        self.seen.append(torch.rand(()))
+
+    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
+        self.seen.append(torch.rand(()))
+        self.epochs.append(trainer.current_epoch)

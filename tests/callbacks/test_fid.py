@@ -6,7 +6,9 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import lightning.pytorch as pl
 import pytest
@@ -59,7 +61,7 @@ def drawn(num: int, sampler: Sampler) -> Tensor:
     """What the callback compares: chunks of 100, each under its own seed."""
     parts, module = [], gaussian_vae().eval()
     for chunk, start in enumerate(range(0, num, 100)):
-        with seeded("FrechetInceptionDistance", chunk), torch.no_grad():
+        with seeded(0, "FrechetInceptionDistance", chunk), torch.no_grad():
             parts.append(sampler(module, min(100, num - start)))
     return torch.cat(parts)
 
@@ -191,7 +193,7 @@ def test_watching_changes_nothing(precision: str, tmp_path: Path) -> None:
 
 
 def test_watches_every_tenth_epoch_by_default() -> None:
-    assert FrechetInceptionDistance(features=Edges()).every_n_epochs == 10
+    assert FrechetInceptionDistance(features=Edges()).every_n_epochs == 50
 
 
 # -- two processes, by the command ---------------------------------------------------------------------------------
@@ -256,6 +258,19 @@ def test_the_commands_checkpoint_as_reference(run: tuple[Path, list[str]], tmp_p
     assert same["val/frechet_distance_reference_n"] == 1001
     assert abs(same["val/kernel_distance"]) < 4 * same["val/kernel_distance_error"]
     assert other["val/frechet_distance"] > 3 * same["val/frechet_distance"]
+
+
+def test_what_the_first_process_cannot_describe_ends_all_of_them(tmp_path: Path) -> None:
+    """Both sides of one broadcast: the first process sends its error, and the other raises what it is sent."""
+    sent: list[Any] = []
+    first = SimpleNamespace(broadcast=lambda value: sent.append(value) or value)
+    other = SimpleNamespace(broadcast=lambda _: sent[0])
+    data = digits(val_size=0)
+    data.setup()
+    for rank, strategy in enumerate((first, other)):
+        process = Mock(spec=pl.Trainer, is_global_zero=rank == 0, strategy=strategy, datamodule=data)
+        with pytest.raises(ValueError, match="the val split of Digits has no images to compare with"):
+            distance(tmp_path).report(process, gaussian_vae(), "val")
 
 
 # -- the weights' file ---------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ def test_logs_the_statistic_of_the_first_data_and_as_many_samples(limit: int) ->
     run.fit(module, datamodule=data)
     samples = []
     for number, (x, _) in enumerate(data.val_dataloader()):
-        with seeded("SmoothKNN", number), torch.no_grad():
+        with seeded(0, "SmoothKNN", number), torch.no_grad():
             samples.append(module.sample(len(x)).flatten(1))
     x = data.val.x.flatten(1)[:limit]
     expected = smooth_knn(x, torch.cat(samples)[:limit], k=2, alpha=(0.5, 1.0))

@@ -71,3 +71,11 @@ def test_shapes_that_do_not_fit_are_said():
         SharedScale((2,), 4, MLP, sigma=-1)
     with pytest.raises(ValueError, match="got 3 outputs"):
         ScalePerDimension((2,), 3, MLP)
+
+
+def test_a_scale_keeps_its_precision_under_bfloat16():
+    """Eight bits would round away the steps that training makes."""
+    decoder = Conditional(Normal(3), (2,), lambda c, p: SharedScale(c, p, MLP, sigma=0.0173))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        sigma = decoder(torch.randn(2, 2)).base_dist.scale
+    torch.testing.assert_close(sigma, torch.full((2, 3), 0.0173), rtol=1e-6, atol=0)

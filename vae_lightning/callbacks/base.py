@@ -17,9 +17,9 @@ from vae_lightning.randomness import seeded
 class Diagnostic(pl.Callback, abc.ABC):
     """Reads the Draw of every evaluation batch and reports at the end of the split: `val/...` or `test/...`.
 
-    Runs on every rank, in full precision, under a random state of its own: that of batch b is a function of b,
-    whichever process evaluates it. In `fit` it runs on every `every_n_epochs`-th epoch's validation; in `validate` and
-    `test` always.
+    Runs on every rank, in full precision, under a random state of its own: that of batch b is a function of
+    the run's seed and b, whichever process evaluates it. In `fit` it runs on every `every_n_epochs`-th epoch's
+    validation and on the last one; in `validate` and `test` always.
     """
 
     def __init__(self, every_n_epochs: int = 1) -> None:
@@ -42,15 +42,16 @@ class Diagnostic(pl.Callback, abc.ABC):
         """Whether this evaluation is one to watch."""
         if trainer.sanity_checking:
             return False
-        return trainer.state.fn != "fit" or (trainer.current_epoch + 1) % self.every_n_epochs == 0
+        done = trainer.current_epoch + 1
+        return trainer.state.fn != "fit" or done % self.every_n_epochs == 0 or done == trainer.max_epochs
 
-    def _apart(self, *keys: int) -> AbstractContextManager[None]:
-        return seeded(type(self).__name__, *keys)
+    def _apart(self, module: Any, *keys: int | str) -> AbstractContextManager[None]:
+        return seeded(getattr(module, "seed", 0), type(self).__name__, *keys)
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin."""
         if self.due(trainer):
-            with self._apart():
+            with self._apart(pl_module, "begin"):
                 self.begin(trainer, pl_module)
 
     def on_validation_batch_end(
@@ -58,13 +59,13 @@ class Diagnostic(pl.Callback, abc.ABC):
     ) -> None:
         """Observe, with noise that is a function of the batch's number over all processes."""
         if self.due(trainer):
-            with self._apart(batch_idx * trainer.world_size + trainer.global_rank):
+            with self._apart(pl_module, batch_idx * trainer.world_size + trainer.global_rank):
                 self.observe(trainer, pl_module, outputs, batch)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Report."""
         if self.due(trainer):
-            with self._apart():
+            with self._apart(pl_module, "report"):
                 self.report(trainer, pl_module, "val")
 
     def on_test_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -80,7 +81,7 @@ class Diagnostic(pl.Callback, abc.ABC):
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Report."""
         if self.due(trainer):
-            with self._apart():
+            with self._apart(pl_module, "report"):
                 self.report(trainer, pl_module, "test")
 
 

@@ -146,7 +146,8 @@ def sampled(module: Any, sampler: Sampler, num: int, trainer: pl.Trainer, name: 
     """This process's chunks of `num` images, clamped to [0, 1]; chunk c is a function of the model and (name, c)."""
     starts = range(0, num, CHUNK_SAMPLES)
     for number, start in islice(enumerate(starts), trainer.global_rank, None, trainer.world_size):
-        with seeded(name, number), torch.no_grad(), torch.autocast(module.device.type, enabled=False):
+        apart = seeded(getattr(module, "seed", 0), name, number)
+        with apart, torch.no_grad(), torch.autocast(module.device.type, enabled=False):
             images = sampler(module, min(CHUNK_SAMPLES, num - start)).float().clamp(0, 1)
         yield number, images
 

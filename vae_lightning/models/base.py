@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import torch.distributions as td
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from torch import Tensor
+from torch import Size, Tensor
 
 from vae_lightning.estimators.base import sample
 from vae_lightning.latent_variable import Draw, LatentVariableModel
@@ -38,17 +38,26 @@ class LatentVariableModule(SeededModule):
         self.model, self.objective = model, objective
         self.evaluation_samples = evaluation_samples
 
+    def check_data(self, data: Any) -> None:
+        """ValueError if the data module says that its observations are of another shape."""
+        shape, expected = getattr(data, "observed_shape", None), self.model.decoder.event_shape
+        if shape is not None and Size(shape) != expected:
+            raise ValueError(
+                f"the model observes {tuple(expected)} but the data are {tuple(shape)}: set the event_shape of "
+                f"model.init_args.observed to {list(shape)}"
+            )
+
     def start(self, data: Any) -> None:
-        """Let the prior start from the training data, `data.train.x`."""
+        """Let the prior start from the training data, `data.train`."""
         prior, train = self.model.prior, getattr(data, "train", None)
         if not prior.starts_from_data:
             return
         if train is None:
             raise ValueError(
                 f"{type(prior).__name__} starts from the training data: fit with a data module that has them as "
-                f"train.x, as those of vae_lightning.data do; got {type(data).__name__}"
+                f"train, as those of vae_lightning.data do; got {type(data).__name__}"
             )
-        prior.attach(self.model.encoder, train.x)  # type: ignore[arg-type]  # as in LatentVariableModel
+        prior.attach(self.model.encoder, train)  # type: ignore[arg-type]  # as in LatentVariableModel
 
     def loss(self, batch: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """What training minimises at this step, in nats per observation, and figures to log; a pure function."""
@@ -56,6 +65,11 @@ class LatentVariableModule(SeededModule):
         objective = self.objective.at(step)
         loss = -objective(self.model, x).mean()
         return loss, {"nelbo": loss.detach()} if objective.is_elbo else {}
+
+    @torch.no_grad()
+    def sample(self, n: int) -> Any:
+        """n observations, (n, *X): z from the model's own prior, x from its decoder."""
+        return self.model.decoder(self.model.prior().sample(Size([n]))).sample()
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The codes of a batch: the posterior means E_q[z | x], (B, *Z), in full precision."""

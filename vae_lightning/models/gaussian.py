@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from torch import Size, Tensor
 
 from vae_lightning.conditional import Conditional, Network
 from vae_lightning.estimators import Reparameterised
@@ -67,16 +64,3 @@ class GaussianVAE(LatentVariableModule):
         super().__init__(model, chosen, optimizer, scheduler, evaluation_samples)
         with only_plain(self):
             self.save_hyperparameters(logger=False)
-
-    def check_data(self, data: Any) -> None:
-        """ValueError if the data module's observations are of another shape."""
-        shape, expected = getattr(data, "observed_shape", None), self.model.decoder.event_shape
-        if shape is not None and Size(shape) != expected:
-            raise ValueError(
-                f"the model observes {tuple(expected)} but the data are {tuple(shape)}: set the event_shape of "
-                f"model.init_args.observed to {list(shape)}"
-            )
-
-    def sample(self, n: int) -> Tensor:
-        """(n, *X): z from the model's own prior, x from its decoder."""
-        return self.model.decoder(self.model.prior().sample(Size([n]))).sample()

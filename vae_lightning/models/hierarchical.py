@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from torch import Size, Tensor
+from torch import Tensor
 
 from vae_lightning.conditional import Conditional, Network
 from vae_lightning.estimators import Reparameterised
@@ -76,7 +76,3 @@ class HVAE(LatentVariableModule):
             q = self.model.encoder(batch[0])
             assert isinstance(q, Chain), "the encoder has two levels"
             return torch.cat((q.top.mean, q.lower(q.top.mean).mean), -1)
-
-    def sample(self, n: int) -> Tensor:
-        """(n, *X): z2, z1 and x in turn."""
-        return self.model.decoder(self.model.prior().sample(Size([n]))).sample()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from torch import Size, Tensor
 
 from vae_lightning.conditional import Conditional, Network
 from vae_lightning.families import ExponentialFamily
@@ -49,7 +48,3 @@ class VAE(LatentVariableModule):
         super().__init__(model, objective, optimizer, scheduler, evaluation_samples)
         with only_plain(self):
             self.save_hyperparameters(logger=False)
-
-    def sample(self, n: int) -> Tensor:
-        """(n, *X)."""
-        return self.model.decoder(self.model.prior().sample(Size([n]))).sample()

@@ -70,4 +70,6 @@ def _mean_and_scale(
 
 
 def _joined(mean: Tensor, log_sigma: Tensor) -> Tensor:
-    return torch.cat((mean, log_sigma.to(mean.dtype).expand_as(mean)), -1)
+    # under autocast the mean is bfloat16, of eight bits, which would round away the steps that sigma makes
+    mean = mean.to(torch.promote_types(mean.dtype, log_sigma.dtype))
+    return torch.cat((mean, log_sigma.expand_as(mean)), -1)

@@ -18,12 +18,12 @@ import vae_lightning
 
 @dataclass(frozen=True)
 class Row:
-    """One figure of a study: `value` beside the `paper`'s, where it has one; `stderr` is 0 for exact figures."""
+    """One figure of a study: `value` beside the `paper`'s, where it has one; `stderr` is 0 for exact figures, None if unknown."""
 
     cell: str
     metric: str
     value: float
-    stderr: float
+    stderr: float | None
     paper: float | None
     unit: str
 
@@ -42,12 +42,12 @@ def long(rows: Sequence[Row]) -> Cells:
     return [["what", "figure", "ours", "paper", "unit"], *lines]
 
 
-def wide(rows: Sequence[Row]) -> Cells:
+def wide(rows: Sequence[Row], decimals: int = 2) -> Cells:
     """One line for each cell, one column for each figure, with its unit."""
     units = {row.metric: row.unit for row in rows}
     lines = {row.cell: dict.fromkeys(units, "") for row in rows}
     for row in rows:
-        lines[row.cell][row.metric] = _text(row, decimals=2)
+        lines[row.cell][row.metric] = _text(row, decimals)
     heading = [f"{metric.replace('_', ' ')} ({unit})" for metric, unit in units.items()]
     return [["what", *heading], *([cell, *texts.values()] for cell, texts in lines.items())]
 

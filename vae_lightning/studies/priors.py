@@ -142,9 +142,9 @@ def table(figures: Mapping[str, Sequence[Figures]]) -> list[Row]:
         for metric, unit in METRICS.items():
             values = [run[metric] for run in runs]
             if len(values) > 1:
-                error = statistics.stdev(values) / math.sqrt(len(values))
+                error: float | None = statistics.stdev(values) / math.sqrt(len(values))
             else:
-                error = runs[0].get(f"{metric}_error", 0.0)
+                error = runs[0].get(f"{metric}_error")
             rows.append(Row(cell, metric, statistics.mean(values), error, None, unit))
     return rows
 
