@@ -118,12 +118,20 @@ class FrechetInceptionDistance(Diagnostic):
         self._describe(trainer, split, figures, description)
 
     def _compare_with_reference(self, trainer: pl.Trainer, module: Any, split: str) -> tuple[dict[str, Any], int]:
-        """The reference's features into the metric, from the cache if the first process finds them there."""
-        description, cached = {}, None
+        """The reference's features into the metric, from the cache if the first process finds them there.
+
+        What the first process cannot describe is an error on all of them.
+        """
+        description, cached, failure = {}, None, None
         if trainer.is_global_zero:
-            description = self.reference.description(trainer, module, split) | self.features.description
-            cached = self.cache.load(description)
-        count = trainer.strategy.broadcast(cached.count if cached is not None else 0)
+            try:
+                description = self.reference.description(trainer, module, split) | self.features.description
+                cached = self.cache.load(description)
+            except Exception as error:  # whatever it is, told to the others, which would wait for this process forever
+                failure = error
+        failure, count = trainer.strategy.broadcast((failure, cached.count if cached is not None else 0))
+        if failure is not None:
+            raise failure
         if cached is not None:  # the others have nothing, and get it when the metric merges
             self.metric.insert(cached.to(module.device), real=True)
         if count:
