@@ -29,7 +29,8 @@ def pictures(folder: Path, **settings: Any) -> dict[str, np.ndarray]:
     torch.manual_seed(0)
     prior = VampPrior(3, SHAPE, 9, pseudo_inputs=torch.rand(9, *SHAPE))
     module = GaussianVAE(3, Bernoulli(SHAPE), objective=ELBO(Reparameterised()), prior=prior)
-    run = trainer(*[kind() for kind in KINDS], folder=folder, **settings)
+    callbacks = [kind() for kind in KINDS if kind is not LatentScatter]
+    run = trainer(*callbacks, LatentScatter(n=200), folder=folder, **settings)
     run.test(module, datamodule=Digits(eval_batch_size=150), verbose=False)
     written = events(folder / "version_0")
     return {

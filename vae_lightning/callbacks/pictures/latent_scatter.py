@@ -19,7 +19,7 @@ from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logg
 from vae_lightning.callbacks.pictures.codes import mean_code
 from vae_lightning.callbacks.pictures.painters import render
 from vae_lightning.latent_variable import Draw
-from vae_lightning.metrics.gather import gather_rows
+from vae_lightning.metrics.gather import earliest, gather_rows
 
 PRIOR_DRAWS = 2_000
 GRID = 100
@@ -27,27 +27,31 @@ MOST_COLORS = 20
 
 
 class Points(Metric):
-    """Codes and labels of observations, gathered from all processes."""
+    """Codes and labels of a split's first `limit` observations, from all processes, which batches are dealt to."""
 
     full_state_update = False
     codes: list[Tensor]
     labels: list[Tensor]
+    numbers: list[Tensor]
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
         super().__init__(dist_sync_fn=gather_rows)
-        self.add_state("codes", [], dist_reduce_fx="cat")
-        self.add_state("labels", [], dist_reduce_fx="cat")
+        self.limit = limit
+        for state in ("codes", "labels", "numbers"):
+            self.add_state(state, [], dist_reduce_fx="cat")
 
     def update(self, codes: Float[Tensor, "batch d"], labels: Shaped[Tensor, " batch"]) -> None:
-        """Add a batch."""
-        self.codes.append(codes.double())
-        self.labels.append(labels)
+        """Add a batch, unless this process has as many as are wanted of all."""
+        if sum(map(len, self.labels)) < self.limit:
+            self.numbers.append(torch.full_like(labels, len(self.numbers), dtype=torch.int64))
+            self.codes.append(codes.double())
+            self.labels.append(labels)
 
     def compute(self) -> tuple[Tensor, Tensor]:
-        """(codes (N, d), labels (N,)), in an order that does not tell which process had them."""
-        codes, labels = dim_zero_cat(self.codes), dim_zero_cat(self.labels)
-        order = codes[:, 0].argsort(stable=True) if len(codes) else slice(0)
-        return codes[order], labels[order]
+        """(codes (n, d), labels (n,)), in the order of the split."""
+        numbers, codes, labels = (dim_zero_cat(state) for state in (self.numbers, self.codes, self.labels))
+        codes, labels = earliest(self.limit, numbers, codes, labels)
+        return codes, labels
 
 
 class LatentScatter(Diagnostic):
@@ -55,8 +59,8 @@ class LatentScatter(Diagnostic):
 
     Codes of two dimensions lie within contours that hold 50 % and 95 % of the prior's mass. Of more dimensions the
     picture shows the two principal components of the means, says so with their share of the variance, and has draws
-    from the prior in gray in place of contours. At most 20 labels get colours. The split's batches are taken in order
-    until n observations are; the same on any number of processes. Costs nothing but the drawing.
+    from the prior in gray in place of contours. At most 20 labels get colours. It shows the split's first n
+    observations, the same on any number of processes. Costs nothing but the drawing.
     TypeError at setup for codes of one dimension.
 
     Args:
@@ -68,7 +72,7 @@ class LatentScatter(Diagnostic):
         super().__init__(every_n_epochs)
         if n < 1:
             raise ValueError(f"LatentScatter needs n >= 1, got {n}")
-        self.n, self.points = n, Points()
+        self.points = Points(n)
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch, not after it, that there is no plane."""
@@ -79,14 +83,11 @@ class LatentScatter(Diagnostic):
     def begin(self, trainer: pl.Trainer, module: Any) -> None:
         """Forget the last split."""
         self.points.to(module.device).reset()
-        self.number = trainer.global_rank  # of the next batch, over all processes
 
     def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
-        """Keep a batch's means and labels if it starts among the first n."""
+        """Keep a batch's means and labels."""
         y = batch[1]
-        if self.number * len(y) < self.n:
-            self.points.update(mean_code(draw.posterior).flatten(1), y if y.ndim == 1 else torch.zeros_like(y[:, 0]))
-        self.number += trainer.world_size
+        self.points.update(mean_code(draw.posterior).flatten(1), y if y.ndim == 1 else torch.zeros_like(y[:, 0]))
 
     def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
         """Gather them from all processes before one of them draws."""
