@@ -10,6 +10,8 @@ import torch.distributions as td
 from torch import Tensor
 
 from vae_lightning.conditional import Conditional
+from vae_lightning.counts import Counts
+from vae_lightning.data import Observations
 from vae_lightning.families import Bernoulli, Categorical, Normal
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.nn import MLP
@@ -107,6 +109,33 @@ def test_aggregated_posterior_is_the_mixture_of_its_observations():
     assert (torch.cdist(subset.observations, data) == 0).sum() == 11  # eleven different ones
 
 
+class Counting:
+    """Images of bytes, which count how many of them were made into floats."""
+
+    limits = (0.0, 1.0)
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def __call__(self, stored: Tensor, ids: Tensor, draw: int | None = None) -> Tensor:
+        self.made += len(stored)
+        return stored / 255
+
+
+@pytest.mark.parametrize("kind", [VampPrior, AggregatedPosterior])
+def test_of_large_data_only_the_chosen_rows_are_made(kind):
+    """7 of 10,000 images, and the first one again to tell the shape; the range is what the bytes can be."""
+    stored, view = torch.randint(20, 200, (10_000, 1, 2, 2), dtype=torch.uint8), Counting()
+    data = Observations(stored, torch.zeros(10_000), torch.arange(10_000), view)
+    prior, tensor = kind(2, (1, 2, 2), 7), kind(2, (1, 2, 2), 7)
+    prior.attach(encoder(observed=(1, 2, 2)), data)
+    assert view.made <= 7 + 3
+    tensor.attach(encoder(observed=(1, 2, 2)), stored / 255)
+    torch.testing.assert_close(prior.inputs, tensor.inputs, atol=0.01, rtol=0)  # the same observations
+    if kind is VampPrior:
+        assert (prior.low, prior.high) == (0, 1)
+
+
 @pytest.mark.parametrize("prior", [VampPrior(2, 4, 5), AggregatedPosterior(2, 4, 5)], ids=lambda p: type(p).__name__)
 def test_a_copied_model_has_a_prior_of_its_own_encoder(prior):
     m = model(prior)
@@ -138,6 +167,9 @@ def test_what_does_not_fit_is_said():
         VampPrior(2, 4)()
     with pytest.raises(ValueError, match=r"training data \(N, \*X\) with X = \(4,\), got \(10, 5\)"):
         VampPrior(2, 4).attach(encoder(), torch.rand(10, 5))
+    bags = Observations.numbered(Counts.from_dense(torch.ones(10, 4)), torch.zeros(10))
+    with pytest.raises(ValueError, match=r"with X = \(4,\), got Observations that are not dense"):
+        VampPrior(2, 4).attach(encoder(), bags)
     outside = VampPrior(2, 4, 2, torch.tensor([[0.0, 0, 0, 0], [0, 0, 7, 0]]))
     with pytest.raises(ValueError, match=r"within the data's range \[.*, got values from 0 to 7"):
         outside.attach(encoder(), data)

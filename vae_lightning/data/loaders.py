@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int64, Shaped
-from torch import Tensor
+from torch import Size, Tensor
 
 from vae_lightning.counts import Counts
 from vae_lightning.randomness import derive_seed
@@ -20,7 +20,9 @@ _VIEWED = 4096  # observations viewed at once
 
 @runtime_checkable
 class View(Protocol):
-    """How what is stored becomes what a model sees, each observation apart."""
+    """How what is stored becomes what a model sees, each observation apart; its entries lie within `limits`."""
+
+    limits: ClassVar[tuple[float, float]]
 
     def __call__(self, stored: Any, ids: Int64[Tensor, " B"], draw: int | None = None) -> Tensor:
         """x of the observations of these ids; `draw` is a new number every training epoch, None in evaluation."""
@@ -50,6 +52,21 @@ class Observations:
             return self.stored
         parts = torch.arange(len(self)).split(_VIEWED)
         return torch.cat([self.view(self._stored(rows), self.ids[rows]) for rows in parts])
+
+    @property
+    def shape(self) -> Size | None:
+        """(N, *X) of x; None where it is sparse."""
+        x, _ = self.batch(torch.arange(min(1, len(self))))
+        return Size((len(self), *x.shape[1:])) if isinstance(x, Tensor) else None
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Between which numbers the entries of x lie, as the view says or the dense x shows."""
+        if self.view is not None:
+            return self.view.limits
+        assert isinstance(self.stored, Tensor), "sparse observations have no limits"
+        low, high = self.stored.aminmax()
+        return float(low), float(high)
 
     @classmethod
     def numbered(cls, x: Tensor | Counts, y: Tensor) -> Observations:
@@ -114,7 +131,7 @@ class TrainingOrder:
 
 
 class EvaluationOrder:
-    """Batches in the order of the file: batch b goes to process b mod W; nothing is padded, dropped or shared twice."""
+    """Batches in the order of the data: batch b goes to process b mod W; nothing is padded, dropped or shared twice."""
 
     def __init__(self, num: int, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
         if batch_size < 1:

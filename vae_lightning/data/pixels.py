@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
@@ -14,6 +15,7 @@ from vae_lightning.data.binarise import Binarisation
 class Pixels:
     """Looks at whole numbers from 0 to `white` as float32 in [0, 1], or as zeros and ones by `binarisation`."""
 
+    limits: ClassVar[tuple[float, float]] = (0.0, 1.0)
     white: int
     binarisation: Binarisation | None = None
 

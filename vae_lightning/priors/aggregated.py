@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vae_lightning.metrics.functional.aggregated import CHUNK
+from vae_lightning.priors.base import TrainingData
 from vae_lightning.priors.encoded import EncodedPrior
 from vae_lightning.randomness import seeded
 
@@ -52,10 +53,11 @@ class AggregatedPosterior(EncodedPrior):
         """The observations."""
         return self.observations
 
-    def start(self, data: Float[Tensor, "N *observation"]) -> None:
+    def start(self, data: TrainingData) -> None:
         """Keep n of them."""
-        number = len(self.observations)
-        if len(data) < number:
-            raise ValueError(f"there are {len(data)} training observations: set num_observations, {number}, to no more")
+        number, held = len(self.observations), len(data)
+        if held < number:
+            raise ValueError(f"there are {held} training observations: set num_observations, {number}, to no more")
         with seeded(self.seed, "observations"):
-            self.observations.copy_(data[torch.randperm(len(data))[:number]])
+            rows = torch.randperm(held)[:number]
+        self.observations.copy_(data.batch(rows)[0])

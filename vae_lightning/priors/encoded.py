@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
 from vae_lightning.conditional import Conditional
-from vae_lightning.priors.base import Prior
+from vae_lightning.priors.base import Prior, TrainingData
 from vae_lightning.priors.mixture import Mixture
 
 
@@ -37,11 +38,14 @@ class EncodedPrior(Prior):
         """u."""
 
     @abc.abstractmethod
-    def start(self, data: Float[Tensor, "N *observation"]) -> None:
-        """Choose the inputs, or where they start, from the training data."""
+    def start(self, data: TrainingData) -> None:
+        """Choose the inputs, or where they start, from the training data, of which only what is chosen is made."""
 
     def attach(self, encoder: nn.Module, data: Any = None) -> None:
-        """Use this encoder; with data, (N, *X), start from them. ValueError or TypeError if shapes do not fit."""
+        """Use this encoder; with data, `TrainingData` or (N, *X), start from them.
+
+        ValueError or TypeError if shapes do not fit.
+        """
         name, needed = type(self).__name__, f"{tuple(self.observed_shape)} -> {tuple(self.event_shape)}"
         if not isinstance(encoder, Conditional):
             raise TypeError(f"{name} needs an encoder that is a Conditional, got {type(encoder).__name__}")
@@ -53,8 +57,11 @@ class EncodedPrior(Prior):
         self._attached = (encoder,)
         if data is None:
             return
-        if not isinstance(data, Tensor) or data.shape[1:] != self.observed_shape:
-            what = tuple(data.shape) if isinstance(data, Tensor) else type(data).__name__
+        if isinstance(data, Tensor):
+            data = InMemory(data)
+        shape = getattr(data, "shape", None)
+        if shape is None or shape[1:] != self.observed_shape:
+            what = f"{type(data).__name__} that are not dense" if shape is None else tuple(shape)
             raise ValueError(f"{name} needs training data (N, *X) with X = {tuple(self.observed_shape)}, got {what}")
         with torch.no_grad():
             self.start(data)
@@ -65,6 +72,31 @@ class EncodedPrior(Prior):
             raise ValueError(f"{type(self).__name__} has no encoder yet: build a model with it, or attach(encoder)")
         encoder = self._attached[0]
         return Mixture(encoder.family, encoder.natural_parameters(self.inputs), chunk=self.chunk)
+
+
+@dataclass(frozen=True, eq=False)
+class InMemory:
+    """A tensor as training data."""
+
+    x: Float[Tensor, "N *observation"]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def shape(self) -> Size:
+        """(N, *X)."""
+        return self.x.shape
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Its least and its greatest entry."""
+        low, high = self.x.aminmax()
+        return float(low), float(high)
+
+    def batch(self, rows: Int64[Tensor, " n"]) -> tuple[Tensor, Tensor]:
+        """These rows, and their numbers."""
+        return self.x[rows], rows
 
 
 def _size(shape: int | Sequence[int]) -> Size:

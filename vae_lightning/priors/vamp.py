@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vae_lightning.metrics.functional.aggregated import CHUNK
+from vae_lightning.priors.base import TrainingData
 from vae_lightning.priors.encoded import EncodedPrior
 from vae_lightning.randomness import seeded
 
@@ -19,9 +20,9 @@ _INWARD = 0.01
 class VampPrior(EncodedPrior):
     """p(z) = 1/K sum_k q(z | u_k) with K trainable pseudo-inputs u_k (Tomczak and Welling, 2018, Eq. 9).
 
-    The pseudo-inputs keep within the range of the data, u = low + (high - low) sigmoid(a) with `a` trained, and start
-    within a hundredth of it from K training observations, drawn without replacement (in turns, if K exceeds their
-    number). A sample comes from a member drawn uniformly.
+    The pseudo-inputs keep within the range of the data (of images, that of a pixel: [0, 1]), u = low + (high - low)
+    sigmoid(a) with `a` trained, and start within a hundredth of it from K training observations, drawn without
+    replacement (in turns, if K exceeds their number). A sample comes from a member drawn uniformly.
 
     Args:
         latent_shape: Z, the shape of one code.
@@ -59,7 +60,7 @@ class VampPrior(EncodedPrior):
         self.unbounded = nn.Parameter(torch.randn(num_components, *self.observed_shape))
         if pseudo_inputs is not None:
             with torch.no_grad():
-                self._begin(pseudo_inputs, *pseudo_inputs.aminmax())
+                self._begin(pseudo_inputs, float(pseudo_inputs.min()), float(pseudo_inputs.max()))
 
     @property
     def pseudo_inputs(self) -> Float[Tensor, "K *observation"]:
@@ -71,21 +72,23 @@ class VampPrior(EncodedPrior):
         """The pseudo-inputs."""
         return self.pseudo_inputs
 
-    def start(self, data: Float[Tensor, "N *observation"]) -> None:
+    def start(self, data: TrainingData) -> None:
         """From the given pseudo-inputs, or from observations."""
-        low, high = data.aminmax()
+        low, high = data.limits
         if (begin := self.given) is None:
+            number, held = len(self.unbounded), len(data)
             with seeded(self.seed, "pseudo-inputs"):
-                begin = data[torch.randperm(len(data)).repeat(-(-len(self.unbounded) // len(data)))]
+                rows = torch.randperm(held).repeat(-(-number // held))[:number]
+            begin, _ = data.batch(rows)
         elif begin.min() < low or begin.max() > high:
             raise ValueError(
                 f"pseudo-inputs must lie within the data's range [{low:g}, {high:g}], got values from {begin.min():g} "
                 f"to {begin.max():g}: scale them as the data are"
             )
-        self._begin(begin[: len(self.unbounded)], low, high)
+        self._begin(begin, low, high)
 
-    def _begin(self, inputs: Tensor, low: Tensor, high: Tensor) -> None:
-        self.low.copy_(low)
-        self.high.copy_(high)
-        share = (inputs - low) / (high - low).clamp(min=torch.finfo(inputs.dtype).tiny)
+    def _begin(self, inputs: Tensor, low: float, high: float) -> None:
+        self.low.fill_(low)
+        self.high.fill_(high)
+        share = (inputs - low) / max(high - low, torch.finfo(inputs.dtype).tiny)
         self.unbounded.copy_(share.clamp(_INWARD, 1 - _INWARD).logit())
