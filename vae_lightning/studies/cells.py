@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from vae_lightning.studies.base import environment
+
 Settings = Mapping[str, str | int | float]
 Figures = dict[str, float]
 
@@ -23,6 +25,13 @@ def finished(folder: Path, settings: Settings, run: Callable[[], Figures]) -> Fi
     figures = run()
     folder.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".part")
-    part.write_text(json.dumps({"settings": dict(settings), "figures": figures}, indent=1) + "\n")
+    kept = {"settings": dict(settings), "figures": figures, "commit": environment().get("commit", "unknown")}
+    part.write_text(json.dumps(kept, indent=1) + "\n")
     part.replace(target)
     return figures
+
+
+def commits(folder: Path) -> str:
+    """The commits that the cells below a folder were run at: a study that goes on may be of several."""
+    found = {json.loads(path.read_text()).get("commit", "unknown") for path in folder.rglob("figures.json")}
+    return ", ".join(sorted(found))

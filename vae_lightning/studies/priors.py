@@ -26,7 +26,7 @@ from vae_lightning.objectives import ELBO, IWAE, AnalyticELBO, Objective
 from vae_lightning.priors import AggregatedPosterior, FactorisedPrior, MixturePrior, Prior, VampPrior
 from vae_lightning.studies import Scale
 from vae_lightning.studies.base import Report, Row, announce, environment, wide
-from vae_lightning.studies.cells import Figures, finished
+from vae_lightning.studies.cells import Figures, commits, finished
 from vae_lightning.studies.figures import publish
 from vae_lightning.studies.priors_figure import priors_figure
 
@@ -95,7 +95,8 @@ def priors(scale: Scale, out: Path, seed: int) -> list[Row]:
         "steps a cell": steps,
     }
     provenance |= {"K of the log-likelihood": size.samples, "test digits": round(math.exp(_any(figures, "log_n")))}
-    provenance |= environment() | {"seconds": round(time.perf_counter() - began)}
+    provenance |= environment() | {"commit": commits(out / "cells")}
+    provenance["seconds"] = round(time.perf_counter() - began)
     report = Report("Priors and objectives on binary digits: test split", rows, provenance, wide)
     report.write(out)
     announce(report, out, "priors.png")

@@ -33,7 +33,7 @@ def priors_figure(figures: Mapping[str, Sequence[Figures]]) -> Figure:
             va="center",
             fontsize=9,
         )
-    axes.set_xlim(0, 1.45 * max(left))
+    axes.set_xlim(0, 1.6 * max(left))
     axes.invert_yaxis()
     picture.legend(loc="outside upper center", ncols=4, frameon=False)
     return picture
