@@ -63,6 +63,19 @@ def test_gradients_are_the_table(case):
         torch.testing.assert_close(own.grad, table.grad)
 
 
+def test_what_was_asked_without_gradient_has_one_later(case):
+    """A sample, or a figure under no_grad, comes first and must not leave a constant in its place."""
+    family, eta, z, _ = case
+    leaf = eta.clone().requires_grad_()
+    used, fresh = family.distribution(leaf), family.distribution(leaf)
+    used.sample()
+    with torch.no_grad():
+        used.log_prob(z[0]), used.entropy()
+    for value in (lambda q: q.log_prob(z[0]), lambda q: q.entropy(), lambda q: q.mean[:, 0]):
+        gradients = [torch.autograd.grad(value(q).sum(), leaf, retain_graph=True)[0] for q in (used, fresh)]
+        torch.testing.assert_close(*gradients)
+
+
 def test_samples_follow_the_table(case):
     """Chi-square over all values of 20,000 samples a row, at the probability of 4 standard errors."""
     family, eta, z, log_p = case

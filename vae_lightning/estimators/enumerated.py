@@ -49,7 +49,7 @@ def _bits(q: td.Distribution) -> float:
         if isinstance(q, td.Independent):
             return _num_variables(q) * math.log2(len(base.enumerate_support(expand=False)))
         if getattr(q.support, "base_constraint", None) is constraints.boolean:  # bits that depend on each other
-            return q.event_shape.numel()
+            return float(q.event_shape.numel())
     raise TypeError(f"Enumerated needs a discrete posterior, got {describe(q)}; use Reparameterised")
 
 

@@ -51,7 +51,7 @@ class BernoulliMRF(ExponentialFamily):
     @torch.no_grad()
     def mean_statistics(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
         """E[(z1, z2, z1 x z2)]."""
-        return self.distribution(eta).mean_statistics
+        return self.distribution(eta.detach()).mean_statistics
 
     def distribution(self, eta: Float[Tensor, "*B P"]) -> MarkovRandomField:
         """The bits (z1, z2), batch shape B."""
@@ -91,7 +91,8 @@ class MarkovRandomField(td.Distribution):
     @cached_property
     def log_normaliser(self) -> Float[Tensor, "*B"]:
         """A(eta)."""
-        return self._log_marginal.logsumexp(0)
+        with self._differentiable():
+            return self._log_marginal.logsumexp(0)
 
     @property
     def mean(self) -> Float[Tensor, "*B d"]:
@@ -101,11 +102,11 @@ class MarkovRandomField(td.Distribution):
     @cached_property
     def mean_statistics(self) -> Float[Tensor, "*B P"]:
         """E[T(z)] = (E[z1], E[z2], E[z1 x z2]), the gradient of A."""
-        log_p = self._log_marginal - self.log_normaliser
 
         def part(index: Tensor) -> Tensor:
             """The sum over some values of the smaller group, (1, *B, P)."""
-            codes, p = self._codes.numbered(index, self.eta), log_p[index].exp()
+            codes = self._codes.numbered(index, self.eta)
+            p = (self._log_marginal[index] - self.log_normaliser).exp()
             large = p[..., None] * self._field(codes).sigmoid()
             pairs = (large, codes) if self._swapped else (codes, large)
             outer = torch.einsum("c...f,cs->...fs" if self._swapped else "cf,c...s->...fs", *pairs)
@@ -113,7 +114,8 @@ class MarkovRandomField(td.Distribution):
             groups = (large.sum(0), small) if self._swapped else (small, large.sum(0))
             return torch.cat((*groups, outer.flatten(-2)), -1)[None]
 
-        return in_chunks(part, self._codes.count, self._chunk, self.eta.device).sum(0)
+        with self._differentiable():
+            return in_chunks(part, self._codes.count, self._chunk, self.eta.device).sum(0)
 
     def entropy(self) -> Float[Tensor, "*B"]:
         """A(eta) - <eta, E[T(z)]>, in nats."""
@@ -147,7 +149,12 @@ class MarkovRandomField(td.Distribution):
             codes = self._codes.numbered(index, self.eta)
             return torch.einsum("cs,...s->c...", codes, self._small) + F.softplus(self._field(codes)).sum(-1)
 
-        return in_chunks(term, self._codes.count, self._chunk, self.eta.device)
+        with self._differentiable():
+            return in_chunks(term, self._codes.count, self._chunk, self.eta.device)
+
+    def _differentiable(self) -> torch.set_grad_enabled:
+        """What is kept may be asked for its gradient later, even if a sample, which has none, asked first."""
+        return torch.set_grad_enabled(self.eta.requires_grad)
 
     def _field(self, codes: Float[Tensor, "codes s"]) -> Float[Tensor, "codes *B l"]:
         """The logits of the larger group given each value of the smaller one."""
