@@ -430,9 +430,11 @@ def test_configs_fit_save_load_and_test(config: Path, tmp_path: Path) -> None:
     few += ["--data.data.sizes", "[60, 50, 50]", "--trainer.log_every_n_steps", "2"]
     if "models.LiBI" in config.read_text():
         few += ["--model.steps", "8", "--model.repeats", "3"]
-    few += {"annealed": ["--model.objective.beta.steps", "12"], "lagging": ["--model.objective.steps", "24"]}.get(
-        config.stem, []
-    )
+    objective = {
+        "annealed": ["--model.objective.beta.steps", "12"],
+        "lagging": ["--model.objective.steps", "24", "--model.objective.segments", "4"],
+    }
+    few += objective.get(config.stem, [])
     command("fit", "--config", config, *few)
     run = tmp_path / "version_0"
     checkpoint = run / "checkpoints" / "last.ckpt"

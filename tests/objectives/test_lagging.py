@@ -188,7 +188,7 @@ def test_a_run_and_its_resumption(tmp_path: Path) -> None:
     expected = elbo_surgery(draw.posterior, draw.prior, draw.z).mutual_information
     assert information[-1] == pytest.approx(float(expected), rel=1e-4)
 
-    for step in (20, 40, 60):  # in mid-epoch
+    for step in (20, 40, 80):  # in mid-epoch
         resumed, _, _ = fit(tmp_path / str(step), resume=tmp_path / f"step={step}.ckpt")
         for name, value in module.state_dict().items():
             assert torch.equal(value, resumed.state_dict()[name]), name

@@ -8,11 +8,14 @@ from vae_lightning.data.processes.linear_gaussian import LinearGaussian, MeanFie
 from vae_lightning.data.processes.linear_jtex import LinearJTEx
 from vae_lightning.data.processes.mixture import GaussianMixture
 from vae_lightning.data.processes.mobius import Mobius
+from vae_lightning.data.processes.mobius_network import MobiusNetwork
 from vae_lightning.data.processes.planar import PlanarProcess
+from vae_lightning.data.processes.rescaling import Gain, Rescaled, rescaled_linear, rescaling_gain
 from vae_lightning.data.processes.univariate import Univariate
 
 __all__ = [
     "CubicJTEx",
+    "Gain",
     "Gaussian",
     "GaussianMixture",
     "LatentProcess",
@@ -20,7 +23,11 @@ __all__ = [
     "LinearJTEx",
     "MeanField",
     "Mobius",
+    "MobiusNetwork",
     "PlanarProcess",
     "Process",
+    "Rescaled",
     "Univariate",
+    "rescaled_linear",
+    "rescaling_gain",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from vae_lightning.data.processes.latent import positive
@@ -27,6 +29,16 @@ class Univariate(LinearGaussian):
             raise ValueError(f"theta^2 must be below the variance {variance}, got theta {theta}")
         super().__init__(torch.tensor([[theta]], dtype=torch.float64), torch.tensor([noise], dtype=torch.float64))
         self.theta, self.variance = theta, variance
+
+    @classmethod
+    def telling(cls, nats: float, variance: float = 1.0) -> Univariate:
+        """The world with I(X; Z) = nats: theta = sigma sqrt(1 - exp(-2 nats)); ValueError unless 0 <= nats <= 12.
+
+        Beyond, sigma^2 - theta^2 has no digits left.
+        """
+        if not 0 <= nats <= 12:
+            raise ValueError(f"nats is the mutual information, from 0 to 12; got {nats}")
+        return cls(math.sqrt(-positive("variance", variance) * math.expm1(-2 * nats)), variance)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(theta={self.theta}, variance={self.variance})"
