@@ -8,7 +8,7 @@ import lightning.pytorch as pl
 import torch.distributions as td
 from jaxtyping import Float, Float64
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator, StrMethodFormatter
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from torch import Tensor
 
 from vae_lightning import metrics
@@ -42,7 +42,7 @@ class ActiveUnits(Diagnostic):
         every_n_epochs: in `fit`, watch the validation of every n-th epoch; `validate` and `test` always.
     """
 
-    def __init__(self, threshold: float = 0.01, every_n_epochs: int = 10) -> None:
+    def __init__(self, threshold: float = 0.01, every_n_epochs: int = 50) -> None:
         super().__init__(every_n_epochs)
         self.metric = metrics.ActiveUnits(threshold)
 
@@ -89,6 +89,7 @@ def bar_chart(variances: Float[Tensor, " units"] | Float64[Tensor, " units"], th
     figure = Figure(figsize=(7, 3.5))  # drawn in a quarter of the time with fixed margins, few ticks and plain labels
     figure.subplots_adjust(left=0.14, right=0.98, bottom=0.14, top=0.9)
     axes = figure.add_subplot(yscale="log", ylabel="variance of the posterior mean", xlabel="latent unit")
+    axes.yaxis.set_major_locator(LogLocator(numticks=5))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     colors = ["tab:blue" if active else "0.75" for active in ordered > threshold]

@@ -62,7 +62,7 @@ class Consistency(Diagnostic):
         every_n_epochs: in `fit`, watch the validation of every n-th epoch; `validate` and `test` always.
     """
 
-    def __init__(self, num_samples: int = 100, every_n_epochs: int = 10) -> None:
+    def __init__(self, num_samples: int = 100, every_n_epochs: int = 50) -> None:
         super().__init__(every_n_epochs)
         if num_samples < 2:
             raise ValueError(f"Consistency compares L_K with L_1 and needs num_samples K >= 2, got {num_samples}")

@@ -68,7 +68,7 @@ class FrechetInceptionDistance(Diagnostic):
         sampler: Sampler | None = None,
         num: int | None = None,
         cache: str | Path | None = None,
-        every_n_epochs: int = 10,
+        every_n_epochs: int = 50,
     ) -> None:
         super().__init__(every_n_epochs)
         if num is not None and num < 2:

@@ -27,7 +27,7 @@ class LogLikelihood(Diagnostic):
 
     Costs K evaluations of the decoder per observation, in large batches, and one of the encoder; memory does not grow
     with K. Any model with an encoder, a decoder and a prior will do, with continuous or binary codes. `test` and
-    `validate` use Ks; the validations of `fit` use the cheaper fit_Ks on every tenth epoch.
+    `validate` use Ks; the validations of `fit` use the cheaper fit_Ks on every fiftieth epoch.
 
     TypeError at setup for a model without encoder and decoder, or a proposal that cannot be made of its posterior.
 
@@ -47,7 +47,7 @@ class LogLikelihood(Diagnostic):
         self,
         Ks: Sequence[int] = (1, 50, 1000),
         fit_Ks: Sequence[int] = (1, 10, 100),
-        every_n_epochs: int = 10,
+        every_n_epochs: int = 50,
         proposal: Proposal | None = None,
         chunk: int | None = None,
     ) -> None:

@@ -43,7 +43,7 @@ class SmoothKNN(Diagnostic):
     """
 
     def __init__(
-        self, k: int = 1, alpha: float | Sequence[float] = 1.0, limit: int = 500, every_n_epochs: int = 10
+        self, k: int = 1, alpha: float | Sequence[float] = 1.0, limit: int = 500, every_n_epochs: int = 50
     ) -> None:
         super().__init__(every_n_epochs)
         self.metric = metrics.SmoothKNN(k, alpha, limit)

@@ -27,7 +27,7 @@ class Picture(Diagnostic):
 
     tag: ClassVar[str]
 
-    def __init__(self, n: int, every_n_epochs: int = 10) -> None:
+    def __init__(self, n: int, every_n_epochs: int = 50) -> None:
         super().__init__(every_n_epochs)
         if n < 1:
             raise ValueError(f"{type(self).__name__} needs n >= 1, got {n}")

@@ -28,7 +28,7 @@ class Interpolations(Picture):
 
     tag = "interpolations"
 
-    def __init__(self, n: int = 8, steps: int = 9, every_n_epochs: int = 10) -> None:
+    def __init__(self, n: int = 8, steps: int = 9, every_n_epochs: int = 50) -> None:
         super().__init__(n, every_n_epochs)
         if steps < 2:
             raise ValueError(f"Interpolations needs steps >= 2, the two ends; got {steps}")

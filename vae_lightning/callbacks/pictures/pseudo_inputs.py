@@ -25,7 +25,7 @@ class PseudoInputs(Picture):
 
     tag = "pseudo_inputs"
 
-    def __init__(self, n: int = 64, every_n_epochs: int = 10) -> None:
+    def __init__(self, n: int = 64, every_n_epochs: int = 50) -> None:
         super().__init__(n, every_n_epochs)
 
     def setup(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:

@@ -23,7 +23,7 @@ class Reconstructions(Picture):
 
     tag = "reconstructions"
 
-    def __init__(self, n: int = 16, every_n_epochs: int = 10) -> None:
+    def __init__(self, n: int = 16, every_n_epochs: int = 50) -> None:
         super().__init__(n, every_n_epochs)
 
     def strips(self, model: LatentVariableModel, first: Draw) -> Strips:

@@ -23,7 +23,7 @@ class Samples(Picture):
 
     tag = "samples"
 
-    def __init__(self, n: int = 64, every_n_epochs: int = 10) -> None:
+    def __init__(self, n: int = 64, every_n_epochs: int = 50) -> None:
         super().__init__(n, every_n_epochs)
 
     def strips(self, model: LatentVariableModel, first: Draw) -> Strips:

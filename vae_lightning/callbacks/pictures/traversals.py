@@ -31,7 +31,7 @@ class Traversals(Picture):
 
     tag = "traversals"
 
-    def __init__(self, n: int = 10, steps: int = 9, every_n_epochs: int = 10) -> None:
+    def __init__(self, n: int = 10, steps: int = 9, every_n_epochs: int = 50) -> None:
         super().__init__(n, every_n_epochs)
         if steps < 2:
             raise ValueError(f"Traversals needs steps >= 2, the two ends; got {steps}")
