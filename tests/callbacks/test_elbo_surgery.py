@@ -92,6 +92,14 @@ def test_says_once_that_the_mutual_information_is_saturated(tmp_path: Path) -> N
     assert events(Path(run.log_dir)).Tags()["images"] == ["test/elbo_surgery"]  # in fit its figures are curves
 
 
+def test_outside_fit_no_epoch_is_named() -> None:
+    module = gaussian_vae()
+    with torch.no_grad():
+        module.model.encoder.network.output.bias[2:] = math.log(1e-3)
+    with pytest.warns(UserWarning, match=r"^val: the mutual information, .* is at its cap"):
+        trainer(ELBOSurgery()).validate(module, datamodule=digits(), verbose=False)
+
+
 def test_says_nothing_of_codes_that_overlap() -> None:
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")

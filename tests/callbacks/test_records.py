@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from running import figures
-from small import events, hashing, newsgroups, trainer
+from small import digits, events, gaussian_vae, hashing, newsgroups, trainer
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from vae_lightning.callbacks import FinalFigures, MetricsFile
+from vae_lightning.callbacks import FinalFigures, MetricsFile, Samples
+from vae_lightning.models import GaussianVAE
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +101,25 @@ def test_hyper_parameters_stand_beside_the_final_figures(run: Path) -> None:
     assert {"final/val/nelbo", "final/val/deviance", "final/train/loss"} <= names
     for name in names:
         assert logged.Scalars(name)[-1].value == pytest.approx(figures(run)[name.removeprefix("final/")], rel=1e-6)
+
+
+def written_by_a_test(module: GaussianVAE, folder: Path, **arguments: Path) -> tuple[int, int]:
+    """The steps at which a figure and a picture of it stand."""
+    run = trainer(Samples(), MetricsFile(), folder=folder)
+    run.test(module, datamodule=digits(), verbose=False, **arguments)
+    assert "step" not in figures(Path(run.log_dir))
+    written = events(Path(run.log_dir))
+    return written.Scalars("test/nelbo")[0].step, written.Images("test/samples")[0].step
+
+
+def test_a_checkpoint_is_evaluated_at_the_step_it_was_taken(tmp_path: Path) -> None:
+    """Figures and pictures, in whatever process: they go on with those of the training, which end at step 19."""
+    module, fitted = gaussian_vae(), trainer(Samples(every_n_epochs=2), folder=tmp_path / "fit", max_epochs=2)
+    fitted.fit(module, datamodule=digits())
+    assert fitted.global_step == 20
+    assert events(Path(fitted.log_dir)).Scalars("val/nelbo")[-1].step == 19
+    assert events(Path(fitted.log_dir)).Images("val/samples")[-1].step == 19
+    fitted.save_checkpoint(tmp_path / "end.ckpt")
+    assert written_by_a_test(gaussian_vae(), tmp_path / "path", ckpt_path=tmp_path / "end.ckpt") == (19, 19)
+    assert written_by_a_test(module, tmp_path / "same") == (19, 19)
+    assert written_by_a_test(gaussian_vae(), tmp_path / "untrained") == (0, 0)

@@ -97,8 +97,19 @@ def latent_variable_model(callback: pl.Callback, module: Any) -> LatentVariableM
 
 
 def logged_step(trainer: pl.Trainer) -> int:
-    """The step at which Lightning logs an epoch's scalars: the last one done, so that a resumed run keeps them."""
-    return max(trainer.global_step - 1, 0)
+    """The step at which an epoch's scalars are logged: the last one done, so that a resumed run keeps them.
+
+    Outside `fit` it is the last one of the training that the module's weights come from, if it is known.
+    """
+    done = trainer.global_step
+    if trainer.state.fn != "fit":
+        done = getattr(trainer.lightning_module, "trained_steps", done)
+    return max(done - 1, 0)
+
+
+def occasion(trainer: pl.Trainer, split: str) -> str:
+    """Which evaluation a warning speaks of: the epoch and the split; outside `fit`, where no epoch is known, it."""
+    return f"epoch {trainer.current_epoch}, {split}" if trainer.state.fn == "fit" else split
 
 
 def tensorboard(trainer: pl.Trainer) -> SummaryWriter | None:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from vae_lightning import metrics
-from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, tensorboard
+from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, occasion, tensorboard
 from vae_lightning.latent_variable import Draw
 from vae_lightning.metrics.functional.aggregated import CHUNK
 from vae_lightning.metrics.moments import Moments, with_errors
@@ -99,7 +99,7 @@ class ELBOSurgery(Diagnostic):
         saturated = is_saturated(figures)
         if saturated and split not in self._told:
             rank_zero_warn(
-                f"epoch {trainer.current_epoch}, {split}: the mutual information, "
+                f"{occasion(trainer, split)}: the mutual information, "
                 f"{figures['mutual_information']:.2f} +- {figures['mutual_information_error']:.2f} nats, is at its cap "
                 f"log N = {figures['log_n']:.2f}: the true one may be larger and the marginal KL smaller; evaluate on "
                 "more observations"

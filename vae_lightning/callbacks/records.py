@@ -34,7 +34,7 @@ class MetricsFile(pl.Callback):
             return
         target = Path(folder) / "metrics.json"
         figures = json.loads(target.read_text()) if target.exists() else {}
-        figures |= {name: float(value) for name, value in trainer.callback_metrics.items()}
+        figures |= {name: float(value) for name, value in trainer.callback_metrics.items() if name != "step"}
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_suffix(".part")
         part.write_text(json.dumps(figures, indent=1, sort_keys=True))

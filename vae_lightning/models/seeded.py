@@ -39,6 +39,7 @@ class SeededModule(pl.LightningModule, abc.ABC):
         self.averages = Averages(figure_names)
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))
         self.started = False  # whether what starts from the training data has seen them
+        self.trained_steps = 0  # that the weights have behind them, once a `fit` is over or a checkpoint read
 
     # -- data ----------------------------------------------------------------------------------------------------
 
@@ -91,6 +92,10 @@ class SeededModule(pl.LightningModule, abc.ABC):
             f"the loss is {loss.item()} at step {self.global_step}; not finite: {self.not_finite(batch)}{weights}. "
             f"Training stops: lower the learning rate or set trainer.gradient_clip_val{self._way_back()}"
         )
+
+    def on_fit_end(self) -> None:
+        """What is evaluated now has been trained this long."""
+        self.trained_steps = self.global_step
 
     def not_finite(self, batch: Any) -> str:
         """Which terms of the loss are not finite for this batch."""
@@ -146,6 +151,9 @@ class SeededModule(pl.LightningModule, abc.ABC):
         self._log_summary("test")
 
     def _log_summary(self, split: str) -> None:
+        if self.trainer.state.fn != "fit" and self.trained_steps:
+            # by this name Lightning takes the step that the figures are written at, which is 0 otherwise
+            self.log("step", float(self.trained_steps - 1), sync_dist=True)
         for name, value in self.summary(self.averages.compute()).items():
             # merged over processes already: "synchronising" equal values leaves them as they are
             self.log(f"{split}/{name}", value.float(), prog_bar=name == "nelbo", sync_dist=True)
@@ -182,4 +190,5 @@ class SeededModule(pl.LightningModule, abc.ABC):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Continue under the seed the run began with; what was learnt is not started anew by a later `fit`."""
         self.started = True
+        self.trained_steps = checkpoint.get("global_step", 0)
         self.seed = checkpoint.get("seed", self.seed)
