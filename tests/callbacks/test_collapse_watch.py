@@ -15,7 +15,7 @@ from small import digits, events, gaussian_vae, hashing, newsgroups, trainer
 from torch import Tensor, nn
 
 from vae_lightning.callbacks import CollapseWatch
-from vae_lightning.callbacks.collapse_watch import Symptoms
+from vae_lightning.callbacks.collapse_watch import Course, Symptoms
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import Bernoulli
 from vae_lightning.metrics.functional import elbo_surgery
@@ -86,21 +86,43 @@ def with_active(units: int) -> GaussianVAE:
 
 
 def test_each_onset_is_told_and_what_ends_is_written(tmp_path: Path) -> None:
-    """Full health, part of the units, none, none still, health again, and part again."""
+    """Full health, part of the units, none, none still, health for three reports, none again."""
     watch = CollapseWatch()
     run = trainer(watch, folder=tmp_path)
-    lines = [told(run.validate, with_active(units), datamodule=digits(), verbose=False) for units in (8, 3, 0, 0, 8, 3)]
+    active = (8, 3, 0, 0, 8, 8, 8, 0)
+    lines = [told(run.validate, with_active(units), datamodule=digits(), verbose=False) for units in active]
     kinds = [[line.split(": ")[1] for line in each] for each in lines]
-    assert kinds == [[], ["partial posterior collapse"], ["posterior collapse"], [], [], ["partial posterior collapse"]]
+    collapse = ["posterior collapse"]
+    assert kinds == [[], ["partial posterior collapse"], collapse, [], [], [], [], collapse]
     assert "3 of 8 latent units active" in lines[1][0]
     assert "rate 0.000 +- 0.000 nats (near 0: below 0.1)" in lines[2][0]
     assert "0 of 8 latent units active" in lines[2][0]
-    assert run.logged_metrics["val/inactive_units_fraction"] == 5 / 8
-    assert run.logged_metrics["val/collapsed"] == 0  # not all of it
+    assert lines[2][0].startswith("val: posterior collapse")  # of an epoch nothing is known outside `fit`
+    assert run.logged_metrics["val/collapsed"] == 1
     written = sorted(events(Path(run.log_dir)).Tensors("val/collapse/text_summary"), key=lambda each: each.wall_time)
     texts = [each.tensor_proto.string_val[0].decode() for each in written]
     assert len(texts) == 4
     assert "no collapse" in texts[2]
+
+
+H, P, C = 0, 1, 2  # healthy, partial collapse, collapse
+
+
+@pytest.mark.parametrize(
+    ("reports", "changes", "warnings"),
+    [
+        ([H, P, H, P, H, H, P, P, H, P], [1], [1]),  # about the threshold: one partial collapse
+        ([P, H, H, H, P, H, H, H, P], [0, 3, 4, 7, 8], [0]),  # one that comes again is written, but told once
+        ([C, H, H, C, H, H, H, C], [0, 6, 7], [0, 7]),  # a collapse that was over is told when it comes again
+        ([C, P, P, P, C], [0, 3, 4], [0, 4]),
+        ([C, C, H, H, H, P, P, C], [0, 4, 5, 7], [0, 5, 7]),  # not learned yet, learned, units lost, all lost
+    ],
+)
+def test_what_wavers_is_told_once(reports: list[int], changes: list[int], warnings: list[int]) -> None:
+    course = Course()
+    seen = [course.follow(each) for each in reports]
+    assert [n for n, (changed, _) in enumerate(seen) if changed] == changes
+    assert [n for n, (_, begun) in enumerate(seen) if begun] == warnings
 
 
 def test_a_rate_without_information_is_named() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,12 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from vae_lightning import metrics
 from vae_lightning.callbacks.active_units import check_mean
-from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, tensorboard
+from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, occasion, tensorboard
 from vae_lightning.latent_variable import Draw
 from vae_lightning.metrics.surgery import natural_parameters
+
+PATIENCE = 3
+"""Reports in a row that are better before something counts as over: near a threshold figures go up and down."""
 
 WAY_OUT = "try beta < 1 or annealed from 0, free bits, a weaker decoder, a learned decoder noise, or a learned prior"
 
@@ -56,6 +60,29 @@ class Symptoms:
         return f"{name} {round(nats, 3) + 0.0:.3f} +- {error:.3f} nats{near}"
 
 
+@dataclass
+class Course:
+    """How bad a split has been of late: 0 healthy, 1 partial collapse, 2 collapse."""
+
+    severity: int = 0
+    better: int = 0  # reports in a row that were
+    partial_told: bool = False
+
+    def follow(self, now: int) -> tuple[bool, bool]:
+        """Take in a report, at once for the worse, after `PATIENCE` for the better: (did it change, is it to be told).
+
+        To be told is what begins: each collapse, and the first partial one.
+        """
+        before = self.severity
+        self.better = self.better + 1 if now < before else 0
+        if now >= before or self.better == PATIENCE:
+            self.severity, self.better = now, 0
+        worse = self.severity > before
+        told = worse and (now == 2 or not self.partial_told)
+        self.partial_told |= worse and now == 1
+        return self.severity != before, told
+
+
 class CollapseWatch(Diagnostic):
     """Warns when the posterior collapses: when q(z | x) comes to be the same for every x, and z tells nothing of it.
 
@@ -68,9 +95,10 @@ class CollapseWatch(Diagnostic):
 
     Logs `collapsed`, 1 if the rate or the mutual information is below `nats` or no unit is active, else 0, and
     `inactive_units_fraction`. One line is printed, and TensorBoard gets the text `collapse`, when a collapse begins,
-    not at every epoch of it; TensorBoard also when it ends. Of a partial collapse, more than `inactive_share` of the
-    units not being active, too: the model then has more units than it uses, which is harmless where the likelihood is
-    as high as it should be. In the first epochs a code that does not tell anything yet looks the same.
+    not at every epoch of it; TensorBoard also when it ends, which is when three reports in a row were better. A partial
+    collapse, more than `inactive_share` of the units not being active, is printed once a run: the model then has more
+    units than it uses, which is harmless where the likelihood is as high as it should be. In the first epochs a code
+    that does not tell anything yet looks the same.
 
     Rate and mutual information are by the evaluation's own samples on the split's first `limit` observations, with
     standard errors, as `ELBOSurgery` says; the units by all of them. It needs no other callback. Costs limit^2
@@ -102,7 +130,7 @@ class CollapseWatch(Diagnostic):
             raise ValueError(f"CollapseWatch needs 0 <= inactive_share <= 1, a share of units; got {inactive_share}")
         self.nats, self.inactive_share = nats, inactive_share
         self.units, self.surgery = metrics.ActiveUnits(threshold), metrics.ELBOSurgery(limit=limit)
-        self._severity: dict[str, int] = {}
+        self._courses: defaultdict[str, Course] = defaultdict(Course)
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch, not after it, that a posterior cannot be watched."""
@@ -125,12 +153,12 @@ class CollapseWatch(Diagnostic):
         symptoms = self.symptoms()
         figures = {"collapsed": float(symptoms.whole), "inactive_units_fraction": symptoms.inactive_fraction}
         module.log_dict({f"{split}/{name}": value for name, value in figures.items()}, sync_dist=True)
-        before, now = self._severity.get(split, 0), 2 * symptoms.whole + symptoms.partial
-        self._severity[split] = now
-        told = f"epoch {trainer.current_epoch}, {split}: {symptoms}" + (f"; {WAY_OUT}" if now else "")
-        if now > before:
+        now = 2 * symptoms.whole + symptoms.partial
+        changed, begun = self._courses[split].follow(now)
+        told = f"{occasion(trainer, split)}: {symptoms}" + (f"; {WAY_OUT}" if now else "")
+        if begun:
             rank_zero_warn(told)
-        if now != before and (writer := tensorboard(trainer)):
+        if changed and (writer := tensorboard(trainer)):
             writer.add_text(f"{split}/collapse", told, logged_step(trainer))
 
     def symptoms(self) -> Symptoms:
