@@ -8,12 +8,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
-StudyName = Literal["mixture", "priors"]
+StudyName = Literal["libi", "mixture", "priors", "tradeoff"]
 Scale = Literal["quick", "medium", "full"]
 
 STUDIES: dict[StudyName, str] = {
+    "libi": "vae_lightning.studies.libi",
     "mixture": "vae_lightning.studies.mixture",
     "priors": "vae_lightning.studies.priors",
+    "tradeoff": "vae_lightning.studies.tradeoff",
 }
 """Where each study's function of the same name is; imported only when it runs, so that asking for help is quick."""
 
@@ -22,8 +24,11 @@ def reproduce(study: StudyName, scale: Scale = "medium", out: Path | None = None
     """Run a paper's experiment and put its figures beside the paper's.
 
     Args:
-        study: which experiment. mixture: the artificial example of VAE Approximation Error (2022), section 4.1.
+        study: which experiment. libi: Table 1 and Figures 1 to 5 of Characterizing and Avoiding Problematic Global
+            Optima of Variational Autoencoders (2019), five methods in four worlds.
+            mixture: the artificial example of VAE Approximation Error (2022), section 4.1.
             priors: standard normal, mixture, VampPrior, aggregated posterior and IWAE on digits, as in the slides.
+            tradeoff: likelihood against mismatch as the ELBO's weight moves, VAE Approximation Error's Fig. 1, exactly.
         scale: how much to compute: quick is for a look, full for the figures to quote.
         out: folder for results.json, table.md, pictures and TensorBoard logs; by default runs/reproduce/STUDY.
         seed: of the data, the initial weights and the order of training.

@@ -1,0 +1,147 @@
+"""LiBI's Table 1 and Figures 1 to 5: four worlds, five methods, all restarts of each as one ensemble."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import Progress
+
+from vae_lightning.studies import Scale
+from vae_lightning.studies.base import Report, Row, announce, environment
+from vae_lightning.studies.cells import Figures, finished
+from vae_lightning.studies.figures import publish
+from vae_lightning.studies.libi_figures import Drawn, figure_one, posterior_figure
+from vae_lightning.studies.libi_methods import METHODS, PAPER, Grid, Method, Training, label
+from vae_lightning.studies.libi_protocol import POINTS, Cell, Size, rebuilt, run_cell
+from vae_lightning.studies.libi_table import REMARKS, Found, gather, table_one
+from vae_lightning.studies.libi_worlds import WORLDS, World
+
+SIZES: dict[Scale, Size] = {
+    "quick": Size(1, 3, Training(4_000, True), Grid((0.5, 2.0), (1.0,), 1, (1.0,), (0.2,), (0.2,), (1,)), 5_000, 300),
+    "medium": Size(3, 5, Training(10_000, True), PAPER, 5_000, 2_000),
+    "full": Size(5, 10, Training(30_000, False), PAPER, 5_000, 20_000),
+}
+"""full is the paper's protocol; the others have fewer steps, at a rate that decays."""
+
+
+def libi(scale: Scale, out: Path, seed: int) -> list[Row]:
+    """Run every cell, choose hyper-parameters by validation, and put the table beside the paper's.
+
+    Writes results.json, table.md, figures, weights and TensorBoard logs into `out`; cells that are finished there are
+    not run again. Returns the rows.
+    """
+    began, size = time.perf_counter(), SIZES[scale]
+    return study(size, out, seed, WORLDS, METHODS, {"scale": scale}, began)
+
+
+def study(
+    size: Size,
+    out: Path,
+    seed: int,
+    worlds: Mapping[str, World],
+    methods: Mapping[str, Method],
+    provenance: Mapping[str, str | int | float],
+    began: float,
+) -> list[Row]:
+    """The same for some worlds and methods, at any size."""
+    pairs = [(world, method) for world in worlds.values() for method in methods.values()]
+    cells = {
+        (world.name, method.name): [Cell(world, method, g, s) for g, s in method.groups(world, size.grid).items()]
+        for world, method in pairs
+    }
+    figures = run_all([cell for of_pair in cells.values() for cell in of_pair], size, out, seed)
+    found = [gather(*names, [figures[cell.name] for cell in of_pair]) for names, of_pair in cells.items()]
+    rows = [row for each in found for row in each.rows()]
+    draw(found, cells, size, out, seed)
+    provenance = {**provenance, **_provenance(size, seed, found), **environment()}
+    report = Report("LiBI, Table 1", rows, provenance | {"seconds": round(time.perf_counter() - began)}, table_one)
+    report.write(out)
+    _remark(out, worlds)
+    announce(report, out, "figure-1.png")
+    return rows
+
+
+def run_all(cells: Sequence[Cell], size: Size, out: Path, seed: int) -> dict[str, Figures]:
+    """The figures of every cell, by its name, those that are finished from where they are kept."""
+    figures = {}
+    with Progress() as progress:
+        task = progress.add_task("LiBI", total=len(cells))
+        for cell in cells:
+            progress.update(task, description=cell.name)
+            figures[cell.name] = finished(
+                folder_of(out, cell), _settings(size, seed, cell), partial(_run, cell, size, seed, out)
+            )
+            progress.advance(task)
+    return figures
+
+
+def draw(
+    found: Sequence[Found], cells: Mapping[tuple[str, str], Sequence[Cell]], size: Size, out: Path, seed: int
+) -> None:
+    """Figures 1 to 5, of the models chosen by validation, on the test split of the first data set."""
+    chosen = {(each.world, each.method): each.chosen("validation") for each in found}
+    number = 2
+    for world in ("LinearJTEx", "CubicJTEx"):
+        for method in ("VAE", "LiBI"):
+            if module := chosen_module(cells.get((world, method), ()), chosen.get((world, method), ""), size, out):
+                drawn = Drawn.of(WORLDS[world], module, seed, size.training.steps)
+                if number == 2:
+                    publish(figure_one(drawn), out, "figure-1")
+                publish(posterior_figure(f"{method} on {world}", drawn, own=method == "LiBI"), out, f"figure-{number}")
+            number += 1
+
+
+def chosen_module(cells: Sequence[Cell], chosen: str, size: Size, out: Path) -> Any:
+    """The module of a setting as trained on the first data set; None if there is none, for all its restarts failed."""
+    for cell in cells:
+        for setting in cell.settings:
+            if label(setting) == chosen:
+                learned = torch.load(folder_of(out, cell) / "learned.pt", weights_only=True)
+                return rebuilt(cell, setting, size, learned[chosen]) if chosen in learned else None
+    return None
+
+
+def folder_of(out: Path, cell: Cell) -> Path:
+    """Where a cell keeps what it found."""
+    return out / "cells" / cell.name.replace(" / ", "/").replace(" ", "-").replace("=", "-")
+
+
+def _run(cell: Cell, size: Size, seed: int, out: Path) -> Figures:
+    folder = folder_of(out, cell)
+    figures, learned = run_cell(cell, size, seed, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(learned, folder / "learned.pt")
+    return figures
+
+
+def _settings(size: Size, seed: int, cell: Cell) -> dict[str, str | int | float]:
+    """All that a cell's figures depend on."""
+    return {"seed": seed, "size": repr(size), "settings": repr([dict(setting) for setting in cell.settings])}
+
+
+def _provenance(size: Size, seed: int, found: Sequence[Found]) -> dict[str, str | int | float]:
+    chosen = "; ".join(
+        f"{each.world} / {each.method} {each.chosen('validation')}" for each in found if len(each.settings) > 1
+    )
+    return {
+        "seed": seed,
+        "data sets": size.data_sets,
+        "restarts": size.restarts,
+        "full-batch steps": size.training.steps,
+        "learning rate": "0.01, decaying along a cosine in each phase" if size.training.decays else 0.01,
+        "points a split": POINTS,
+        "samples of Eq. 48": f"{size.samples}, variance times 2",
+        "smooth k-NN": f"k = 1, alpha = 1, 100 a side, mean of {size.comparisons}",
+        "chosen by validation": chosen,
+    }
+
+
+def _remark(out: Path, worlds: Mapping[str, World]) -> None:
+    """Under the table, where ours and the paper's differ and why."""
+    with (out / "table.md").open("a") as table:
+        table.write("\n" + "\n\n".join(f"{world}: {REMARKS[world]}" for world in worlds) + "\n")

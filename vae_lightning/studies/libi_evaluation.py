@@ -1,0 +1,58 @@
+"""A trained module and its data -> its likelihoods, by Eq. 48 and exactly, and smooth k-NN, as in the LiBI paper."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vae_lightning.data import Synthetic
+from vae_lightning.data.loaders import Observations
+from vae_lightning.estimators import log_mean_exp
+from vae_lightning.latent_variable import LatentVariableModel
+from vae_lightning.metrics.functional import smooth_knn
+from vae_lightning.objectives.importance import Inflated, log_weights
+from vae_lightning.randomness import seeded
+from vae_lightning.studies.cells import Figures
+from vae_lightning.studies.libi_worlds import World
+
+NEIGHBOURS, INVERSE_TEMPERATURE, DRAWN = 1, 1.0, 100
+
+
+def evaluate(module: Any, world: World, data: Synthetic, samples: int, comparisons: int, seed: int) -> Figures:
+    """Figures in nats an observation, and smooth k-NN with the standard error over its comparisons.
+
+    `validation` and `log_likelihood` by Eq. 48, on those splits; `exact_log_likelihood` of the test split and
+    `shortfall`, E log p*(x) - log p(x) over it, which the luck of the split leaves alone.
+    """
+    test, learned = rows(data.test), world.learned_by(module)
+    with seeded(seed, "evaluate"), torch.no_grad():
+        validation = importance_sampled(module.model, rows(data.val), samples)
+        tested = importance_sampled(module.model, test, samples)
+        exact = learned.log_prob(test.double())
+        differences = [
+            float(smooth_knn(world.truth.sample(DRAWN), learned.sample(DRAWN), NEIGHBOURS, INVERSE_TEMPERATURE))
+            for _ in range(comparisons)
+        ]
+    return {
+        "validation": float(validation.mean()),
+        "log_likelihood": float(tested.mean()),
+        "exact_log_likelihood": float(exact.mean()),
+        "shortfall": float((world.truth.log_prob(test.double()) - exact).mean()),
+        "smooth_knn": statistics.mean(differences),
+        "smooth_knn_error": statistics.stdev(differences) / math.sqrt(comparisons),
+    }
+
+
+def rows(split: Observations) -> Tensor:
+    """The observations of a world, which are tensors."""
+    assert isinstance(split.x, Tensor)
+    return split.x
+
+
+def importance_sampled(model: LatentVariableModel, x: Tensor, samples: int) -> Tensor:
+    """Log p(x) of each observation by Eq. 48: the posterior with twice its variance as the proposal."""
+    return torch.cat([log_mean_exp(weights) for weights in log_weights(model, x, samples, Inflated())])

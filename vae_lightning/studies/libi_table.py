@@ -1,0 +1,126 @@
+"""What the cells of the LiBI study found -> its rows beside the paper's Table 1, and a word where they differ."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vae_lightning.studies.base import Cells, Row
+from vae_lightning.studies.cells import Figures
+
+PAPER: dict[str, dict[str, tuple[float, float]]] = {
+    "LinearJTEx": {
+        "VAE": (-3.15, 1.62),
+        "beta-VAE": (-3.15, 1.62),
+        "beta-VAE annealed": (-3.15, 1.63),
+        "lagging": (-3.15, 1.62),
+        "LiBI": (-2.99, 0.06),
+    },
+    "CubicJTEx": {
+        "VAE": (-5.85, 4.86),
+        "beta-VAE": (-5.47, 2.99),
+        "beta-VAE annealed": (-12.91, 2.86),
+        "lagging": (-30.64, 7.07),
+        "LiBI": (-8.90, 1.75),
+    },
+    "Gaussian": {
+        "VAE": (6.73, 15.28),
+        "beta-VAE": (7.65, 4.10),
+        "beta-VAE annealed": (7.54, 5.86),
+        "lagging": (6.94, 15.61),
+        "LiBI": (7.85, 0.10),
+    },
+    "Mobius": {
+        "VAE": (1.88, 0.38),
+        "beta-VAE": (1.92, 0.27),
+        "beta-VAE annealed": (1.88, 0.37),
+        "lagging": (1.90, 0.72),
+        "LiBI": (1.91, 0.17),
+    },
+}
+"""Test log-likelihood and smooth k-NN in Table 1."""
+
+REMARKS = {
+    "LinearJTEx": "the ELBO's exact optimum has -3.133, the truth -2.971, on an endless test set; 500 points give or "
+    "take 0.045, which the shortfall from the truth on the same points does not.",
+    "CubicJTEx": "Eq. 48 reads about a nat low even with a perfect posterior (-5.05 for the truth, which has -4.05), "
+    "and more the narrower q is, so that the paper's column orders proposals rather than models; the exact "
+    "likelihood orders the models, and puts LiBI first.",
+    "Gaussian": "the ELBO's optimum is the truth, 7.864, for the codes can be turned until the posterior is "
+    "mean-field: the paper's 6.73 for the VAE measures its optimisation (a constant rate of 0.01 where the noise "
+    "has a deviation of 0.001), not its objective; a rate that decays takes it back.",
+    "Mobius": "the map is conformal, so that posteriors are round and the ELBO has nothing to gain: every method can "
+    "reach the truth, 1.926, and what is missing is optimisation. The truth here is the map itself, in the "
+    "paper a network trained to it.",
+}
+"""Where ours and the paper's differ and why; the figures are closed forms and quadratures."""
+
+METRICS = {
+    "log_likelihood": "nats",
+    "log_likelihood_chosen_on_test": "nats",
+    "exact_log_likelihood": "nats",
+    "shortfall": "nats",
+    "smooth_knn": "sd of chance",
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A method in a world: by setting, the figures on each data set."""
+
+    world: str
+    method: str
+    settings: Mapping[str, Sequence[Figures]]
+
+    def chosen(self, figure: str) -> str:
+        """The setting with the highest mean of a figure over data sets; of those that failed on fewest of them."""
+        return max(self.settings, key=lambda s: (len(self.settings[s]), _mean(self.settings[s], figure)))
+
+    def rows(self) -> list[Row]:
+        """The chosen setting's figures, beside the paper's."""
+        log_likelihood, difference = PAPER[self.world][self.method]
+        papers = {"log_likelihood": log_likelihood, "log_likelihood_chosen_on_test": log_likelihood}
+        papers["smooth_knn"] = difference
+        rows = []
+        for metric, unit in METRICS.items():
+            on_test = metric == "log_likelihood_chosen_on_test"
+            figures = self.settings[self.chosen("log_likelihood" if on_test else "validation")]
+            name = "log_likelihood" if on_test else metric
+            value, error = _mean(figures, name), _error(figures, name)
+            rows.append(Row(f"{self.world} / {self.method}", metric, value, error, papers.get(metric), unit))
+        return rows
+
+
+def gather(world: str, method: str, cells: Sequence[Figures]) -> Found:
+    """From "setting|data set|figure" of all the ensembles of a method in a world."""
+    settings: dict[str, dict[str, Figures]] = {}
+    for name, value in (item for figures in cells for item in figures.items()):
+        setting, data_set, figure = name.split("|")
+        settings.setdefault(setting, {}).setdefault(data_set, {})[figure] = value
+    if not settings:
+        raise ValueError(f"no restart of {method} on {world} went to the end")
+    return Found(world, method, {setting: list(sets.values()) for setting, sets in settings.items()})
+
+
+def table_one(rows: Sequence[Row]) -> Cells:
+    """A line for each method in each world, a column for each figure, the paper's in brackets."""
+    heading = ["world / method", *(f"{metric.replace('_', ' ')} ({unit})" for metric, unit in METRICS.items())]
+    lines: dict[str, list[str]] = {}
+    for row in rows:
+        error = f" ± {row.stderr:.2f}" if row.stderr else ""
+        paper = "" if row.paper is None else f" [{row.paper:.2f}]"
+        lines.setdefault(row.cell, []).append(f"{row.value:.3f}{error}{paper}")
+    return [heading, *([cell, *texts] for cell, texts in lines.items())]
+
+
+def _mean(figures: Sequence[Figures], name: str) -> float:
+    return statistics.mean(each[name] for each in figures)
+
+
+def _error(figures: Sequence[Figures], name: str) -> float:
+    """Over data sets; of a single one, of its comparisons where it has them."""
+    if len(figures) > 1:
+        return statistics.stdev(each[name] for each in figures) / math.sqrt(len(figures))
+    return figures[0].get(f"{name}_error", 0.0)
