@@ -135,9 +135,6 @@ CALLBACK = ("--trainer.callbacks+",)
         (["--model.encoder.class_path", "vae_lightning.nn.Convolutions", "--model.encoder.channels", "[4, 4, 4, 4]"],
          "sides divisible by 16"),
         ([*CALLBACK, "vae_lightning.callbacks.LogLikelihood", "--trainer.callbacks.Ks", "[0]"], "got [0]"),
-        (["--model", "vae_lightning.models.HVAE", "--model.latent_dims", "[2, 2]",
-          "--model.observed.event_shape", "64"],
-         "the model observes (64,) but the data are (1, 8, 8)"),
         ([*CALLBACK, "vae_lightning.callbacks.HammingPrecision"], "needs a model with encode(x)"),
         ([*CALLBACK, "vae_lightning.callbacks.ResampledPosterior"], "codes of two real numbers"),
         ([*CALLBACK, "vae_lightning.callbacks.ActiveUnits", "--trainer.callbacks.threshold", "-1"], "threshold >= 0"),
@@ -155,3 +152,11 @@ def test_wrong_options_of_digits(
     line = error_of(capsys, "fit", "--config", DIGITS, *run, *options)
     assert expected in line
     assert not list(tmp_path.rglob("*.ckpt"))
+
+
+def test_two_levels_of_another_shape_than_the_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flat = ("--model.observed.event_shape", "64", "--model.prior.observed_shape", "64")
+    config = ROOT / "configs" / "digits" / "hvae.yaml"
+    line = error_of(capsys, "fit", "--config", config, *flat, "--trainer.logger.save_dir", tmp_path)
+    assert "the model observes (64,) but the data are (1, 8, 8)" in line
+    assert not list(tmp_path.iterdir())

@@ -35,8 +35,8 @@ class Diary(Diagnostic):
         self.drawn.append(float(torch.rand(())))
 
 
-@pytest.mark.parametrize(("every", "watched"), [(1, [0, 1, 2, 3, 4]), (2, [1, 3]), (5, [4]), (6, [])])
-def test_every_nth_epoch_of_a_fit(every: int, watched: list[int], miniature: Path) -> None:
+@pytest.mark.parametrize(("every", "watched"), [(1, [0, 1, 2, 3, 4]), (2, [1, 3, 4]), (5, [4]), (6, [4])])
+def test_every_nth_epoch_of_a_fit_and_the_last(every: int, watched: list[int], miniature: Path) -> None:
     diary = Diary(every)
     trainer(diary, max_epochs=5, num_sanity_val_steps=2).fit(hashing(), datamodule=newsgroups(miniature, batch_size=50))
     assert diary.pages == [(epoch, "val", 20) for epoch in watched]

@@ -68,7 +68,7 @@ def test_shapes_that_do_not_fit_are_said():
     with pytest.raises(ValueError, match="cannot give 64 outputs"):
         Conditional(Bernoulli((1, 8, 8)), (2,), lambda c, p: Deconvolutions(c, p, (3, 8, 8)))
     with pytest.raises(ValueError, match="and sigma > 0; got 4 outputs and sigma -1"):
-        SharedScale((2,), 4, MLP, sigma=-1)
+        SharedScale((2,), 4, MLP, sigma=-1.0)
     with pytest.raises(ValueError, match="got 3 outputs"):
         ScalePerDimension((2,), 3, MLP)
 
