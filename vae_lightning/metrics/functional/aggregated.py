@@ -93,8 +93,12 @@ def aggregated_log_prob(
     natural = natural_form(posterior)
     if natural is not None:
         eta, log_normaliser = natural
-        points = statistics(z.reshape(rows.numel(), event.numel()), eta.shape[1])
-        return log_mixture(eta, log_normaliser - weight, points, chunk).reshape(rows)
+        flat = z.reshape(rows.numel(), event.numel())
+        parts = [
+            log_mixture(eta, log_normaliser - weight, statistics(part, eta.shape[1]), chunk)
+            for part in flat.split(chunk)
+        ]
+        return torch.cat(parts).reshape(rows)
     num_components = posterior.batch_shape[0]
     block = max(1, chunk * chunk // (num_components * event.numel()))
     parts = [

@@ -79,7 +79,8 @@ def own_log_prob(posterior: td.Distribution, z: Float[Tensor, "samples N *latent
     if natural is None:
         return posterior.log_prob(z).double()
     eta, log_normaliser = natural
-    return (statistics(z.flatten(2), eta.shape[1]) * eta).sum(-1) - log_normaliser
+    blocks = zip(z.flatten(2).split(CHUNK, 1), eta.split(CHUNK), strict=True)
+    return torch.cat([(statistics(part, eta.shape[1]) * rows).sum(-1) for part, rows in blocks], 1) - log_normaliser
 
 
 def check_surgery(posterior: td.Distribution, prior: td.Distribution, z: Tensor) -> None:
