@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vae_lightning.data.processes import GaussianMixture
 from vae_lightning.studies.exact import encoder_posterior, figures, log_joint, model_posterior
-from vae_lightning.studies.mixture import mixture_vae
+from vae_lightning.studies.mixture_models import mixture_mrf, mixture_vae
 
 CODES = tuple(product((0.0, 1.0), repeat=2))
 
@@ -38,6 +38,14 @@ def test_the_joint_and_the_posteriors_are_those_written_out_code_by_code(model: 
     torch.testing.assert_close(
         model_posterior(model, x), log_joint(model, x).exp() / log_joint(model, x).exp().sum(1, True)
     )
+
+
+def test_the_posterior_of_coupled_bits_is_written_out_too() -> None:
+    torch.manual_seed(0)
+    model, x = mixture_mrf(GaussianMixture(), 1).model, torch.randn(6, 2)
+    first, second, coupling = model.encoder.natural_parameters(x).unbind(-1)
+    scores = torch.stack([a * first + b * second + a * b * coupling for a, b in CODES], -1)
+    torch.testing.assert_close(encoder_posterior(model, x), scores.softmax(-1))
 
 
 def test_the_expected_elbo_and_likelihood_are_those_of_a_large_sample(model: torch.nn.Module) -> None:

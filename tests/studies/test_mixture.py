@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -14,13 +16,18 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage, imread
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from torch.distributions import Bernoulli, Independent
+from torch.distributions import Bernoulli as Bits
+from torch.distributions import Independent
 
 from vae_lightning.callbacks import Freeze
+from vae_lightning.consistency import tight_vae
 from vae_lightning.data.processes import GaussianMixture
 from vae_lightning.data.processes.mixture import FOUR_CENTERS
+from vae_lightning.families import Bernoulli, Normal
+from vae_lightning.harmonium import Harmonium
+from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.studies import reproduce
-from vae_lightning.studies.mixture import BATCH_SIZE, EPOCH_STEPS, PHASE_EPOCHS, TRAINING_SIZE, mixture_vae
+from vae_lightning.studies.mixture import BATCH_SIZE, EPOCH_STEPS, PHASE_EPOCHS, TRAINING_SIZE
 from vae_lightning.studies.mixture_figure import (
     CODES,
     COLORS,
@@ -30,11 +37,16 @@ from vae_lightning.studies.mixture_figure import (
     as_image,
     draw_simplex,
     mixture_figure,
+    named_after,
 )
+from vae_lightning.studies.mixture_models import mixture_mrf, mixture_vae
 from vae_lightning.training import TrainingCLI
 
 KNOWN = [-3.64990, -3.74260, -3.70026, -3.68036]
 """The truth; the best a network of this size was seen to do with the true decoder; the joint optimum."""
+
+RBM_KNOWN = -3.67434
+"""The maximum of the likelihood over Gaussian-Bernoulli RBMs with sigma = 1, from 30 starts."""
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +58,27 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_quick_study_finds_the_four_figures(folder: Path) -> None:
     rows = json.loads((folder / "results.json").read_text())
-    assert [set(row) for row in rows] == [{"cell", "metric", "value", "stderr", "paper", "unit"}] * 5
+    assert [set(row) for row in rows] == [{"cell", "metric", "value", "stderr", "paper", "unit"}] * 11
     assert [row["value"] for row in rows[:4]] == pytest.approx(KNOWN, abs=0.01)
     assert [row["paper"] for row in rows[:4]] == [-3.65, -3.74, -3.70, -3.68]
     assert [row["metric"] for row in rows[:4]] == ["log_likelihood", "elbo", "elbo", "log_likelihood"]
+
+
+def test_a_coupled_encoder_closes_the_gap_that_the_factorised_one_leaves(folder: Path) -> None:
+    """Two biases and a coupling hold every posterior of two bits: ELBO and likelihood come to the truth's."""
+    rows = [row for row in json.loads((folder / "results.json").read_text()) if row["cell"].startswith("MRF")]
+    assert [row["metric"] for row in rows] == ["elbo", "elbo", "log_likelihood", "approximation_error"]
+    assert [row["value"] for row in rows[:3]] == pytest.approx(3 * [KNOWN[0]], abs=1e-3)
+    assert 0 < rows[3]["value"] < 1e-3
+    assert {row["paper"] for row in rows} == {None}
+
+
+def test_the_rbm_comes_to_its_maximum_likelihood(folder: Path) -> None:
+    """Better than the VAE, worse than the truth; never above the best RBM of all, for the data are not the truth."""
+    likelihood, error = json.loads((folder / "results.json").read_text())[-2:]
+    assert (likelihood["cell"], likelihood["metric"]) == ("RBM, maximum likelihood", "log_likelihood")
+    assert RBM_KNOWN - 0.003 < likelihood["value"] < RBM_KNOWN + 1e-5
+    assert error["value"] == pytest.approx(KNOWN[0] - likelihood["value"], abs=1e-5)
 
 
 def test_the_table_names_what_a_rerun_needs(folder: Path) -> None:
@@ -64,14 +93,18 @@ def test_the_picture_and_the_logs_are_there(folder: Path) -> None:
     log = EventAccumulator(str(folder / "tensorboard" / "version_0")).Reload()
     assert {"exact/elbo", "exact/log_likelihood", "train/loss"} <= set(log.Tags()["scalars"])
     assert log.Tags()["images"] == ["mixture/figure2"]
+    for name in ("mrf", "rbm"):
+        log = EventAccumulator(str(folder / "tensorboard" / name / "version_0")).Reload()
+        assert {"exact/elbo", "exact/log_likelihood", "train/loss"} <= set(log.Tags()["scalars"])
 
 
-def test_the_configuration_is_the_studys_medium_run(tmp_path: Path) -> None:
-    config = str(Path(__file__).parents[2] / "configs" / "mixture.yaml")
+@pytest.mark.parametrize(("name", "make"), [("mixture", mixture_vae), ("mixture-mrf", mixture_mrf)])
+def test_the_configuration_is_the_studys_medium_run(name: str, make: Callable[..., Any], tmp_path: Path) -> None:
+    config = str(Path(__file__).parents[2] / "configs" / f"{name}.yaml")
     quietly = ["--trainer.fast_dev_run=1", f"--trainer.default_root_dir={tmp_path}"]
     cli = TrainingCLI.run(["fit", "--config", config, *quietly])
     process, epochs = GaussianMixture(), PHASE_EPOCHS["medium"]
-    ours, said = mixture_vae(process, epochs), cli.config.fit
+    ours, said = make(process, epochs), cli.config.fit
     assert str(cli.model) == str(ours)
     assert torch.equal(cli.model.model.decoder.network.weight, process.centers.float())
     assert said.trainer.max_epochs == 2 * epochs
@@ -83,7 +116,7 @@ def test_the_configuration_is_the_studys_medium_run(tmp_path: Path) -> None:
 
 
 def test_panels_fill_rows_and_the_last_row_is_centred() -> None:
-    figure = arrange([Panel(title, lambda axes: None) for title in "abcde"])
+    figure = arrange([Panel(title, lambda axes: None) for title in "abcde"], columns=3)
     figure.canvas.draw()
     boxes = [axes.get_position() for axes in figure.axes]
     assert len(boxes) == 5
@@ -93,10 +126,25 @@ def test_panels_fill_rows_and_the_last_row_is_centred() -> None:
 
 @pytest.fixture(scope="module")
 def figure() -> Figure:
-    """Figure 2 of an untrained model with the true decoder, whose posterior is the process's own."""
+    """Figure 2 of untrained models: VAEs with the true decoder, whose posteriors are the truth, and the `RECTANGLE`."""
     torch.manual_seed(0)
     process = GaussianMixture()
-    return mixture_figure(process, mixture_vae(process, 1).model)
+    return mixture_figure(process, *models(process))
+
+
+RECTANGLE = torch.tensor([[-2.0, -1.0], [-2.0, 1.0], [2.0, -1.0], [2.0, 1.0]])
+"""Means of an RBM of two bits, 00 to 11; equally likely."""
+
+
+def models(process: GaussianMixture) -> list[LatentVariableModel]:
+    """The factorised and the coupled VAE, and an RBM that was not trained."""
+    rbm = Harmonium(Normal(2, scale=1.0), Bernoulli(2))
+    rbm.weight.data = torch.tensor([[4.0, 0.0], [0.0, 2.0]])
+    rbm.visible_bias.data = RECTANGLE[0].clone()
+    # -A(a + W h) for every h: what makes them equally likely, up to a constant
+    squared = RECTANGLE.square().sum(-1) / 2
+    rbm.hidden_bias.data = -torch.stack((squared[2] - squared[0], squared[1] - squared[0]))
+    return [mixture_vae(process, 1).model, mixture_mrf(process, 1).model, tight_vae(rbm)]
 
 
 def picture(figure: Figure, letter: str) -> AxesImage:
@@ -142,15 +190,43 @@ def test_the_panels_show_what_their_titles_say(figure: Figure) -> None:
     assert np.mean((b != d).any(-1)) < 1e-3  # borders in single precision
     assert np.mean((b != c).any(-1)) > 0.1
     process = GaussianMixture()
-    model = mixture_vae(process, 1).model
+    model, coupled, rbm = models(process)
     swapped = process.centers.float()[[1, 0, 2, 3]]
     with torch.no_grad():
         model.decoder.network.weight.copy_(swapped)
-    other = mixture_figure(process, model)
+    other = mixture_figure(process, model, coupled, rbm)
     b, d = (picture(other, letter) for letter in "bd")
     assert not np.array_equal(b.get_array(), d.get_array())
     for code, color in zip((1, 0, 2, 3), COLORS, strict=True):
         np.testing.assert_allclose(pixel_at(d, *FOUR_CENTERS[code]), color)
+
+
+def test_the_rbms_panel_is_its_own_posterior(figure: Figure) -> None:
+    """Equally likely corners of a rectangle: the nearest one; its names are those nearest to the true centers."""
+    image, order = picture(figure, "e"), named_after(np.array(FOUR_CENTERS), RECTANGLE.numpy())
+    assert sorted(order) == [0, 1, 2, 3]
+    for code, color in zip(order, COLORS, strict=True):
+        x, y = (0.9 * RECTANGLE[code]).tolist()
+        np.testing.assert_allclose(pixel_at(image, x, y), color)
+
+
+def test_the_coupled_encoder_has_a_panel_of_its_own(figure: Figure) -> None:
+    titles = [axes.get_title()[:3] for axes in figure.axes]
+    assert titles == [f"({letter})" for letter in "abcdefg"]
+    assert not np.array_equal(picture(figure, "c").get_array(), picture(figure, "g").get_array())
+
+
+@pytest.mark.parametrize("rename", [[1, 0, 3, 2], [2, 3, 0, 1], [0, 2, 1, 3], [3, 1, 2, 0]], ids=str)
+def test_bits_that_were_flipped_or_swapped_get_their_names_back(rename: list[int]) -> None:
+    truth = np.array(FOUR_CENTERS)
+    assert truth[rename][named_after(truth, truth[rename])] == pytest.approx(truth)
+
+
+def test_names_stay_what_bits_can_be_renamed_to() -> None:
+    """00 and 11 differ in both bits under any of their eight names; 00 and 01 exchanged alone would not."""
+    truth = np.array(FOUR_CENTERS)
+    order = named_after(truth, truth[[1, 0, 2, 3]])
+    assert {frozenset((order[0], order[3])), frozenset((order[1], order[2]))} == {frozenset((0, 3)), frozenset((1, 2))}
 
 
 def test_the_simplex_holds_the_products_of_independent_bits() -> None:
@@ -161,7 +237,7 @@ def test_the_simplex_holds_the_products_of_independent_bits() -> None:
     p, q, height = map(torch.from_numpy, plot.call_args.args)
     assert {(0, 0), (0, 1), (1, 0), (1, 1), (0.5, 0.5)} <= set(zip(p.ravel().tolist(), q.ravel().tolist(), strict=True))
     bits = torch.tensor([[int(bit) for bit in code] for code in CODES]).double()
-    product = Independent(Bernoulli(torch.stack((p, q), -1)), 1).log_prob(bits[:, None, None]).exp().movedim(0, -1)
+    product = Independent(Bits(torch.stack((p, q), -1)), 1).log_prob(bits[:, None, None]).exp().movedim(0, -1)
     np.testing.assert_allclose(height, product @ (bits[:, 0] != bits[:, 1]).double(), atol=1e-6)
     np.testing.assert_allclose(
         plot.call_args.kwargs["facecolors"][..., :3], product @ torch.from_numpy(COLORS), atol=1e-6

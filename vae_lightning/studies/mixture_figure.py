@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -44,20 +44,41 @@ class Panel:
 
 
 @torch.no_grad()
-def mixture_figure(process: GaussianMixture, model: LatentVariableModel) -> Figure:
-    """Panels (a), (b), (c), (d), (f) of the paper's Fig. 2 for a trained model; its (e) is the posterior of an RBM."""
-    plane = Plane.around(process)
-    x = plane.pixels.to(next(model.parameters()))
-    truth, learned = process.centers.numpy(), decoder_means(model)
-    true, encoded, implied = process.posterior(x), encoder_posterior(model, x), model_posterior(model, x)
+def mixture_figure(
+    process: GaussianMixture, factorised: LatentVariableModel, coupled: LatentVariableModel, rbm: LatentVariableModel
+) -> Figure:
+    """The paper's Fig. 2 for trained models, and (g), the map of an encoder that couples its bits, which it has not."""
+    plane, truth = Plane.around(process), process.centers.numpy()
+    x = plane.pixels.to(next(factorised.parameters()))
+    true, learned = process.posterior(x), decoder_means(factorised)
+    means = decoder_means(rbm)
+    names = named_after(truth, means)
+
+    def decisions(title: str, posterior: Tensor, centers: Array, before: Array | None = truth) -> Panel:
+        return Panel(title, partial(plane.draw, decided(posterior), centers, before))
+
     panels = [
         Panel("(a) true posterior p*(z | x)", partial(plane.draw, true, truth, None)),
-        Panel("(b) its decision map: the likeliest code", partial(plane.draw, decided(true), truth, None)),
-        Panel("(c) learned factorised encoder q(z | x)", partial(plane.draw, decided(encoded), learned, truth)),
-        Panel("(d) learned model's posterior p(z | x)", partial(plane.draw, decided(implied), learned, truth)),
+        decisions("(b) its decision map: the likeliest code", true, truth, None),
+        decisions("(c) learned factorised encoder q(z | x)", encoder_posterior(factorised, x), learned),
+        decisions("(d) learned model's posterior p(z | x)", model_posterior(factorised, x), learned),
+        decisions("(e) posterior p(z | x) of an RBM", model_posterior(rbm, x)[:, names], means[names]),
         Panel("(f) what a factorised encoder can express", draw_simplex, "3d"),
+        decisions("(g) learned MRF encoder q(z | x)", encoder_posterior(coupled, x), decoder_means(coupled)),
     ]
     return arrange(panels)
+
+
+def named_after(truth: Array, means: Array) -> list[int]:
+    """The codes in the order that brings their means nearest to the truth, bits flipped or swapped as a whole.
+
+    An RBM is the same model after either; which of its eight names for the codes training finds is chance.
+    """
+    grid = np.arange(4).reshape(2, 2)
+    orders = [
+        codes[::first, ::second].ravel().tolist() for codes, first, second in product((grid, grid.T), (1, -1), (1, -1))
+    ]
+    return min(orders, key=lambda order: float(np.square(means[order] - truth).sum()))
 
 
 def decoder_means(model: LatentVariableModel) -> Array:
@@ -71,7 +92,7 @@ def decided(posterior: Tensor) -> Tensor:
     return one_hot(posterior.argmax(-1), posterior.shape[-1]).double()
 
 
-def arrange(panels: Sequence[Panel], columns: int = 3) -> Figure:
+def arrange(panels: Sequence[Panel], columns: int = 4) -> Figure:
     """Panels in rows, the last row centred, titles above."""
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(4.6 * columns, 4.5 * rows), dpi=120, layout="constrained")
