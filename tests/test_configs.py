@@ -14,7 +14,7 @@ from diagnostics import imported
 from running import ROOT, command, figures, on_miniature, process
 from small import events
 
-from vae_lightning.models import RBM, VAE, HashingVAE
+from vae_lightning.models import MRFVAE, RBM, VAE, HashingVAE
 
 EXPERIMENTS = sorted(
     path.relative_to(ROOT) for path in (ROOT / "configs").rglob("*.yaml") if path.parent.name != "trainer"

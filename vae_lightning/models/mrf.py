@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from torch import Size, Tensor
+from torch import Tensor
 
 from vae_lightning.conditional import Conditional, Network
 from vae_lightning.estimators import Enumerated, LeaveOneOut
@@ -82,19 +80,6 @@ class MRFVAE(LatentVariableModule):
     def figures(self, draw: Draw) -> dict[str, Tensor]:
         """One value per observation; without the posterior's normaliser nothing that could pass for a bound."""
         return super().figures(draw) if self.bounded else {"gibbs_reconstruction": -draw.log_likelihood.mean(0)}
-
-    def check_data(self, data: Any) -> None:
-        """ValueError if the data module's observations are of another shape."""
-        shape, expected = getattr(data, "observed_shape", None), self.model.decoder.event_shape
-        if shape is not None and Size(shape) != expected:
-            raise ValueError(
-                f"the model observes {tuple(expected)} but the data are {tuple(shape)}: set the event_shape of "
-                f"model.init_args.observed to {list(shape)}"
-            )
-
-    def sample(self, n: int) -> Tensor:
-        """(n, *X): z from the prior, x from the decoder."""
-        return self.model.decoder(self.model.prior().sample(Size([n]))).sample()
 
 
 def _objective(latent: BernoulliMRF | GibbsMRF) -> Objective:
