@@ -16,10 +16,11 @@ from harmoniums import all_bits, exact_samples, random_harmonium
 from sklearn.neural_network import BernoulliRBM
 from small import NUM_WORDS, digits, newsgroups, trainer
 from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
 
 from vae_lightning.callbacks import AnnealedLikelihood, LastCheckpoint, Momentum, Samples
 from vae_lightning.counts import Counts
-from vae_lightning.data import Digits, Synthetic
+from vae_lightning.data import Digits, DynamicBinarisation, Synthetic
 from vae_lightning.data.processes import GaussianMixture
 from vae_lightning.families import Bernoulli, ExponentialFamily, Multinomial, Normal
 from vae_lightning.models import RBM
@@ -61,7 +62,7 @@ def test_training_learns_a_known_rbm(algorithm: NegativePhase | None) -> None:
         log_p = truth.log_prob(every)
     torch.manual_seed(1)
     x = exact_samples(truth, all_bits(3), 4000).float()
-    batches = [(rows, torch.zeros(100)) for rows in x.split(100)]
+    batches = DataLoader(TensorDataset(x, torch.zeros(4000)), batch_size=100)
     settings = {"optimizer": partial(torch.optim.Adam, lr=0.05), "algorithm": algorithm}
     schedule = partial(torch.optim.lr_scheduler.LinearLR, start_factor=1.0, end_factor=0.05, total_iters=10)
     module = rbm(3, Bernoulli(8), scheduler=schedule, **settings)
@@ -333,21 +334,26 @@ def test_weights_that_are_not_finite_stop_the_run() -> None:
 
 
 def test_better_than_scikit_learn_at_equal_updates() -> None:
-    """200 digits, 16 hidden bits, 600 updates of 20 at a rate of 0.1: both judged by our exact log Z on held-out digits.
+    """200 digits, 12 hidden bits, 2,000 updates of 10 at scikit-learn's own rate, both judged by the exact log Z.
 
-    scikit-learn's weights, loaded into our harmonium, lose at least 2 nats.
+    Its weights, loaded into our harmonium, are a nat or more behind ours on other digits: our visible bias starts at
+    the data's mean, there are more chains than observations in a batch, the rate falls, and pixels are drawn anew.
     """
-    data = digits()
-    data.setup()
-    x, held_out = data.train.x, data.test.x
-    theirs = BernoulliRBM(16, learning_rate=0.1, batch_size=20, n_iter=60, random_state=0)
-    theirs.fit(x.flatten(1).numpy())
-    judged = rbm(16)
+    static = digits(batch_size=10)
+    static.setup()
+    theirs = BernoulliRBM(12, learning_rate=0.1, batch_size=10, n_iter=100, random_state=0)
+    theirs.fit(static.train.x.flatten(1).numpy())
+    judged = rbm(12)
     with torch.no_grad():
         judged.model.weight.copy_(torch.from_numpy(theirs.components_.T.copy()))
         judged.model.visible_bias.copy_(torch.from_numpy(theirs.intercept_visible_))
         judged.model.hidden_bias.copy_(torch.from_numpy(theirs.intercept_hidden_))
-    ours = rbm(16, algorithm=PersistentContrastiveDivergence(chains=20), optimizer=partial(torch.optim.SGD, lr=0.1))
-    trainer(max_epochs=60, limit_val_batches=0).fit(ours, data)
-    print(exact(ours, held_out), exact(judged, held_out))
-    assert exact(ours, held_out) > exact(judged, held_out) + 2
+    ours = rbm(
+        12,
+        algorithm=PersistentContrastiveDivergence(chains=100),
+        optimizer=partial(torch.optim.SGD, lr=0.1),
+        scheduler=partial(torch.optim.lr_scheduler.LinearLR, start_factor=1.0, end_factor=0.01, total_iters=100),
+    )
+    dynamic = Digits(DynamicBinarisation(), val_size=61, test_size=1536, batch_size=10)
+    trainer(max_epochs=100, limit_val_batches=0).fit(ours, dynamic)
+    assert exact(ours, static.test.x) > exact(judged, static.test.x) + 1

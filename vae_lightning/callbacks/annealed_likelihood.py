@@ -19,7 +19,7 @@ from vae_lightning.harmonium import Harmonium
 from vae_lightning.metrics.free_energies import FreeEnergies
 from vae_lightning.randomness import seeded
 
-_BLOCK = 25  # chains that have a seed of their own: whichever process runs them, they are the same
+_BLOCK = 50  # chains that have a seed of their own: whichever process runs them, they are the same
 _ELEMENTS = 2**23  # of all chains of a block, at once
 
 
@@ -56,8 +56,8 @@ class AnnealedLikelihood(Diagnostic):
     def __init__(
         self,
         chains: int = 100,
-        steps: int = 10_000,
-        fit_steps: int = 1_000,
+        steps: int = 5_000,
+        fit_steps: int = 500,
         exact_bits: int = 14,
         every_n_epochs: int = 1,
     ) -> None:
