@@ -1,34 +1,103 @@
-"""The LiBI study: its worlds' decoders in exact form, its protocol on a miniature, its choices and its table."""
+"""The LiBI study in miniature: all its cells' parts together, what is kept, and the choice of hyper-parameters."""
 
 from __future__ import annotations
 
 import json
-import time
+import sys
+from itertools import pairwise
 from pathlib import Path
 
-import torch
+import pytest
 
-from vae_lightning.studies.libi import study
-from vae_lightning.studies.libi_methods import METHODS, Grid, Training
+from vae_lightning.studies.base import Row
+from vae_lightning.studies.executors import Local, RayCluster
+from vae_lightning.studies.libi import SIZES, study
+from vae_lightning.studies.libi_methods import METHODS, PAPER, Grid, Training, label, late_decay
 from vae_lightning.studies.libi_protocol import Size
+from vae_lightning.studies.libi_table import PAPER as TABLE_ONE
+from vae_lightning.studies.libi_table import gather
 from vae_lightning.studies.libi_worlds import WORLDS
 
 TINY = Size(1, 2, Training(200, True), Grid((0.5, 2.0), (1.0,), 1, (1.0,), (0.2,), (0.2,), (1,)), 50, 5)
 
 
-def test_a_miniature_study_trains_chooses_and_reports_and_is_not_run_again(tmp_path: Path) -> None:
-    def run() -> list:
-        methods = {name: METHODS[name] for name in ("beta-VAE", "LiBI")}
-        return study(
-            TINY, tmp_path, 0, {"LinearJTEx": WORLDS["LinearJTEx"]}, methods, {"scale": "tiny"}, time.perf_counter()
-        )
+def test_a_miniature_study_trains_chooses_draws_and_reports_and_is_not_run_again(tmp_path: Path) -> None:
+    def run() -> list[Row]:
+        methods = {name: METHODS[name] for name in ("VAE", "beta-VAE", "LiBI")}
+        return study(TINY, tmp_path, 0, {"LinearJTEx": WORLDS["LinearJTEx"]}, methods, {"scale": "tiny"}, Local())
 
     rows = run()
-    assert [row.cell for row in rows[::5]] == ["LinearJTEx / beta-VAE", "LinearJTEx / LiBI"]
-    assert all(torch.tensor(row.value).isfinite() for row in rows)
+    assert [row.cell for row in rows[::5]] == [f"LinearJTEx / {name}" for name in ("VAE", "beta-VAE", "LiBI")]
+    for row in rows:
+        assert abs(row.value) < 1e4, row
+        assert row.stderr is not None, row
     assert json.loads((tmp_path / "results.json").read_text())[0]["paper"] == -3.15
     assert "[-2.99]" in (tmp_path / "table.md").read_text()
+    assert {path.name for path in tmp_path.glob("*.png")} == {f"figure-{number}.png" for number in (1, 2, 3)}
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("figures.json")}
-    assert len(before) == 2
+    assert len(before) == 3
     assert run() == rows
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("figures.json")} == before
+
+
+def test_the_full_scale_is_the_papers_protocol() -> None:
+    size = SIZES["full"]
+    assert (size.data_sets, size.restarts, size.training, size.samples) == (5, 10, Training(30_000, False), 5_000)
+    assert (size.comparisons, size.grid) == (20_000, PAPER)
+    counts = {
+        (world, method): len(METHODS[method].settings(WORLDS[world], PAPER))
+        for world in TABLE_ONE
+        for method in METHODS
+    }
+    assert [counts["LinearJTEx", method] for method in METHODS] == [1, 3, 4, 4, 32]
+    assert [counts["Mobius", method] for method in METHODS] == [1, 3, 4, 4, 24]
+
+
+def test_settings_that_differ_in_whole_numbers_have_ensembles_of_their_own() -> None:
+    groups = METHODS["LiBI"].groups(WORLDS["LinearJTEx"], PAPER)
+    assert {name: len(settings) for name, settings in groups.items()} == {"R=1": 16, "R=6": 16}
+    assert label(groups["R=6"][0]) == "HZ=0.001 cov=0.2 mean=0.2 R=6"
+    assert list(METHODS["beta-VAE"].groups(WORLDS["LinearJTEx"], PAPER)) == [""]
+    assert len(METHODS["lagging"].groups(WORLDS["Mobius"], PAPER)) == 4
+
+
+def test_hyper_parameters_are_chosen_by_validation_beside_the_papers_choice_on_test() -> None:
+    figures = {
+        "validation": 0.0,
+        "log_likelihood": 0.0,
+        "exact_log_likelihood": 0.0,
+        "shortfall": 0.1,
+        "smooth_knn": 2.0,
+    }
+
+    def cell(setting: str, validation: float, test: float) -> dict[str, float]:
+        its = figures | {"validation": validation, "log_likelihood": test}
+        return {f"{setting}|{data}|{name}": value for data in (0, 1) for name, value in its.items()}
+
+    found = gather("LinearJTEx", "beta-VAE", [cell("beta=0.5", -3.0, -3.4), cell("beta=2", -3.1, -3.2)])
+    assert found.chosen("validation") == "beta=0.5"
+    rows = {row.metric: row for row in found.rows()}
+    assert (rows["log_likelihood"].value, rows["log_likelihood_chosen_on_test"].value) == (-3.4, -3.2)
+    assert (rows["smooth_knn"].paper, rows["shortfall"].paper, rows["smooth_knn"].stderr) == (1.62, None, 0.0)
+
+
+def test_a_setting_that_failed_on_a_data_set_gives_way_and_a_method_that_failed_on_all_is_named() -> None:
+    cells = [{"R=1|0|validation": -3.0, "R=6|0|validation": -1.0, "R=1|1|validation": -3.0}]
+    assert gather("CubicJTEx", "LiBI", cells).chosen("validation") == "R=1"
+    with pytest.raises(ValueError, match="no restart of LiBI on CubicJTEx"):
+        gather("CubicJTEx", "LiBI", [{}])
+
+
+def test_the_rate_falls_over_the_last_third_of_each_phase() -> None:
+    rates = [late_decay(epoch, 30) for epoch in range(60)]
+    assert rates[:21] == pytest.approx([1.0] * 21)
+    assert all(later < earlier for earlier, later in pairwise(rates[20:30]))
+    assert rates[29] < 0.03
+    assert rates[30:] == rates[:30]
+
+
+def test_executors_give_each_item_its_result_and_say_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(Local().each(lambda item: item**2, range(3))) == [(0, 0), (1, 1), (2, 4)]
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ValueError, match=r"pip install 'vae-lightning\[ray\]'"):
+        RayCluster()

@@ -11,27 +11,39 @@ from vae_lightning.studies.base import environment
 Settings = Mapping[str, str | int | float]
 Figures = dict[str, float]
 
+FILE = "figures.json"
+
 
 def finished(folder: Path, settings: Settings, run: Callable[[], Figures]) -> Figures:
     """The figures of a cell: those in `folder`, if it was run with these settings, else what `run` returns, kept there.
 
     The file appears whole or not at all, so a study that was interrupted goes on with the cell it was in.
     """
-    target = folder / "figures.json"
-    if target.is_file():
-        kept = json.loads(target.read_text())
-        if kept["settings"] == dict(settings):
-            return kept["figures"]
-    figures = run()
+    figures = kept(folder, settings)
+    return keep(folder, settings, run()) if figures is None else figures
+
+
+def kept(folder: Path, settings: Settings) -> Figures | None:
+    """The figures in `folder`, if they are of these settings."""
+    target = folder / FILE
+    if not target.is_file():
+        return None
+    found = json.loads(target.read_text())
+    return found["figures"] if found["settings"] == dict(settings) else None
+
+
+def keep(folder: Path, settings: Settings, figures: Figures) -> Figures:
+    """Write the figures of these settings, whole or not at all, with the commit they are of; return them."""
     folder.mkdir(parents=True, exist_ok=True)
+    target = folder / FILE
     part = target.with_suffix(".part")
-    kept = {"settings": dict(settings), "figures": figures, "commit": environment().get("commit", "unknown")}
-    part.write_text(json.dumps(kept, indent=1) + "\n")
+    content = {"settings": dict(settings), "figures": figures, "commit": environment().get("commit", "unknown")}
+    part.write_text(json.dumps(content, indent=1) + "\n")
     part.replace(target)
     return figures
 
 
 def commits(folder: Path) -> str:
     """The commits that the cells below a folder were run at: a study that goes on may be of several."""
-    found = {json.loads(path.read_text()).get("commit", "unknown") for path in folder.rglob("figures.json")}
+    found = {json.loads(path.read_text()).get("commit", "unknown") for path in folder.rglob(FILE)}
     return ", ".join(sorted(found))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from rich.progress import Progress
 
 from vae_lightning.studies import Scale
 from vae_lightning.studies.base import Report, Row, announce, environment
-from vae_lightning.studies.cells import Figures, finished
+from vae_lightning.studies.cells import Figures, commits, keep, kept
+from vae_lightning.studies.executors import Executor, Local, RayCluster
 from vae_lightning.studies.figures import publish
 from vae_lightning.studies.libi_figures import Drawn, figure_one, posterior_figure
 from vae_lightning.studies.libi_methods import METHODS, PAPER, Grid, Method, Training, label
@@ -22,21 +24,24 @@ from vae_lightning.studies.libi_table import REMARKS, Found, gather, table_one
 from vae_lightning.studies.libi_worlds import WORLDS, World
 
 SIZES: dict[Scale, Size] = {
-    "quick": Size(1, 3, Training(4_000, True), Grid((0.5, 2.0), (1.0,), 1, (1.0,), (0.2,), (0.2,), (1,)), 5_000, 300),
+    "quick": Size(1, 4, Training(8_000, True), Grid((0.5, 2.0), (1.0,), 1, (1.0,), (0.2,), (0.2,), (1,)), 5_000, 300),
     "medium": Size(3, 5, Training(10_000, True), PAPER, 5_000, 2_000),
     "full": Size(5, 10, Training(30_000, False), PAPER, 5_000, 20_000),
 }
 """full is the paper's protocol; the others have fewer steps, at a rate that decays."""
+
+WEIGHTS = "learned.pt"
 
 
 def libi(scale: Scale, out: Path, seed: int) -> list[Row]:
     """Run every cell, choose hyper-parameters by validation, and put the table beside the paper's.
 
     Writes results.json, table.md, figures, weights and TensorBoard logs into `out`; cells that are finished there are
-    not run again. Returns the rows.
+    not run again. Where the environment names a Ray cluster, in RAY_ADDRESS, its machines share the cells. Returns the
+    rows.
     """
-    began, size = time.perf_counter(), SIZES[scale]
-    return study(size, out, seed, WORLDS, METHODS, {"scale": scale}, began)
+    executor = RayCluster() if os.environ.get("RAY_ADDRESS") else Local()
+    return study(SIZES[scale], out, seed, WORLDS, METHODS, {"scale": scale}, executor)
 
 
 def study(
@@ -46,19 +51,21 @@ def study(
     worlds: Mapping[str, World],
     methods: Mapping[str, Method],
     provenance: Mapping[str, str | int | float],
-    began: float,
+    executor: Executor,
 ) -> list[Row]:
     """The same for some worlds and methods, at any size."""
+    began = time.perf_counter()
     pairs = [(world, method) for world in worlds.values() for method in methods.values()]
     cells = {
         (world.name, method.name): [Cell(world, method, g, s) for g, s in method.groups(world, size.grid).items()]
         for world, method in pairs
     }
-    figures = run_all([cell for of_pair in cells.values() for cell in of_pair], size, out, seed)
+    figures = run_all([cell for of_pair in cells.values() for cell in of_pair], size, out, seed, executor)
     found = [gather(*names, [figures[cell.name] for cell in of_pair]) for names, of_pair in cells.items()]
     rows = [row for each in found for row in each.rows()]
     draw(found, cells, size, out, seed)
     provenance = {**provenance, **_provenance(size, seed, found), **environment()}
+    provenance["commit"] = commits(out / "cells")
     report = Report("LiBI, Table 1", rows, provenance | {"seconds": round(time.perf_counter() - began)}, table_one)
     report.write(out)
     _remark(out, worlds)
@@ -66,18 +73,27 @@ def study(
     return rows
 
 
-def run_all(cells: Sequence[Cell], size: Size, out: Path, seed: int) -> dict[str, Figures]:
+def run_all(cells: Sequence[Cell], size: Size, out: Path, seed: int, executor: Executor) -> dict[str, Figures]:
     """The figures of every cell, by its name, those that are finished from where they are kept."""
-    figures = {}
+    settings = {cell.name: _settings(size, seed, cell) for cell in cells}
+    found = {cell.name: kept(folder_of(out, cell), settings[cell.name]) for cell in cells}
     with Progress() as progress:
-        task = progress.add_task("LiBI", total=len(cells))
-        for cell in cells:
-            progress.update(task, description=cell.name)
-            figures[cell.name] = finished(
-                folder_of(out, cell), _settings(size, seed, cell), partial(_run, cell, size, seed, out)
-            )
+        task = progress.add_task("LiBI", total=len(cells), completed=sum(map(bool, found.values())))
+
+        def waiting() -> Iterator[Cell]:
+            for cell in cells:
+                if found[cell.name] is None:
+                    progress.update(task, description=cell.name)
+                    yield cell
+
+        work = partial(run_cell, size=size, seed=seed, logs=out / "cells")
+        for cell, (figures, learned) in executor.each(work, waiting()):
+            folder = folder_of(out, cell)
+            folder.mkdir(parents=True, exist_ok=True)
+            torch.save(learned, folder / WEIGHTS)
+            found[cell.name] = keep(folder, settings[cell.name], figures)
             progress.advance(task)
-    return figures
+    return {name: figures for name, figures in found.items() if figures is not None}
 
 
 def draw(
@@ -101,27 +117,28 @@ def chosen_module(cells: Sequence[Cell], chosen: str, size: Size, out: Path) -> 
     for cell in cells:
         for setting in cell.settings:
             if label(setting) == chosen:
-                learned = torch.load(folder_of(out, cell) / "learned.pt", weights_only=True)
+                learned = torch.load(folder_of(out, cell) / WEIGHTS, weights_only=True)
                 return rebuilt(cell, setting, size, learned[chosen]) if chosen in learned else None
     return None
 
 
 def folder_of(out: Path, cell: Cell) -> Path:
     """Where a cell keeps what it found."""
-    return out / "cells" / cell.name.replace(" / ", "/").replace(" ", "-").replace("=", "-")
-
-
-def _run(cell: Cell, size: Size, seed: int, out: Path) -> Figures:
-    folder = folder_of(out, cell)
-    figures, learned = run_cell(cell, size, seed, folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    torch.save(learned, folder / "learned.pt")
-    return figures
+    return out / "cells" / cell.path
 
 
 def _settings(size: Size, seed: int, cell: Cell) -> dict[str, str | int | float]:
     """All that a cell's figures depend on."""
-    return {"seed": seed, "size": repr(size), "settings": repr([dict(setting) for setting in cell.settings])}
+    return {
+        "seed": seed,
+        "data_sets": size.data_sets,
+        "restarts": size.restarts,
+        "steps": size.training.steps,
+        "decays": size.training.decays,
+        "samples": size.samples,
+        "comparisons": size.comparisons,
+        "settings": "; ".join(map(label, cell.settings)),
+    }
 
 
 def _provenance(size: Size, seed: int, found: Sequence[Found]) -> dict[str, str | int | float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from typing import Any
 
 import torch
@@ -23,7 +22,7 @@ NEIGHBOURS, INVERSE_TEMPERATURE, DRAWN = 1, 1.0, 100
 
 
 def evaluate(module: Any, world: World, data: Synthetic, samples: int, comparisons: int, seed: int) -> Figures:
-    """Figures in nats an observation, and smooth k-NN with the standard error over its comparisons.
+    """Figures in nats an observation, and smooth k-NN, each with its standard error, `..._error`.
 
     `validation` and `log_likelihood` by Eq. 48, on those splits; `exact_log_likelihood` of the test split and
     `shortfall`, E log p*(x) - log p(x) over it, which the luck of the split leaves alone.
@@ -37,14 +36,11 @@ def evaluate(module: Any, world: World, data: Synthetic, samples: int, compariso
             float(smooth_knn(world.truth.sample(DRAWN), learned.sample(DRAWN), NEIGHBOURS, INVERSE_TEMPERATURE))
             for _ in range(comparisons)
         ]
-    return {
-        "validation": float(validation.mean()),
-        "log_likelihood": float(tested.mean()),
-        "exact_log_likelihood": float(exact.mean()),
-        "shortfall": float((world.truth.log_prob(test.double()) - exact).mean()),
-        "smooth_knn": statistics.mean(differences),
-        "smooth_knn_error": statistics.stdev(differences) / math.sqrt(comparisons),
-    }
+    shortfall = world.truth.log_prob(test.double()) - exact
+    figures = {"validation": validation, "log_likelihood": tested, "exact_log_likelihood": exact}
+    figures |= {"shortfall": shortfall, "smooth_knn": torch.tensor(differences, dtype=torch.float64)}
+    means = {name: float(values.mean()) for name, values in figures.items()}
+    return means | {f"{name}_error": float(values.std()) / math.sqrt(len(values)) for name, values in figures.items()}
 
 
 def rows(split: Observations) -> Tensor:

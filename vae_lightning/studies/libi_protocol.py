@@ -53,6 +53,11 @@ class Cell:
         """Such as "LinearJTEx / LiBI / R=1"."""
         return " / ".join(part for part in (self.world.name, self.method.name, self.group) if part)
 
+    @property
+    def path(self) -> str:
+        """The name as that of a folder."""
+        return self.name.replace(" / ", "/").replace(" ", "-").replace("=", "-")
+
 
 Learned = dict[str, dict[str, torch.Tensor]]
 """Weights on the first data set by setting."""
@@ -65,7 +70,7 @@ def data_of(world: World, number: int, seed: int) -> Synthetic:
     )
 
 
-def run_cell(cell: Cell, size: Size, seed: int, folder: Path) -> tuple[Figures, Learned]:
+def run_cell(cell: Cell, size: Size, seed: int, logs: Path) -> tuple[Figures, Learned]:
     """Train, choose each setting's restart on each data set by the method's own objective on validation, and test it.
 
     The figures are named "setting|data set|figure", as `evaluate` names them, and `repeat` for LiBI; a setting none of
@@ -75,7 +80,7 @@ def run_cell(cell: Cell, size: Size, seed: int, folder: Path) -> tuple[Figures, 
         sets = [data_of(cell.world, number, seed) for number in range(size.data_sets)]
         who = [Who(*each) for each in product(cell.settings, range(size.data_sets), range(size.restarts))]
         ensemble = Ensemble([_member(cell, each, size, seed) for each in who], names=[each.name for each in who])
-        train(ensemble, [sets[each.data_set] for each in who], size.training, folder)
+        train(ensemble, [sets[each.data_set] for each in who], size.training, logs / cell.path)
         own = own_objective(ensemble)
         figures: Figures = {}
         learned: Learned = {}

@@ -119,8 +119,8 @@ def _mean(figures: Sequence[Figures], name: str) -> float:
     return statistics.mean(each[name] for each in figures)
 
 
-def _error(figures: Sequence[Figures], name: str) -> float:
-    """Over data sets; of a single one, of its comparisons where it has them."""
+def _error(figures: Sequence[Figures], name: str) -> float | None:
+    """Over data sets; of a single one, over its observations or comparisons."""
     if len(figures) > 1:
         return statistics.stdev(each[name] for each in figures) / math.sqrt(len(figures))
-    return figures[0].get(f"{name}_error", 0.0)
+    return figures[0].get(f"{name}_error")
