@@ -33,7 +33,13 @@ def _natural_form(base: object) -> tuple[Tensor, Tensor] | None:
 
 @_natural_form.register
 def _(base: td.Normal) -> tuple[Tensor, Tensor]:
-    mean, scale = (value.double().flatten(1) for value in (base.loc, base.scale))
+    # a block at a time: a dozen float64 tensors of all the data would be the peak of ELBO surgery
+    pairs = zip(base.loc.flatten(1).split(CHUNK), base.scale.flatten(1).split(CHUNK), strict=True)
+    eta, log_normaliser = zip(*(_gaussian(mean.double(), scale.double()) for mean, scale in pairs), strict=True)
+    return torch.cat(eta), torch.cat(log_normaliser)
+
+
+def _gaussian(mean: Float64[Tensor, "N d"], scale: Float64[Tensor, "N d"]) -> tuple[Tensor, Tensor]:
     precision = scale.square().reciprocal()
     log_normaliser = 0.5 * mean.square() * precision + scale.log() + 0.5 * math.log(2 * math.pi)
     return torch.cat((mean * precision, -0.5 * precision), -1), log_normaliser.sum(-1)
