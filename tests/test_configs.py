@@ -97,10 +97,9 @@ def overrides(config: Path) -> list[list[str]]:
 def test_what_a_comment_says_can_be_overridden_can_be(options: list[str], tmp_path: Path) -> None:
     assert options
     brief = ["--trainer.max_epochs", "20", "--trainer.limit_train_batches", "20", "--trainer.accelerator", "cpu"]
-    less = ["--trainer.callbacks", '[{"class_path": "vae_lightning.callbacks.LogLikelihood"}]']
     small = ["--model.encoder.hidden", "[8]", "--model.decoder.hidden", "[8]", "--data.val_size", "50"]
     config = ["--config", ROOT / "configs" / "digits" / "vae.yaml", "--trainer.logger.save_dir", tmp_path]
-    command("fit", *config, *options, *less, *small, *brief)
+    command("fit", *config, *options, *small, *brief)
     assert figures(tmp_path / "version_0")["val/log_likelihood"] < 0
     saved = torch.load(tmp_path / "version_0/checkpoints/best.ckpt", weights_only=True)
     monitored = next(v["monitor"] for k, v in saved["callbacks"].items() if k.startswith("ModelCheckpoint"))
