@@ -47,7 +47,7 @@ def gaussian(latent_dim: int = 3, **changes: Any) -> GaussianVAE:
 
 
 def bits() -> VAE:
-    torch.manual_seed(0)
+    torch.manual_seed(9)  # the codes of the first two digits differ in two bits
     return contrasted(VAE(Bernoulli(5), Bernoulli(SHAPE), MLP, MLP, ELBO(DisARM())))
 
 
@@ -217,8 +217,8 @@ def test_pictures_change_nothing_and_come_every_nth_epoch(precision: str, tmp_pa
     written = events(tmp_path / "watched" / "version_0")
     assert len(written.Tags()["images"]) == len(kinds)
     for tag in written.Tags()["images"]:
-        (image,) = written.Images(tag)  # of the second epoch of three
-        assert image.step == 2 * len(digits().train_dataloader()) - 1
+        steps = [image.step for image in written.Images(tag)]  # of the second epoch of three, and of the last
+        assert steps == [epochs * len(digits().train_dataloader()) - 1 for epochs in (2, 3)]
 
 
 def test_without_tensorboard_there_is_no_picture() -> None:

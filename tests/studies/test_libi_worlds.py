@@ -1,4 +1,4 @@
-"""What the LiBI study computes exactly: densities of trained decoders, posterior means, Figure 1; repeats of members."""
+"""What the LiBI study computes exactly: densities of trained decoders, posterior means, Figure 1; members' repeats."""
 
 from __future__ import annotations
 

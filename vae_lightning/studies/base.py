@@ -18,7 +18,7 @@ import vae_lightning
 
 @dataclass(frozen=True)
 class Row:
-    """One figure of a study: `value` beside the `paper`'s, where it has one; `stderr` is 0 for exact figures, None if unknown."""
+    """One figure of a study beside the `paper`'s, where it has one; `stderr` is 0 for exact ones, None if unknown."""
 
     cell: str
     metric: str
