@@ -27,13 +27,13 @@ def module() -> RBM:
     return model
 
 
-def tested(module: RBM, watcher: AnnealedLikelihood) -> dict[str, float]:
+def judged(module: RBM, watcher: AnnealedLikelihood) -> dict[str, float]:
     return trainer(watcher).test(module, digits(), verbose=False)[0]
 
 
 def test_annealed_is_within_its_error_of_exact(module: RBM) -> None:
     """16 hidden bits, 100 chains of 300 steps: log Z within 3 of its standard errors, which are below 0.2 nats."""
-    exact, annealed = tested(module, AnnealedLikelihood(exact_bits=16)), tested(module, AnnealedLikelihood(steps=300))
+    exact, annealed = judged(module, AnnealedLikelihood(exact_bits=16)), judged(module, AnnealedLikelihood(steps=300))
     data = digits()
     data.setup()
     with torch.no_grad():
@@ -81,7 +81,8 @@ def test_the_first_frame_is_the_chains(module: RBM) -> None:
     watcher = Chains(n=2, steps=(0, 1, 3))
     watcher.setup(trainer(), module, "test")
     seen = []
-    watcher.paint = lambda strips, data: seen.append(strips)  # type: ignore[assignment,func-returns-value]
+    paint = watcher.paint
+    watcher.paint = lambda strips, data: (seen.append(strips), paint(strips, data))[1]
     watcher.draw(module)
     (strips,) = seen
     assert [row.shape for row in strips.rows] == [(3, 1, 8, 8)] * 2

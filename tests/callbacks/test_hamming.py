@@ -49,7 +49,7 @@ def test_watches_every_nth_epoch_of_a_fit(miniature: Path, tmp_path: Path):
     run = trainer(HammingPrecision(k=15, radius=1, every_n_epochs=2), max_epochs=5, logger=logger)
     run.fit(model(), datamodule=newsgroups(miniature))
     with (Path(logger.log_dir) / "metrics.csv").open() as file:
-        assert [int(row["epoch"]) for row in csv.DictReader(file) if row["val/precision@15"]] == [1, 3]
+        assert [int(row["epoch"]) for row in csv.DictReader(file) if row["val/precision@15"]] == [1, 3, 4]
 
 
 def test_watching_does_not_change_training(miniature: Path):

@@ -81,7 +81,7 @@ def test_names_and_numbers_of_samples_in_fit_and_test(tmp_path: Path) -> None:
     run.fit(module, data())
     assert logged(run.logged_metrics, "val").keys() == NAMES
     with (Path(logger.log_dir) / "metrics.csv").open() as file:
-        assert [int(row["epoch"]) for row in csv.DictReader(file) if row["val/log_likelihood"]] == [1, 3]
+        assert [int(row["epoch"]) for row in csv.DictReader(file) if row["val/log_likelihood"]] == [1, 3, 4]
     (validated,) = run.validate(module, data(), verbose=False)
     assert {name for name in logged(validated, "val") if "_k" in name} == {
         "log_likelihood_k5",

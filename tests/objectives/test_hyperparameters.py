@@ -12,12 +12,47 @@ from torch import Tensor
 from vae_lightning import objectives
 from vae_lightning.conditional import Conditional
 from vae_lightning.estimators import Reparameterised
-from vae_lightning.families import Normal
+from vae_lightning.families import Bernoulli, GibbsMRF, Normal
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.nn import MLP
-from vae_lightning.objectives import ELBO, IWAE, Alternating, AnalyticELBO, DReG, ForwardKL, FreeBits, Objective, WarmUp
+from vae_lightning.objectives import (
+    ELBO,
+    IWAE,
+    Aggressive,
+    Alternating,
+    AnalyticELBO,
+    CodeLikelihood,
+    DReG,
+    ForwardKL,
+    FreeBits,
+    GeneratorFirst,
+    GibbsELBO,
+    ImportanceBound,
+    Objective,
+    Segments,
+    WarmUp,
+)
+from vae_lightning.objectives.code_likelihood import Constraint
+from vae_lightning.objectives.importance import Inflated
+from vae_lightning.objectives.penalties import HenzeZirkler, Mean
 from vae_lightning.priors import FactorisedPrior
 
+
+class Distance(Constraint):
+    """Codes near zero."""
+
+    name = "distance"
+
+    def forward(self, model: LatentVariableModel, x: Any, z: Tensor) -> Tensor:
+        return z.square().sum()
+
+
+def conditionals(seed: int) -> tuple[Conditional, Conditional]:
+    torch.manual_seed(seed)
+    return Conditional(Normal(2), (3,), MLP), Conditional(Normal(3, 1.0), (2,), MLP)
+
+
+CODES = (conditionals(0)[0], conditionals(1)[0])
 ONE, TWO = Reparameterised(1), Reparameterised(2)
 WEIGHTED = ({"estimator": ONE}, {"estimator": TWO, "beta": 0.5})
 CASES: dict[type[Objective], tuple[dict[str, Any], dict[str, Any]]] = {
@@ -31,20 +66,43 @@ CASES: dict[type[Objective], tuple[dict[str, Any], dict[str, Any]]] = {
         {"decoder": ELBO(ONE), "encoder": ForwardKL()},
         {"decoder": IWAE(TWO), "encoder": ELBO(ONE), "decoder_steps": 2, "encoder_steps": 3},
     ),
+    ImportanceBound: ({"num_samples": 2}, {"num_samples": 3, "proposal": Inflated(4.0)}),
+    GibbsELBO: ({"num_samples": 2}, {"num_samples": 3}),
+    CodeLikelihood: (
+        {"penalties": [Mean()], "codes": CODES[0]},
+        {"penalties": [HenzeZirkler()], "constraints": [Distance()], "codes": CODES[1]},
+    ),
+    GeneratorFirst: (
+        {"generator": ELBO(ONE), "inference": ELBO(ONE), "steps": 2, "repeats": 2},
+        {"generator": IWAE(TWO), "inference": ForwardKL(), "steps": 4, "repeats": 1},
+    ),
+    Segments: (
+        {"objective": ELBO(ONE), "steps": 8, "segments": 1},
+        {"objective": IWAE(TWO), "steps": 6, "segments": 2, "alone": 0.25},
+    ),
+    Aggressive: (
+        {"objective": ELBO(ONE), "window": 1, "most": 7},
+        {"objective": IWAE(TWO), "window": 4, "most": 3},
+    ),
 }
 """For each objective what to begin with, and another value of everything it takes."""
 
 
 def training_signal(objective: Objective) -> Tensor:
     """Values and gradients of eight steps, each under its own seed."""
-    torch.manual_seed(0)
-    encoder, decoder = Conditional(Normal(2), (3,), MLP), Conditional(Normal(3, 1.0), (2,), MLP)
+    encoder, decoder = conditionals(0)
     model = LatentVariableModel(encoder, decoder, FactorisedPrior(Normal(2)))
-    parameters, x, signal = list(model.parameters()), torch.randn(6, 3), []
+    x = torch.randn(6, 3)
+    if isinstance(objective, GibbsELBO):
+        encoder, decoder = Conditional(GibbsMRF(1, 2), (3,), MLP), Conditional(Normal(3, 1.0), (3,), MLP)
+        model = LatentVariableModel(encoder, decoder, FactorisedPrior(Bernoulli(3)))
+    parameters, signal = list(model.parameters()), []
     for step in range(8):
         torch.manual_seed(step)
         value = objective.at(step)(model, x).mean()
-        gradients = torch.autograd.grad(value, parameters, materialize_grads=True)
+        if isinstance(objective, Aggressive):
+            objective.observe_loss(-value.detach())
+        gradients = torch.autograd.grad(value, parameters, materialize_grads=True) if value.requires_grad else ()
         signal.append(torch.cat([value.detach()[None], *(gradient.flatten() for gradient in gradients)]))
     return torch.stack(signal)
 
