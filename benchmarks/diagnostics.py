@@ -259,11 +259,8 @@ def epoch() -> Figures:
         name, every = type(callback).__name__, callback.every_n_epochs
         per_epoch = statistics.median(costs[name]) / EPOCHS
         reports = 0 if name == "InferenceGaps" else EPOCHS // every
-        rows[name] = {
-            "every": every,
-            "ms a report": 1e3 * per_epoch * EPOCHS / max(reports, 1),
-            "lost": per_epoch / base,
-        }
+        report = 1e3 * per_epoch * EPOCHS / max(reports, 1)
+        rows[name] = {"every": every, "ms a report": report, "lost": per_epoch / base}
         print(f"{name}: every {every} epochs, {report:.1f} ms a report, {per_epoch / base:.2%}")
     inside = sum(row["lost"] for row in rows.values())
     print(f"an epoch takes {1e3 * base:.1f} ms, loses {lost:.1%} to {len(rows)} callbacks, {inside:.1%} in their hooks")
