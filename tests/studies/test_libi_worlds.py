@@ -1,29 +1,19 @@
-"""What the LiBI study computes exactly: densities of trained decoders, posterior means, Figure 1; members' repeats."""
+"""What the LiBI study computes exactly: densities of trained decoders, posterior means, Figure 1."""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import pytest
 import torch
-from small import trainer
 from torch import Tensor, nn
-from torch.optim import Adam
 
-from vae_lightning.data import FullBatch, Stacked, Synthetic
 from vae_lightning.data.processes import CubicJTEx, LinearJTEx, Mobius
-from vae_lightning.estimators import Reparameterised
-from vae_lightning.families import Normal
-from vae_lightning.models import Ensemble, LiBI
-from vae_lightning.nn import CholeskyLinear
-from vae_lightning.objectives import AnalyticELBO
 from vae_lightning.studies.libi_decoded import DecodedPlane
 from vae_lightning.studies.libi_figures import preferences
 from vae_lightning.studies.libi_methods import METHODS, Training
 from vae_lightning.studies.libi_posteriors import fit_inference, posterior_means
 from vae_lightning.studies.libi_protocol import default_dtype
-from vae_lightning.studies.libi_repeats import Repeats
 from vae_lightning.studies.libi_worlds import WORLDS
 
 
@@ -85,33 +75,3 @@ def test_the_maps_over_b_are_those_of_figure_1() -> None:
     assert (float(gaps[at]), float(information[at])) == pytest.approx((0.009454, 7.045681), abs=1e-6)
     assert divmod(int(gaps.argmax()), 50) == (49, 0)
     assert (float(information.min()), float(information.max())) == pytest.approx((4.748121, 9.343241), abs=2e-6)
-
-
-def test_members_of_an_ensemble_have_the_repeats_they_would_have_alone() -> None:
-    def member() -> LiBI:
-        return LiBI(
-            2,
-            Normal(2, 0.1),
-            decoder=CholeskyLinear,
-            inference=AnalyticELBO(Reparameterised()),
-            steps=20,
-            repeats=2,
-            optimizer=partial(Adam, lr=0.05),
-        )
-
-    def data(seed: int) -> FullBatch:
-        return FullBatch(Synthetic(LinearJTEx(), (60, 70, 10), seed), 10)
-
-    with default_dtype(torch.float64):
-        ensemble = Ensemble(member=member, seeds=(3, 4))
-        trainer(Repeats(), max_epochs=4, check_val_every_n_epoch=4).fit(ensemble, Stacked([data(0), data(1)]))
-        torch.manual_seed(4)
-        alone = member()
-        alone.seed = 4
-        trainer(max_epochs=4, limit_val_batches=0).fit(alone, data(1))
-    together = ensemble.member(1)
-    assert float(together.best.value) == pytest.approx(float(alone.best.value), rel=1e-9)
-    assert int(together.best.repeat) == int(alone.best.repeat) >= 0
-    for (name, ours), (_, its) in zip(together.named_parameters(), alone.named_parameters(), strict=True):
-        # Adam divides by gradients that are nearly zero, which turns rounding into differences of some 1e-6
-        torch.testing.assert_close(ours, its, rtol=1e-4, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adagrad, Adam, Adamax, AdamW, NAdam, Optimizer, RAdam, RMSprop
 
 from vae_lightning.hyperparameters import only_plain
+from vae_lightning.models.member_phases import MemberPhases, Phased
 from vae_lightning.models.member_updates import clip_norms, finite_members, gradients, shorten, take
 from vae_lightning.models.recorded import Recorded
 from vae_lightning.models.stack import Stack, StackedBatch, across, state
@@ -40,8 +41,13 @@ class Ensemble(pl.LightningModule):
     are clipped by each member's own norm. A member whose loss or gradient is not finite is named in a warning and rests
     from that step on, with its best weights if it has any; the others go on as if it were not there.
 
+    Members with phases of their own, `LiBI`, have them together, as each would alone: the optimizer starts anew, codes
+    are handed on, and what is kept is not the best on `val/loss` but the best repeat, by the members' own `selection`
+    on their validation data. A penalty that a member's codes fail at the end of a phase is named in a warning.
+
     Logged: `train/loss/mean`, `/best` and `/spread` (standard deviation) over the members that do not rest, the same of
-    their other figures and of `val/loss`, there with each member's under its name; `train/resting`, how many rest.
+    their other figures and of `val/loss`, there with each member's under its name; `train/resting`, how many rest;
+    after a repeat of LiBI's likewise `val/selection`, minus what its members are judged by.
     A loss that draws other noise than `randomness.Noise`, or that hooks gradients on their way back (`DReG`), does not
     run under vmap. One process.
 
@@ -81,17 +87,23 @@ class Ensemble(pl.LightningModule):
         self.register_buffer("rates", torch.tensor([_learning_rate(each) for each in self.members]), persistent=False)
         self.started = False
         self._recorded = Recorded(self.stack)
+        self._phases = MemberPhases(self.stack, self._present) if isinstance(self.members[0], Phased) else None
         self._before: list[Tensor] = []
 
     def member(self, number: int) -> Any:
         """A module of its own with this member's best weights, or its latest if it was never validated."""
-        alone = copy.deepcopy(self.members[number])
-        source = self.best if self.best_loss[number].isfinite() else self.stack.module
+        return self._alone(number, self.best if self.best_loss[number].isfinite() else self.stack.module)
+
+    def _alone(self, number: int, source: nn.Module) -> Any:
+        alone = copy.deepcopy(self.members[number]).to(self.best_loss.dtype)
         with torch.no_grad():
             for (_, own), (_, stacked) in zip(state(alone), state(source), strict=True):
                 own.copy_(stacked[number])
-        alone.started = True
+        alone.started, alone.seed = True, self.seeds[number]
         return alone
+
+    def _present(self, number: int) -> Any:
+        return self._alone(number, self.stack.module).to(self.best_loss.device)
 
     @property
     def ranking(self) -> list[int]:
@@ -125,20 +137,58 @@ class Ensemble(pl.LightningModule):
         return optimizer if first.scheduler is None else ([optimizer], [first.scheduler(optimizer)])
 
     def on_train_start(self) -> None:
-        """ValueError if the run ends before a member's schedule does."""
+        """ValueError if the run ends before a member's schedule does, or without data that a member chooses by."""
         for each in self.members:
             each.objective.check_run(float(self.trainer.estimated_stepping_batches))
+        if self._phases is not None:
+            data: Any = getattr(self.trainer, "datamodule", None)
+            self._phases.start(getattr(data, "members", [None] * len(self.members)))
+
+    def on_train_batch_start(self, batch: StackedBatch, batch_idx: int) -> None:
+        """Where the members' next phase begins, close the last one and start anew."""
+        step = self.global_step
+        if self._phases is None or batch_idx % self.trainer.accumulate_grad_batches or not self._phases.begins(step):
+            return
+        self._choose(step)  # again in a run resumed from a checkpoint that was written before it was done
+        for number in range(len(self.members)) if step else ():
+            if failed := self._phases.failures(batch, step - 1, number):
+                rank_zero_warn(f"member {self.names[number]} before step {step}: {failed}")
+        self._phases.begin(step)
+        for optimizer in self.trainer.optimizers:
+            optimizer.state.clear()
+
+    def on_train_batch_end(self, outputs: Any, batch: StackedBatch, batch_idx: int) -> None:
+        """Judge the members where a repeat is done."""
+        self._choose(self.global_step)
+
+    def _choose(self, step: int) -> None:
+        values = None if self._phases is None else self._phases.judge(step)
+        if self._phases is None or values is None:
+            return
+        losses = -values.to(self.best_loss).masked_fill(values.isnan() | self.resting, -torch.inf)
+        self._phases.keep_best(-losses, step)
+        self._log_each("val/selection", losses)
+        self._keep(losses)
+
+    def _keep(self, losses: Float[Tensor, " M"]) -> None:
+        """Keep the members that are the best so far."""
+        better = (losses < self.best_loss) & ~self.resting
+        take(better, _tensors(self.best), _tensors(self.stack.module))
+        take(better, [self.best_loss], [losses])
 
     def training_step(self, batch: StackedBatch, batch_idx: int) -> Tensor:
         """The sum of the losses: the members share no weights, so each has the gradient it has alone."""
         part = batch_idx % self.trainer.accumulate_grad_batches
         self.stack.noise.begin("train", self.global_step, self.global_rank, *([part] if part else []))
         losses, figures = self._recorded(self._checked(batch), self.global_step)
-        self._losses = losses.detach()
+        self._losses, self._batch = losses.detach(), batch
         trainer: Any = self.trainer
         if (self.global_step + 1) % trainer.log_every_n_steps == 0:
-            self._log_over_members("train", {"loss": self._losses} | figures)
-            self.log("train/resting", self.resting.sum().float())
+            for name, values in figures.items():
+                self.log_dict(self._over_members(f"train/{name}", values), batch_size=1)
+            summary = self._over_members("train/loss", self._losses) | {"train/resting": self.resting.sum().float()}
+            self.log("train/loss/mean", summary.pop("train/loss/mean"), prog_bar=True, batch_size=1)
+            self.log_dict(summary, batch_size=1)
         return losses.masked_fill(self.resting, 0.0).sum()
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
@@ -174,6 +224,8 @@ class Ensemble(pl.LightningModule):
         """Say which members fail, once; give them their best weights back."""
         for number in fails.nonzero().flatten().tolist():
             what = "gradient is not finite" if self._losses[number].isfinite() else f"loss is {self._losses[number]}"
+            failed = "" if self._phases is None else self._phases.failures(self._batch, self.global_step, number)
+            what += f" ({failed})" if failed else ""
             kept = "best" if self.best_loss[number].isfinite() else "present"
             rank_zero_warn(
                 f"member {self.names[number]} rests from step {self.global_step} on: its {what}; it keeps its {kept} "
@@ -195,14 +247,11 @@ class Ensemble(pl.LightningModule):
         self._evaluate(batch, batch_idx, self.stack.module)
 
     def on_validation_epoch_end(self) -> None:
-        """Keep the members that are the best so far."""
+        """Keep the members that are the best so far, unless they choose for themselves."""
         losses = (self._sums / self._count).to(self.best_loss.dtype)
-        self._log_over_members("val", {"loss": losses})
-        self.log_dict({f"val/loss/{name}": loss for name, loss in zip(self.names, losses, strict=True)})
-        if not self.trainer.sanity_checking:
-            better = (losses < self.best_loss) & ~self.resting
-            take(better, _tensors(self.best), _tensors(self.stack.module))
-            take(better, [self.best_loss], [losses])
+        self._log_each("val/loss", losses)
+        if self._phases is None and not self.trainer.sanity_checking:
+            self._keep(losses)
 
     def on_test_epoch_start(self) -> None:
         """Begin a split."""
@@ -216,9 +265,7 @@ class Ensemble(pl.LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Log the split's losses."""
-        losses = (self._sums / self._count).to(self.best_loss.dtype)
-        self._log_over_members("test", {"loss": losses})
-        self.log_dict({f"test/loss/{name}": loss for name, loss in zip(self.names, losses, strict=True)})
+        self._log_each("test/loss", (self._sums / self._count).to(self.best_loss.dtype))
 
     @torch.no_grad()
     def _evaluate(self, batch: StackedBatch, batch_idx: int, weights: nn.Module) -> None:
@@ -236,13 +283,16 @@ class Ensemble(pl.LightningModule):
             )
         return batch
 
-    def _log_over_members(self, split: str, figures: Mapping[str, Tensor]) -> None:
-        for name, values in figures.items():
-            going = values[~self.resting]
-            spread = going.std() if len(going) > 1 else going.new_zeros(())
-            summary = {"mean": going.mean(), "best": going.min(), "spread": spread}
-            self.log(f"{split}/{name}/mean", summary.pop("mean"), prog_bar=name == "loss", batch_size=1)
-            self.log_dict({f"{split}/{name}/{what}": value for what, value in summary.items()}, batch_size=1)
+    def _log_each(self, name: str, values: Float[Tensor, " M"]) -> None:
+        """At an epoch's end, a figure of each member and over all."""
+        each = {f"{name}/{member}": value for member, value in zip(self.names, values, strict=True)}
+        self.log_dict(each | self._over_members(name, values), batch_size=1, on_step=False, on_epoch=True)
+
+    def _over_members(self, name: str, values: Float[Tensor, " M"]) -> dict[str, Tensor]:
+        """Mean, least and standard deviation of a figure over the members that do not rest."""
+        going = values[~self.resting]
+        spread = going.std() if len(going) > 1 else going.new_zeros(())
+        return {f"{name}/mean": going.mean(), f"{name}/best": going.min(), f"{name}/spread": spread}
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from vae_lightning.families import ExponentialFamily, Normal
 from vae_lightning.hyperparameters import only_plain
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.models.base import LatentVariableModule
+from vae_lightning.models.member_phases import State
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import AnalyticELBO, Objective
 from vae_lightning.objectives.code_likelihood import CodeLikelihood
@@ -25,9 +26,6 @@ from vae_lightning.objectives.generator_first import GeneratorFirst
 from vae_lightning.objectives.importance_bound import ImportanceBound
 from vae_lightning.priors import FactorisedPrior, Prior
 from vae_lightning.randomness import seeded
-
-State = dict[str, Tensor]
-"""The parameters and buffers of a LiBI by name; of many, stacked along a first axis."""
 
 _ROWS = 64  # validation observations judged at once
 
@@ -108,7 +106,7 @@ class LiBI(LatentVariableModule):
         objective = GeneratorFirst(first, inference or AnalyticELBO(Reparameterised()), steps, repeats)
         super().__init__(model, objective, optimizer, scheduler, evaluation_samples)
         self.codes, self.phases = codes, objective.phases
-        self.judge, self.best = selection or ImportanceBound(), Best(model)
+        self.judge, self.best = selection or ImportanceBound(), Best(self)
         self.judge.check(model)
         with only_plain(self):
             self.save_hyperparameters(logger=False)
@@ -132,16 +130,30 @@ class LiBI(LatentVariableModule):
         """Whether a repeat is done after so many steps, so that validation judges the model."""
         return 0 < step <= self.phases.total and step % self.phases.steps == 0
 
-    def selection(self, batch: Any) -> Tensor:
-        """What the best repeat has most of, on validation data, in nats per observation; a pure function."""
-        return self.judge(self.model, batch[0]).mean()
+    def judged_on(self, data: Any) -> Tensor | None:
+        """The validation data, or None without; ValueError if there are repeats to choose among."""
+        val = getattr(data, "val", None)
+        if val is None and self.phases.repeats > 1:
+            raise ValueError(
+                "LiBI chooses among its repeats by validation: fit with a data module that has the data as val.x, as "
+                "those of vae_lightning.data do, or set repeats to 1"
+            )
+        return None if val is None else val.x
+
+    @torch.no_grad()
+    def value_on(self, x: Tensor) -> Float[Tensor, ""]:
+        """What the best repeat has most of, in nats per observation; its noise is a function of the seed alone."""
+        like = next(self.parameters())
+        with seeded(self.seed, "select"), torch.autocast(self.device.type, enabled=False):
+            values = torch.cat([self.judge(self.model, rows.to(like)) for rows in x.split(_ROWS)])
+        return values.mean().to(self.best.value)
 
     @torch.no_grad()
     def keep_best(self, state: State, value: Float[Tensor, "*M"], step: int) -> None:
         """After a repeat, keep the model if its value is above all before; after the last, become the one kept."""
         better = value > state["best.value"]
         repeat = torch.full_like(state["best.repeat"], step // self.phases.steps - 1)
-        weights = {f"best.{_flat(name)}": state[f"model.{name}"] for name in self.model.state_dict()}
+        weights = {f"best.{_flat(name)}": state[name] for name in _learnt(self)}
         for name, tensor in ({"best.value": value, "best.repeat": repeat} | weights).items():
             _take(better, state[name], tensor)
         if step == self.phases.total:
@@ -163,13 +175,7 @@ class LiBI(LatentVariableModule):
     def on_train_start(self) -> None:
         """ValueError for a run that is too short, or without validation data to choose by."""
         super().on_train_start()
-        val = getattr(getattr(self.trainer, "datamodule", None), "val", None)
-        if val is None and self.phases.repeats > 1:
-            raise ValueError(
-                "LiBI chooses among its repeats by validation: fit with a data module that has the data as val.x, as "
-                "those of vae_lightning.data do, or set repeats to 1"
-            )
-        self._judged = None if val is None else val.x
+        self._judged = self.judged_on(getattr(self.trainer, "datamodule", None))
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed this step; where a phase begins, close the last one and start anew."""
@@ -190,29 +196,27 @@ class LiBI(LatentVariableModule):
         """The loss; on the steps that the trainer writes, name the penalties that the codes fail."""
         loss = super().training_step(batch, batch_idx)
         if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            for name, reason in self._failures(batch).items():
+            for name, reason in self.failures(batch, self.global_step).items():
                 rank_zero_warn(f"the penalty {name} fails: {reason}")
         return loss
 
     def _state(self) -> State:
         return dict(chain(self.named_parameters(), self.named_buffers()))
 
-    @torch.no_grad()
     def _choose(self, step: int) -> None:
-        if self._judged is None or not self.ends_repeat(step):
-            return
-        like = next(self.parameters())
-        with seeded(self.seed, "select"), torch.autocast(self.device.type, enabled=False):
-            values = torch.cat([self.judge(self.model, rows.to(like)) for rows in self._judged.split(_ROWS)])
-        self.keep_best(self._state(), values.mean().to(self.best.value), step)
+        if self._judged is not None and self.ends_repeat(step):
+            self.keep_best(self._state(), self.value_on(self._judged), step)
 
     @torch.no_grad()
-    def _failures(self, batch: Any) -> dict[str, str]:
-        objective = self.objective.at(self.global_step)
+    def failures(self, batch: Any, step: int) -> dict[str, str]:
+        """The penalties that the codes of a batch fail at this step, by name, with the reason."""
+        objective = self.objective.at(step)
         return objective.failures(batch[0]) if isinstance(objective, CodeLikelihood) else {}
 
     def _explain(self, loss: Tensor, batch: Any) -> str:
-        failed = "; ".join(f"the penalty {name}: {reason}" for name, reason in self._failures(batch).items())
+        failed = "; ".join(
+            f"the penalty {name}: {reason}" for name, reason in self.failures(batch, self.global_step).items()
+        )
         return f"{failed}; {super()._explain(loss, batch)}" if failed else super()._explain(loss, batch)
 
     def sample(self, n: int) -> Tensor:
@@ -221,7 +225,7 @@ class LiBI(LatentVariableModule):
 
 
 class Best(nn.Module):
-    """The weights of a model at its best so far, the value they have and the repeat they are of, as buffers.
+    """The weights of a LiBI's model and codes at their best so far, with value and repeat, as buffers.
 
     -inf and -1 before there are any.
     """
@@ -229,9 +233,9 @@ class Best(nn.Module):
     value: Tensor
     repeat: Tensor
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, libi: nn.Module) -> None:
         super().__init__()
-        for name, tensor in model.state_dict().items():
+        for name, tensor in _learnt(libi).items():
             self.register_buffer(_flat(name), tensor.detach().clone())
         self.register_buffer("value", torch.tensor(-torch.inf))
         self.register_buffer("repeat", torch.tensor(-1))
@@ -240,6 +244,11 @@ class Best(nn.Module):
 def _take(which: Bool[Tensor, "*M"], target: Tensor, source: Tensor) -> None:
     """target[which] = source[which]."""
     target.copy_(torch.where(which.reshape((*which.shape, *[1] * (target.ndim - which.ndim))), source, target))
+
+
+def _learnt(libi: nn.Module) -> State:
+    """What a repeat leaves: theta, phi and, where step 1 has them, the codes h."""
+    return {name: tensor for name, tensor in libi.state_dict().items() if name.startswith(("model.", "codes."))}
 
 
 def _flat(name: str) -> str:

@@ -21,7 +21,6 @@ from vae_lightning.randomness import derive_seed, seeded
 from vae_lightning.studies.cells import Figures
 from vae_lightning.studies.libi_evaluation import evaluate
 from vae_lightning.studies.libi_methods import STEPS_OF_EPOCH, Grid, Method, Setting, Training, label
-from vae_lightning.studies.libi_repeats import Repeats
 from vae_lightning.studies.libi_worlds import World
 
 POINTS, VALIDATIONS = 500, 10
@@ -124,16 +123,13 @@ def _member(cell: Cell, who: Who, size: Size, seed: int) -> LatentVariableModule
 def train(ensemble: Ensemble, data: Sequence[Synthetic], training: Training, folder: Path) -> None:
     """All members, by one Trainer."""
     first: Any = ensemble.members[0]
-    libi = isinstance(first, LiBI)
-    epochs = training.steps * (first.phases.repeats if libi else 1) // STEPS_OF_EPOCH
+    epochs = training.steps * (first.phases.repeats if isinstance(first, LiBI) else 1) // STEPS_OF_EPOCH
     shared = {id(its_data): FullBatch(its_data, STEPS_OF_EPOCH) for its_data in data}
     trainer = pl.Trainer(
         accelerator="auto",
         devices=1,
         max_epochs=epochs,
-        # a LiBI is judged by its own selection where a repeat ends, the others by their objective on validation
-        check_val_every_n_epoch=epochs if libi else max(1, epochs // VALIDATIONS),
-        callbacks=[Repeats()] if libi else [],
+        check_val_every_n_epoch=max(1, epochs // VALIDATIONS),
         logger=TensorBoardLogger(folder, "tensorboard", version=""),
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -146,10 +142,8 @@ def train(ensemble: Ensemble, data: Sequence[Synthetic], training: Training, fol
 
 
 def own_objective(ensemble: Ensemble) -> list[float]:
-    """What a method itself maximises, on validation, by member; -inf for one that failed."""
-    module: Any = ensemble.stack.module
-    values = module.best.value if isinstance(module, LiBI) else -ensemble.best_loss
-    return values.nan_to_num(-math.inf, neginf=-math.inf).tolist()
+    """What members are selected by on validation: a LiBI's own choice, else the objective; -inf for one that failed."""
+    return (-ensemble.best_loss).nan_to_num(-math.inf, neginf=-math.inf).tolist()
 
 
 @contextmanager
