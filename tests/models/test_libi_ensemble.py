@@ -10,9 +10,11 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
+from running import ROOT, command, figures
 from small import trainer
 from torch.optim import Adam
 
+from vae_lightning.callbacks import MemberCheckpoints
 from vae_lightning.data import FullBatch, Stacked, Synthetic
 from vae_lightning.data.processes import LinearJTEx
 from vae_lightning.families import Normal
@@ -139,3 +141,46 @@ def test_without_validation_data_there_is_no_choice() -> None:
     batches = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, x[..., 0]), batch_size=None)
     with pytest.raises(ValueError, match="LiBI chooses among its repeats by validation"):
         trainer(max_epochs=60).fit(ensemble, batches)
+
+
+def test_its_config_fits_and_its_best_members_are_checkpoints_of_their_own(tmp_path: Path) -> None:
+    """The test figures of a member's checkpoint are those that the ensemble has for it."""
+    folder, given = ("--trainer.logger.save_dir", str(tmp_path)), ("--data.members.init_args.steps", "10")
+    config, one = (ROOT / "configs" / "libi" / f"{name}.yaml" for name in ("ensemble", "cubic"))
+    few = ["--model.init_args.member.init_args.steps", "20", "--model.seeds", "[5, 7, 9]", "--data.times", "3"]
+    short = ["--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1"]
+    command("fit", "--config", config, *folder, *few, *given, *short)
+    run = tmp_path / "version_0"
+    trained = figures(run)
+    best = min("012", key=lambda name: trained[f"val/selection/{name}"])
+    assert trained["val/selection/best"] == trained[f"val/selection/{best}"]
+    command("test", "--config", config, *folder, *few, *given, "--ckpt_path", run / "checkpoints" / "last.ckpt")
+    written = run / "checkpoints" / f"member-{best}.ckpt"
+    command("test", "--config", one, *folder, "--ckpt_path", written)
+    tested = figures(run)
+    # one sample of z each, of other streams: the mean of 500 has some error
+    assert tested["test/nelbo"] == pytest.approx(tested[f"test/loss/{best}"], rel=0.1)
+    model = LiBI.load_from_checkpoint(written, weights_only=True)
+    assert (model.seed, model.hparams["latent_dim"]) == ((5, 7, 9)[int(best)], 2)
+    assert -float(model.best.value) == pytest.approx(trained[f"val/selection/{best}"])
+
+
+def test_members_built_in_python_are_written_too(tmp_path: Path) -> None:
+    ensemble = Ensemble([member(seed) for seed in SEEDS], names=["rate 0.05", "b/c"])
+    run = fit(ensemble, MemberCheckpoints(2), folder=tmp_path)
+    for name, number in (("rate-0.05", 0), ("b-c", 1)):
+        path = Path(run.log_dir or "") / "checkpoints" / f"member-{name}.ckpt"
+        with pytest.raises(ValueError, match="give observed, decoder to load_from_checkpoint"):
+            LiBI.load_from_checkpoint(path)
+        loaded = LiBI.load_from_checkpoint(path, observed=Normal(2, 0.1), decoder=CholeskyLinear)
+        expected = ensemble.member(number).state_dict()
+        assert all(torch.equal(value, expected[key]) for key, value in loaded.state_dict().items())
+
+
+def test_only_an_ensemble_has_members_to_write() -> None:
+    with pytest.raises(TypeError, match="writes members of an Ensemble, the model is LiBI"):
+        trainer(MemberCheckpoints(), max_epochs=4).fit(member(3), data(3))
+    with pytest.raises(ValueError, match="got best=0"):
+        MemberCheckpoints(0)
+    with pytest.raises(ValueError, match="times is how many members share each data module, at least 1; got 0"):
+        Stacked([data(3)], times=0)

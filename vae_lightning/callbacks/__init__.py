@@ -19,6 +19,7 @@ from vae_lightning.callbacks.inference_gaps import InferenceGaps
 from vae_lightning.callbacks.last_checkpoint import LastCheckpoint
 from vae_lightning.callbacks.log_likelihood import LogLikelihood
 from vae_lightning.callbacks.logits_by_length import LogitsByLength
+from vae_lightning.callbacks.member_checkpoints import MemberCheckpoints
 from vae_lightning.callbacks.momentum import Momentum
 from vae_lightning.callbacks.nearest_words import NearestWords
 from vae_lightning.callbacks.pictures import (
@@ -63,6 +64,7 @@ __all__ = [
     "LatentScatter",
     "LogLikelihood",
     "LogitsByLength",
+    "MemberCheckpoints",
     "MetricsFile",
     "Momentum",
     "NearestWords",

@@ -18,17 +18,20 @@ class Stacked(LightningDataModule):
 
     A batch is (x, y) with x (M, B, *X) and y (M, B). Members may share a data module: give it several times. The order
     of member i's minibatches has the seed of the ensemble's member i; with `FullBatch` modules there is none, and a
-    step moves no data. ValueError without members, and for splits of unequal sizes.
+    step moves no data. ValueError without members, for times < 1, and for splits of unequal sizes.
 
     Args:
         members: a data module for each member, in the order of the members.
+        times: how many members each of them is for, in a row: the restarts on a data set.
     """
 
-    def __init__(self, members: Sequence[InMemoryDataModule]) -> None:
+    def __init__(self, members: Sequence[InMemoryDataModule], times: int = 1) -> None:
         super().__init__()
         if not members:
             raise ValueError("Stacked needs a data module for each member, got none")
-        self.members = list(members)
+        if times < 1:
+            raise ValueError(f"times is how many members share each data module, at least 1; got {times}")
+        self.members = [data for data in members for _ in range(times)]
 
     def setup(self, stage: str | None = None) -> None:
         """Load every member's data, once."""

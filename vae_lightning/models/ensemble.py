@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import lightning
 import lightning.pytorch as pl
 import torch
 from jaxtyping import Bool, Float
@@ -76,6 +77,8 @@ class Ensemble(pl.LightningModule):
         with only_plain(self):
             self.save_hyperparameters(logger=False)
         self.members: list[Any] = list(members) if members else _built(member, seeds)
+        if isinstance(described := self.hparams.get("member"), Mapping):
+            _described(self.members, described)
         self.names = [str(number) for number in range(len(self.members))] if names is None else list(names)
         if len(self.names) != len(self.members):
             raise ValueError(f"Ensemble needs a name for each of {len(self.members)} members, got {len(self.names)}")
@@ -93,6 +96,15 @@ class Ensemble(pl.LightningModule):
     def member(self, number: int) -> Any:
         """A module of its own with this member's best weights, or its latest if it was never validated."""
         return self._alone(number, self.best if self.best_loss[number].isfinite() else self.stack.module)
+
+    def checkpoint(self, number: int) -> dict[str, Any]:
+        """What a checkpoint of `member(number)` holds, for `load_from_checkpoint` and `vae-lightning test`."""
+        alone, trainer = self.member(number), self._trainer
+        done = {"epoch": trainer.current_epoch, "global_step": trainer.global_step} if trainer is not None else {}
+        content = {"epoch": 0, "global_step": 0, "pytorch-lightning_version": lightning.__version__} | done
+        content |= {"state_dict": alone.state_dict(), self.CHECKPOINT_HYPER_PARAMS_KEY: dict(alone.hparams)}
+        alone.on_save_checkpoint(content)
+        return content
 
     def _alone(self, number: int, source: nn.Module) -> Any:
         alone = copy.deepcopy(self.members[number]).to(self.best_loss.dtype)
@@ -317,6 +329,15 @@ def _built(member: Callable[[], pl.LightningModule] | None, seeds: Sequence[int]
             built.append(member())
         built[-1].seed = seed  # type: ignore[assignment]
     return built
+
+
+def _described(members: Sequence[pl.LightningModule], described: Mapping[str, Any]) -> None:
+    """Give members that LightningCLI built, and whose hyper-parameters it took for the ensemble's, their own."""
+    instantiator = members[0].hparams["_instantiator"]
+    for each in members:
+        each.hparams.clear()
+        own = {"_class_path": described["class_path"], **described.get("init_args", {}), "_instantiator": instantiator}
+        each.save_hyperparameters(own, logger=False)
 
 
 def _learning_rate(member: Any) -> float:
