@@ -25,7 +25,9 @@ from vae_lightning.studies.libi_worlds import WORLDS, World
 
 SIZES: dict[Scale, Size] = {
     "quick": Size(1, 4, Training(8_000, True), Grid((0.5, 2.0), (1.0,), 1, (1.0,), (0.2,), (0.2,), (1,)), 5_000, 300),
-    "medium": Size(3, 5, Training(10_000, True), PAPER, 5_000, 2_000),
+    "medium": Size(
+        2, 4, Training(20_000, True), Grid((0.5, 2.0), (1.0,), 1, (1.0,), (0.2,), (0.2,), (1, 3)), 5_000, 2_000
+    ),
     "full": Size(5, 10, Training(30_000, False), PAPER, 5_000, 20_000),
 }
 """full is the paper's protocol; the others have fewer steps, at a rate that decays."""
