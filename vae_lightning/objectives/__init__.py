@@ -15,6 +15,7 @@ from vae_lightning.objectives.forward_kl import ForwardKL
 from vae_lightning.objectives.free_bits import FreeBits
 from vae_lightning.objectives.generator_first import GeneratorFirst
 from vae_lightning.objectives.gibbs import GibbsELBO
+from vae_lightning.objectives.hamiltonian import Hamiltonian, PosteriorFit, PosteriorSamples
 from vae_lightning.objectives.importance import Inflated, Posterior, Proposal
 from vae_lightning.objectives.importance_bound import ImportanceBound
 from vae_lightning.objectives.information_floor import InformationFloor
@@ -40,6 +41,7 @@ __all__ = [
     "FreeBits",
     "GeneratorFirst",
     "GibbsELBO",
+    "Hamiltonian",
     "HenzeZirkler",
     "ImportanceBound",
     "Inflated",
@@ -50,6 +52,8 @@ __all__ = [
     "Penalty",
     "PersistentContrastiveDivergence",
     "Posterior",
+    "PosteriorFit",
+    "PosteriorSamples",
     "Proposal",
     "Schedule",
     "Segments",

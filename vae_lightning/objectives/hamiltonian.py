@@ -1,0 +1,117 @@
+"""Hamiltonian and PosteriorFit: samples of p(z | x) by Hamiltonian Monte Carlo, and an encoder fitted to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vae_lightning.counts import Counts
+from vae_lightning.latent_variable import LatentVariableModel
+from vae_lightning.objectives.base import Objective
+from vae_lightning.randomness import seeded
+
+
+@dataclass(frozen=True, eq=False)
+class PosteriorSamples:
+    """Samples of p(z | x), one chain: z; how many independent ones they are worth, by entry; steps that went astray."""
+
+    z: Float[Tensor, "samples batch *latent"]
+    effective: Float[Tensor, "batch *latent"]
+    divergences: int
+
+
+class Hamiltonian:
+    """Samples of p(z | x) for a model that stays as it is, by the no-U-turn sampler of Pyro, for all rows in one chain.
+
+    The density is p(x | z) p(z), differentiable in z. Chains start from the prior; step size and mass are adapted in
+    the warm-up. A chain that is short for its posterior shows in `effective`; modes far apart it does not find. A
+    function of decoder, prior, x and seed, not of the encoder; torch's random state is left as it was.
+    ValueError without Pyro, which is the extra `mcmc`, and for counts below 1.
+
+    Source: Hoffman, Gelman, The No-U-Turn Sampler (2014).
+
+    Args:
+        num_samples: S, kept after the warm-up.
+        warmup: steps of the chain before.
+        depth: at most 2 ** depth gradients for a sample.
+        seed: of the chain.
+    """
+
+    def __init__(self, num_samples: int = 200, warmup: int = 200, depth: int = 6, seed: int = 0) -> None:
+        if min(num_samples, warmup, depth) < 1:
+            raise ValueError(f"Hamiltonian needs counts of at least 1, got {num_samples}, {warmup} and {depth}")
+        _pyro()
+        self.num_samples, self.warmup, self.depth, self.seed = num_samples, warmup, depth, seed
+
+    def __call__(self, model: LatentVariableModel, x: Tensor | Counts) -> PosteriorSamples:
+        """S samples for each row of x."""
+        with torch.no_grad():
+            posterior = model.encoder(x)
+
+        def potential(point: dict[str, Tensor]) -> Tensor:
+            draw = model.draw(x, posterior, point["z"][None])
+            return -(draw.log_likelihood + draw.log_prior).sum()
+
+        mcmc = _pyro()
+        with seeded(self.seed, "hamiltonian"), torch.enable_grad():
+            # not from the encoder, which learns meanwhile: a resumed run would have another chain
+            start = model.prior().sample(posterior.batch_shape)
+            kernel = mcmc.NUTS(potential_fn=potential, max_tree_depth=self.depth)
+            chain = mcmc.MCMC(kernel, self.num_samples, self.warmup, initial_params={"z": start}, disable_progbar=True)
+            chain.run()
+        told, z = chain.diagnostics(), chain.get_samples()["z"]
+        return PosteriorSamples(z, told["z"]["n_eff"], sum(map(len, told["divergences"].values())))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(num_samples={self.num_samples}, warmup={self.warmup}, seed={self.seed})"
+
+
+class PosteriorFit(Objective):
+    """E_{p(z | x)} log q(z | x), z from a chain: the encoder nearest to the posterior in KL(p(z | x) || q(z | x)).
+
+    Inference of LiBI's step 2 by Monte Carlo: q takes the posterior's own means and variances, where the ELBO takes
+    what is narrow enough, and hands the means to the codes h. Only the encoder gets a gradient. The chain is run when
+    the model or the data have changed, so once a phase with `data.FullBatch`, and anew for every minibatch without; it
+    is a function of both, so that a resumed run repeats it. Not in an `Ensemble`. In nats of a density over z; no bound
+    on log p(x).
+
+    Source: step 2 by MCMC is proposed in Yacoby, Pan, Doshi-Velez, Characterizing and Avoiding Problematic Global
+    Optima of Variational Autoencoders (2019), section 2.
+
+    Args:
+        sampler: of the posterior; by default `Hamiltonian()`.
+    """
+
+    def __init__(self, sampler: Hamiltonian | None = None) -> None:
+        super().__init__()
+        self.sampler = sampler or Hamiltonian()
+        self._of: tuple[dict[str, Tensor], Tensor | Counts] | None = None
+        self._z = torch.empty(0)
+
+    def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
+        """The mean of log q(z | x) over the chain, (B,)."""
+        learnt = {name: t for name, t in model.state_dict().items() if not name.startswith("encoder.")}
+        if self._of is None or not _same(self._of, (learnt, x)):
+            self._of = {name: tensor.clone() for name, tensor in learnt.items()}, x
+            self._z = self.sampler(model, x).z
+        return model.encoder(x).log_prob(self._z).mean(0)
+
+
+def _pyro() -> Any:
+    try:
+        return import_module("pyro.infer.mcmc")
+    except ImportError as error:
+        raise ValueError(
+            "Hamiltonian samples through Pyro, which is not installed: pip install 'vae-lightning[mcmc]'"
+        ) from error
+
+
+def _same(one: tuple[dict[str, Tensor], Any], other: tuple[dict[str, Tensor], Any]) -> bool:
+    (learnt, x), (now, x_now) = one, other
+    same_data = x is x_now or (isinstance(x, Tensor) and isinstance(x_now, Tensor) and torch.equal(x, x_now))
+    return same_data and all(torch.equal(tensor, now[name]) for name, tensor in learnt.items())
