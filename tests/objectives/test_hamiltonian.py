@@ -126,8 +126,8 @@ def test_the_encoder_becomes_the_posteriors_means_and_variances() -> None:
 
 
 def test_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match="counts of at least 1, got 0, 200 and 6"):
-        Hamiltonian(0)
+    with pytest.raises(ValueError, match="num_samples >= 4, .* got 3, 200 and 6"):
+        Hamiltonian(3)
     monkeypatch.setitem(sys.modules, "pyro.infer.mcmc", None)
     with pytest.raises(ValueError, match=r"Pyro, which is not installed: pip install 'vae-lightning\[mcmc\]'"):
         PosteriorFit()

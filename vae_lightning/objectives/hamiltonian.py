@@ -31,7 +31,7 @@ class Hamiltonian:
     The density is p(x | z) p(z), differentiable in z. Chains start from the prior; step size and mass are adapted in
     the warm-up. A chain that is short for its posterior shows in `effective`; modes far apart it does not find. A
     function of decoder, prior, x and seed, not of the encoder; torch's random state is left as it was.
-    ValueError without Pyro, which is the extra `mcmc`, and for counts below 1.
+    ValueError without Pyro, which is the extra `mcmc`; for fewer than 4 samples, and other counts below 1.
 
     Source: Hoffman, Gelman, The No-U-Turn Sampler (2014).
 
@@ -43,8 +43,11 @@ class Hamiltonian:
     """
 
     def __init__(self, num_samples: int = 200, warmup: int = 200, depth: int = 6, seed: int = 0) -> None:
-        if min(num_samples, warmup, depth) < 1:
-            raise ValueError(f"Hamiltonian needs counts of at least 1, got {num_samples}, {warmup} and {depth}")
+        if num_samples < 4 or min(warmup, depth) < 1:
+            raise ValueError(
+                "Hamiltonian needs num_samples >= 4, to tell what they are worth, and warmup and depth >= 1; got "
+                f"{num_samples}, {warmup} and {depth}"
+            )
         _pyro()
         self.num_samples, self.warmup, self.depth, self.seed = num_samples, warmup, depth, seed
 
