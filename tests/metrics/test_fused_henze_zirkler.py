@@ -67,6 +67,15 @@ def test_a_singular_sample_has_4n_and_no_gradient_the_others_go_on(name: str, dt
     assert torch.equal(gradient[0], alone)
 
 
+@pytest.mark.parametrize("shape", [(2, 2), (3, 3), (4, 2, 5)])
+def test_no_more_observations_than_dimensions_are_singular(shape: tuple[int, ...]) -> None:
+    z = samples(*shape)
+    values = fused_henze_zirkler(z)
+    (gradient,) = torch.autograd.grad(values.sum(), z)
+    assert (values == 4 * shape[-2]).all()
+    assert (gradient == 0).all()
+
+
 def test_a_sample_that_is_not_finite_is_nan_and_the_others_go_on() -> None:
     z = samples(3, 20, 2).detach()
     z[1, 4, 0] = math.nan
