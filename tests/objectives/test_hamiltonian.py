@@ -126,7 +126,7 @@ def test_the_encoder_becomes_the_posteriors_means_and_variances() -> None:
 
 
 def test_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match="num_samples >= 4, .* got 3, 200 and 6"):
+    with pytest.raises(ValueError, match=r"num_samples >= 4, .* got 3, 200 and 6"):
         Hamiltonian(3)
     monkeypatch.setitem(sys.modules, "pyro.infer.mcmc", None)
     with pytest.raises(ValueError, match=r"Pyro, which is not installed: pip install 'vae-lightning\[mcmc\]'"):

@@ -86,7 +86,7 @@ CASES: dict[type[Objective], tuple[dict[str, Any], dict[str, Any]]] = {
         {"objective": ELBO(ONE), "window": 1, "most": 7},
         {"objective": IWAE(TWO), "window": 4, "most": 3},
     ),
-    PosteriorFit: ({"sampler": Hamiltonian(4, 2, 2)}, {"sampler": Hamiltonian(5, 2, 2)}),
+    PosteriorFit: ({"sampler": Hamiltonian(4, 20, 3)}, {"sampler": Hamiltonian(4, 20, 3, seed=1)}),
 }
 """For each objective what to begin with, and another value of everything it takes."""
 
