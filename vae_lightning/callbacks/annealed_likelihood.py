@@ -7,7 +7,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 import torch.distributed as dist
-from jaxtyping import Float, Float64
+from jaxtyping import Float64
 from torch import Tensor
 from torchmetrics.utilities.distributed import gather_all_tensors
 
@@ -17,10 +17,10 @@ from vae_lightning.counts import Counts
 from vae_lightning.families.enumeration import states
 from vae_lightning.harmonium import Harmonium
 from vae_lightning.metrics.free_energies import FreeEnergies
+from vae_lightning.objectives.lengths import annealed_through_lengths
 from vae_lightning.randomness import seeded
 
 _BLOCK = 50  # chains that have a seed of their own: whichever process runs them, they are the same
-_ELEMENTS = 2**23  # of all chains of a block, at once
 
 
 class AnnealedLikelihood(Diagnostic):
@@ -36,8 +36,8 @@ class AnnealedLikelihood(Diagnostic):
     `exact_bits` bits, Z is summed over all of its values, and the error is that of the data alone.
 
     Documents have a Z for each length: log Z is that of each distinct length in the split, and what is logged of it a
-    mean over documents. Exact where the hidden side is small; else choose chains and steps with care: a step costs as
-    much as generating `chains` documents of every length.
+    mean over documents. They are annealed from one length to the next (`objectives.lengths`), in `steps` lengths beside
+    those of the split, so that all lengths together cost about what the longest costs alone.
 
     Costs chains x steps Gibbs steps: 100 x 1,000 of 64 x 64 units take half a second on a CPU. Needs a model that is a
     `vae_lightning.harmonium.Harmonium`, as RBM has; TypeError at setup for others. The processes share the chains, and
@@ -115,11 +115,9 @@ class AnnealedLikelihood(Diagnostic):
         if min((side.bits for side in found if side is not None), default=torch.inf) <= self.exact_bits:
             exact = model.log_partition().double()
             return LogMean(exact, torch.zeros_like(exact), torch.full_like(exact, self.chains))
-        return LogMean.of(self.log_weights(model, torch.linspace(0, 1, steps + 1), start))
+        return LogMean.of(self.log_weights(model, steps, start))
 
-    def log_weights(
-        self, model: Harmonium, betas: Float[Tensor, " steps"], start: Tensor | None
-    ) -> Float64[Tensor, "chains *L"]:
+    def log_weights(self, model: Harmonium, steps: int, start: Tensor | None) -> Float64[Tensor, "chains *L"]:
         """Block b of the chains on process b mod W, under a seed of its own."""
         together = dist.is_available() and dist.is_initialized()
         rank, world_size = (dist.get_rank(), dist.get_world_size()) if together else (0, 1)
@@ -127,21 +125,17 @@ class AnnealedLikelihood(Diagnostic):
         mine = []
         for block in range(rank, len(sizes), world_size):
             with seeded(type(self).__name__, "block", block):
-                mine.append(annealed_in_parts(model, sizes[block], betas, start))
+                mine.append(annealed(model, sizes[block], steps, start))
         like = model.weight.new_zeros(0, *model.log_partition_shape, dtype=torch.float64)
         found = torch.cat([like, *mine])
         return torch.cat(gather_all_tensors(found)) if together else found
 
 
-def annealed_in_parts(
-    model: Harmonium, chains: int, betas: Tensor, start: Tensor | None
-) -> Float64[Tensor, "chains *L"]:
-    """AIS of so many chains, some lengths of documents after the others, in bounded memory."""
-    if not model.has_lengths:
-        return model.annealed_log_weights(chains, betas, start)
-    totals = model.visible.total  # type: ignore[attr-defined]  # has_lengths
-    rows = max(_ELEMENTS // (chains * model.visible.num_parameters), 1)
-    return torch.cat([model.given(part).annealed_log_weights(chains, betas, start) for part in totals.split(rows)], -1)
+def annealed(model: Harmonium, chains: int, steps: int, start: Tensor | None) -> Float64[Tensor, "chains *L"]:
+    """AIS of so many chains: documents by way of shorter ones, others by way of weaker couplings."""
+    if model.has_lengths:
+        return annealed_through_lengths(model, chains, model.visible.total, steps)  # type: ignore[attr-defined]
+    return model.annealed_log_weights(chains, torch.linspace(0, 1, steps + 1), start)
 
 
 def harmonium(callback: pl.Callback, module: Any) -> Harmonium:

@@ -13,7 +13,6 @@ from torch import Tensor
 from vae_lightning import metrics
 from vae_lightning.callbacks.base import Diagnostic
 from vae_lightning.counts import Counts
-from vae_lightning.latent_variable import Draw
 
 CHUNK_DOCUMENTS = 1024  # encoded at once
 
@@ -52,7 +51,7 @@ class HammingPrecision(Diagnostic):
         self.metric.to(module.device).reset()
         self.metric.index(torch.cat(list(encode_all(module, train.x))), train.y.to(module.device))
 
-    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
+    def observe(self, trainer: pl.Trainer, module: Any, draw: Any, batch: Any) -> None:
         """Search with each document of the batch."""
         x, y = batch
         self.metric.update(module.encode(x), y)
