@@ -126,6 +126,21 @@ def test_rbm_config_fits_saves_loads_and_tests(tmp_path: Path) -> None:
     assert model.sample(3).shape == (3, 1, 8, 8)
 
 
+def test_rbm_of_text_config_fits_saves_loads_and_tests(miniature: Path, tmp_path: Path) -> None:
+    options = ["--config", ROOT / "configs" / "rbm" / "newsgroups.yaml"]
+    options += [o.replace("model.num_words", "model.visible.num_words") for o in on_miniature(miniature, tmp_path)]
+    options += ["--trainer.check_val_every_n_epoch", "1", "--model.hidden.event_shape", "4"]
+    command("fit", *options)
+    run = tmp_path / "version_0"
+    command("test", *options, "--ckpt_path", run / "checkpoints/best.ckpt")
+    logged = figures(run)
+    assert logged["test/nelbo"] == pytest.approx(-logged["test/log_likelihood"])
+    assert logged["test/log_partition_error"] == 0  # exact
+    assert 0 < logged["test/precision@100"] < 1
+    model = RBM.load_from_checkpoint(run / "checkpoints/best.ckpt", weights_only=True)
+    assert model.encode(model.sample(3)).shape == (3, 4)
+
+
 def test_linear_config_finds_the_likelihood_of_its_world(tmp_path: Path) -> None:
     options = ["--config", ROOT / "configs" / "linear.yaml", "--trainer.logger.save_dir", tmp_path]
     command("fit", *options, "--trainer.max_epochs", "20", "--trainer.accelerator", "cpu")

@@ -23,7 +23,7 @@ from vae_lightning.studies.documents_worlds import World, text
 from vae_lightning.studies.documents_worlds import digits as digits_world
 from vae_lightning.studies.fewer import Fewer
 
-TINY = Size({"text": 12, "digits": 20}, 2, 2, (3,), {"text": (20,), "digits": (30, None)}, 4, 4, 10)
+TINY = Size({"text": 12, "digits": 20}, 2, 2, (3,), {"text": (20,), "digits": (30,)}, 4, 4, 10)
 
 
 @pytest.fixture(scope="module")
