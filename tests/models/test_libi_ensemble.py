@@ -63,6 +63,21 @@ def test_members_have_the_repeats_and_the_choice_they_would_have_alone() -> None
     assert min(chosen) < REPEATS - 1
 
 
+def test_every_phase_is_recorded_also_of_members_that_differ() -> None:
+    """And a replayed step has the losses of one that runs as it is written."""
+    members = [member(seed) for seed in SEEDS]
+    members[1].objective.generator.penalties[0].weight = 3.0
+    ensemble = Ensemble(members)
+    x = torch.stack([LinearJTEx().sample(40, torch.Generator().manual_seed(seed)) for seed in SEEDS])
+    for step in (0, 1, 10, 11, 20):
+        ensemble.stack.noise.begin("train", step, 0)
+        found, _ = ensemble._recorded((x, x[..., 0]), step)
+        ensemble.stack.noise.begin("train", step, 0)
+        expected, _ = ensemble.stack((x, x[..., 0]), step)
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
+    assert len(ensemble._recorded._recordings) == 2
+
+
 class Save(pl.Callback):
     """A checkpoint after a step."""
 

@@ -16,9 +16,9 @@ from vae_lightning.data.loaders import Batch
 class Stacked(LightningDataModule):
     """Data for `models.Ensemble`: member i sees the batches that the i-th data module would give it alone.
 
-    A batch is (x, y) with x (M, B, *X) and y (M, B). Members may share a data module: give it several times. The order
-    of member i's minibatches has the seed of the ensemble's member i; with `FullBatch` modules there is none, and a
-    step moves no data. ValueError without members, for times < 1, and for splits of unequal sizes.
+    A batch is (x, y) with x (M, B, *X) and y (M, B). Members may share a data module. The order of member i's
+    minibatches has the seed of the ensemble's member i; with `FullBatch` modules there is none, and a step moves no
+    data. ValueError without members, for times < 1, and for splits of unequal sizes.
 
     Args:
         members: a data module for each member, in the order of the members.

@@ -49,22 +49,6 @@ class LiBI(LatentVariableModule):
     and when the last repeat is done the model becomes it. Phases are functions of the step, so an interrupted run
     resumes exactly. The batch should be the whole data set (`data.FullBatch`), max_steps be repeats * steps.
 
-    Args:
-        latent_dim: d, the number of entries of a code.
-        observed: family of p(x | z).
-        encoder: builds the network x -> (mu, log sigma) of q, and another for h, of which mu is the code.
-        decoder: builds the network z -> parameters of p(x | z).
-        generator: what step 1 maximises: by default `CodeLikelihood()`, with its penalties of the codes h. Any other
-            objective trains the parts it depends on, such as `IWAE` those of a VAE.
-        inference: what step 2 maximises; by default the ELBO with one sample and the KL in closed form.
-        steps: optimizer steps of a repeat, even.
-        repeats: R.
-        selection: what repeats are judged by on validation data; by default `ImportanceBound()`.
-        prior: p(z), by default N(0, I), against which the penalties hold the codes.
-        optimizer: builds the optimizer from the parameters; by default Adam at 0.01.
-        scheduler: builds a learning-rate scheduler, stepped every epoch, which knows no phases.
-        evaluation_samples: samples of z per observation in validation and test.
-
     Figures of training, in nats per observation: in step 1 -log p(x | h(x)), `reconstruction`, and each penalty by its
     name; in step 2 `nelbo`. A penalty that the codes fail is named in a warning.
     ValueError unless latent_dim >= 1, R >= 1 and steps is even and positive; for shapes that disagree; when training
@@ -72,6 +56,23 @@ class LiBI(LatentVariableModule):
 
     Source: Yacoby, Pan, Doshi-Velez, Characterizing and Avoiding Problematic Global Optima of Variational
     Autoencoders (2019), section 2 and appendix D.
+
+    Args:
+        latent_dim: d, the number of entries of a code.
+        observed: family of p(x | z).
+        encoder: builds the network x -> (mu, log sigma) of q, and another for h, of which mu is the code.
+        decoder: builds the network z -> parameters of p(x | z).
+        generator: what step 1 maximises: by default `CodeLikelihood()`, with its penalties of the codes h. Any other
+            objective trains the parts it depends on, such as `IWAE` those of a VAE.
+        inference: what step 2 maximises; by default the ELBO with one sample and the KL in closed form. `PosteriorFit`
+            takes samples of the posterior by Hamiltonian Monte Carlo.
+        steps: optimizer steps of a repeat, even.
+        repeats: R.
+        selection: what repeats are judged by on validation data; by default `ImportanceBound()`.
+        prior: p(z), by default N(0, I), against which the penalties hold the codes.
+        optimizer: builds the optimizer from the parameters; by default Adam at 0.01.
+        scheduler: builds a learning-rate scheduler, stepped every epoch, which knows no phases.
+        evaluation_samples: samples of z per observation in validation and test.
     """
 
     def __init__(

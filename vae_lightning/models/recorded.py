@@ -39,15 +39,17 @@ class Recorded:
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        self._recordings: dict[tuple[int, Any], Recording] = {}
+        self._recordings: dict[tuple[int, Any, Any], Recording] = {}
 
     def __call__(self, batch: StackedBatch, step: int) -> tuple[Float[Tensor, " M"], dict[str, Tensor]]:
         """`stack(batch, step)`, after `stack.noise.begin`."""
         objective = self.stack.objective_at(step)
         if objective is None or objective is not self.stack.objective_at(step):
             return self.stack(batch, step)
+        with self.stack.settings(step) as values:
+            names_of_values = tuple(values)
         # the recording keeps the objective, so that no other can have its id
-        key = (id(objective), tuple((part.shape, part.dtype, part.device) for part in batch))
+        key = (id(objective), names_of_values, tuple((part.shape, part.dtype, part.device) for part in batch))
         if key not in self._recordings:
             self._recordings[key] = self._record(objective, batch, step)
         recording = self._recordings[key]

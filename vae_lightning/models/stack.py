@@ -35,6 +35,8 @@ class Stack(nn.Module):
         self.members = list(members)  # a plain list: what is trained is the stack
         self.noise = MemberNoise([member.seed for member in members])
         self._fixed, self._objectives_differ = _differences(members)
+        self._now: list[Any] = []
+        self._at_step: dict[str, Tensor] = {}
         self.module = copy.deepcopy(members[0])
         self.read()
         for child in self.module.modules():
@@ -83,9 +85,12 @@ class Stack(nn.Module):
             ) from error
 
     def objective_at(self, step: int) -> Any:
-        """What the loss depends on in the step: the same object means the same loss. None if that is not known."""
+        """What, beside `settings`, the loss depends on in the step: the same object means the same loss, None nothing.
+
+        It is that of the first member, from which the others differ by their settings alone.
+        """
         objective = getattr(self.module, "objective", None)
-        return None if objective is None or self._objectives_differ else objective.at(step)
+        return None if objective is None else objective.at(step)
 
     @contextmanager
     def settings(self, step: int) -> Iterator[dict[str, Tensor]]:
@@ -93,8 +98,10 @@ class Stack(nn.Module):
         if not self._objectives_differ:
             yield self._fixed
             return
-        at_step = _stacked("objective.", [member.objective.at(step) for member in self.members])
-        objective = self.module.objective
+        now = [member.objective.at(step) for member in self.members]
+        if len(now) != len(self._now) or any(new is not old for new, old in zip(now, self._now, strict=True)):
+            self._now, self._at_step = now, _stacked("objective.", now)
+        at_step, objective = self._at_step, self.module.objective
         self.module.objective = objective.at(step)
         try:
             yield self._fixed | at_step

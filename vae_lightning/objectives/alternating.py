@@ -41,8 +41,8 @@ class Alternating(Objective):
     def at(self, step: int) -> Objective:
         """The objective whose turn it is, with a gradient for its own part of the model alone."""
         if step % (self.encoder_steps + self.decoder_steps) < self.encoder_steps:
-            return TrainedPart(self.encoder.at(step), "encoder")
-        return TrainedPart(self.decoder.at(step), "decoder", "prior")
+            return trained_part(self.encoder.at(step), "encoder")
+        return trained_part(self.decoder.at(step), "decoder", "prior")
 
     def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
         """ValueError: there is no value without a step."""
@@ -83,6 +83,12 @@ class TrainedPart(Objective):
             if name.partition(".")[0] not in self.parts
         }
         return functional_call(_Call(self.objective, model), resting, (x,))
+
+
+def trained_part(objective: Objective, *parts: str) -> TrainedPart:
+    """`TrainedPart(objective, *parts)`, the same object for the same objective: to an ensemble, the same loss."""
+    made = vars(objective).setdefault("_trained_parts", {})
+    return made.setdefault(parts, TrainedPart(objective, *parts))
 
 
 class _Call(nn.Module):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vae_lightning.counts import Counts
 from vae_lightning.latent_variable import LatentVariableModel
-from vae_lightning.objectives.alternating import TrainedPart
+from vae_lightning.objectives.alternating import trained_part
 from vae_lightning.objectives.base import Objective
 
 
@@ -74,7 +74,7 @@ class GeneratorFirst(Objective):
         phase = self.phases.at(step)
         if phase.of_generator:
             return self.generator.at(phase.position)
-        return TrainedPart(self.inference.at(phase.position), "encoder")
+        return trained_part(self.inference.at(phase.position), "encoder")
 
     def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
         """ValueError: there is no value without a step."""

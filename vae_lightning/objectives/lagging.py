@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vae_lightning.counts import Counts
 from vae_lightning.latent_variable import LatentVariableModel
-from vae_lightning.objectives.alternating import TrainedPart
+from vae_lightning.objectives.alternating import trained_part
 from vae_lightning.objectives.base import Objective
 
 
@@ -60,7 +60,7 @@ class Segments(Wrapped):
     def at(self, step: int) -> Objective:
         """The objective of this step, with a gradient for the encoder alone or for all."""
         now = self.objective.at(step)
-        return TrainedPart(now, "encoder") if self.is_alone(step) else now
+        return trained_part(now, "encoder") if self.is_alone(step) else now
 
     def is_alone(self, step: int) -> bool:
         """Whether this step trains the encoder alone; after the last segment none does."""
@@ -120,7 +120,7 @@ class Aggressive(Wrapped):
         now = self.objective.at(step)
         if not self.aggressive:
             return now
-        return TrainedPart(now, "decoder", "prior") if self.inner < 0 else TrainedPart(now, "encoder")
+        return trained_part(now, "decoder", "prior") if self.inner < 0 else trained_part(now, "encoder")
 
     def observe_loss(self, loss: Tensor) -> None:
         """The loss of the step just done."""
