@@ -24,7 +24,7 @@ from vae_lightning.metrics.functional import fused_henze_zirkler
 from vae_lightning.models import Ensemble, GaussianVAE
 from vae_lightning.models.stack import state
 from vae_lightning.nn import MLP
-from vae_lightning.objectives import ELBO, IWAE, Alternating, AnalyticELBO, FreeBits, Objective, WarmUp
+from vae_lightning.objectives import ELBO, IWAE, Aggressive, Alternating, AnalyticELBO, FreeBits, Objective, WarmUp
 from vae_lightning.objectives.base import EstimatedObjective
 from vae_lightning.priors import FactorisedPrior
 from vae_lightning.randomness import reseed, seeded
@@ -311,6 +311,10 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "unstacked data": (
         lambda: train(ensemble_of(OBJECTIVES["IWAE"]()), whole(0)),
         r"\(M, B, \*X\), got shape \(40, 2\)",
+    ),
+    "turns of its own": (
+        lambda: train(ensemble_of([Aggressive(ELBO(r())) for _ in SEEDS]), Stacked([whole(0)] * 3)),
+        "Aggressive decides by the losses of one model",
     ),
     "unequal data": (
         lambda: Stacked([whole(0), minibatches(0)]).setup(),

@@ -87,7 +87,7 @@ class Aggressive(Wrapped):
     all train together. What decides is not a function of the step: it is kept in buffers, so that a resumed run goes
     on as it was. The callback `callbacks.AggressiveInference` tells losses and information; without it nothing changes.
     One model at a time: in an ensemble all members would have their turns together. One process.
-    ValueError unless 1 <= window <= most.
+    ValueError unless 1 <= window <= most, and in an ensemble.
 
     Source: He, Spokoyny, Neubig, Berg-Kirkpatrick, Lagging Inference Networks and Posterior Collapse in Variational
     Autoencoders (2019), Algorithm 1; the window of its code is 15 steps, `most` 100.
@@ -117,6 +117,8 @@ class Aggressive(Wrapped):
 
     def at(self, step: int) -> Objective:
         """The objective of this step, with a gradient for whose turn it is."""
+        if self.aggressive.ndim:
+            raise ValueError("Aggressive decides by the losses of one model: train one at a time, or take Segments")
         now = self.objective.at(step)
         if not self.aggressive:
             return now
