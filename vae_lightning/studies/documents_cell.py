@@ -48,6 +48,8 @@ def run_cell(world: World, model: str, bits: int, n: int | None, size: Size, see
     data.setup()
     epochs = math.ceil(size.steps[world.name] / len(data.train_dataloader()))
     module = world.models[model](bits, epochs)
+    if isinstance(module, RBM) and isinstance(x := data.train.x, Counts):
+        start_as_a_vae(module, data, x)
     best = ModelCheckpoint(folder, "best", "val/nelbo", mode="min", enable_version_counter=False)
     fitting = _trainer(folder, [best, *_bound(module, size)], epochs, max(1, epochs // size.validations))
     fitting.fit(module, data)
@@ -60,6 +62,18 @@ def run_cell(world: World, model: str, bits: int, n: int | None, size: Size, see
     }
     found |= judged(module, data, size, folder)
     return found if n else found | claimed(module, data, size, folder)
+
+
+@torch.no_grad()
+def start_as_a_vae(rbm: RBM, data: Fewer, x: Counts) -> None:
+    """Start the visible bias where `nn.WordLogits` does, every word counted once more than it occurs.
+
+    How likely a word is that no training document holds decides the likelihood of few documents; it is to be the same.
+    """
+    rbm.start(data)
+    rbm.started = True
+    counts = torch.bincount(x.indices, x.values, minlength=rbm.model.visible.num_parameters) + 1
+    rbm.model.visible_bias.copy_((counts / counts.sum()).log())
 
 
 def claimed(module: Any, data: Fewer, size: Size, folder: Path) -> Figures:
