@@ -27,7 +27,7 @@ _FEW: tuple[int | None, ...] = (100, 300, 1000, None)
 _MORE = {"text": (100, 300, 1000, 3000, None), "digits": _FEW}
 SIZES: dict[Scale, Size] = {
     "quick": Size({"text": 300, "digits": 2000}, 3, 1, _BITS, {"text": (100, 1000, None), "digits": _FEW}, 10, 50, 200),
-    "medium": Size({"text": 1700, "digits": 10_000}, 10, 3, _BITS, _MORE, 50, 100, 1000),
+    "medium": Size({"text": 1700, "digits": 10_000}, 10, 1, _BITS, _MORE, 50, 100, 1000),
     "full": Size({"text": 6800, "digits": 40_000}, 20, 5, _BITS, _MORE, 200, 500, 3000),
 }
 
