@@ -9,14 +9,13 @@ same seeds, and (b) the Trainer, with an epoch of 200 steps and a line logged ev
 Then the fused Henze-Zirkler, forward and backward, against autograd of the plain formula in the same type, for one
 sample of 500 and for 50 at once.
 All columns are measured in turns, in processor time, since other work on the machine would be counted otherwise; a
-figure is the median over the rounds. The same figures go to `ensemble.json` in the folder of $OUT, or here.
+figure is the median over the rounds. Written to ensemble.json beside this file, too.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import platform
 import statistics
 import time
@@ -186,7 +185,7 @@ def main() -> None:
                 f"Henze-Zirkler, {samples} samples, {dtype}: autograd {ms['autograd']:.2f} ms each, fused "
                 f"{ms['fused']:.2f}: {ratio:.1f} times (aim {aim})"
             )
-    (Path(os.environ.get("OUT", ".")) / "ensemble.json").write_text(json.dumps(results, indent=1))
+    Path(__file__).with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -252,7 +252,7 @@ class TestChains:
             assert phases.model.visible.shape == mean.shape
             # annealing: the same chains, whichever process runs them
             watcher = AnnealedLikelihood(chains=60, exact_bits=0)
-            alone = watcher.log_weights(module.model, torch.linspace(0, 1, 11), None)
+            alone = watcher.log_weights(module.model, 10, None)
         torch.testing.assert_close(one["log_weights"].sort().values, alone.sort().values)
 
     @classmethod
@@ -277,9 +277,7 @@ def in_two_processes(rank: int, folder: str) -> None:
     module.algorithm.merge()
     with torch.no_grad():
         module_alone, _ = TestChains.prepared()
-        weights = AnnealedLikelihood(chains=60, exact_bits=0).log_weights(
-            module_alone.model, torch.linspace(0, 1, 11), None
-        )
+        weights = AnnealedLikelihood(chains=60, exact_bits=0).log_weights(module_alone.model, 10, None)
     found = {
         "gradient": module.model.visible_bias.grad, "before": before, "merged": module.algorithm.hidden,
         "visible": seen[0].flatten(1).mean(0), "log_weights": weights,

@@ -109,12 +109,14 @@ class BagOfWords(td.Distribution):
     def sample(self, sample_shape: Size | list[int] | tuple[int, ...] = ()) -> Float[Tensor, "*S K"]:
         """Documents of the given lengths, dense."""
         shape = self._extended_shape(Size(sample_shape))
-        probabilities = self.logits.exp().expand(shape).reshape(-1, shape[-1])
-        lengths = self._lengths().expand(shape[:-1]).reshape(-1)
-        longest = int(lengths.max()) if len(lengths) else 0
-        words = torch.multinomial(probabilities, max(longest, 1), replacement=True)
-        counted = torch.arange(words.shape[1], device=words.device) < lengths[:, None]
-        counts = torch.zeros_like(probabilities).scatter_add_(1, words, counted.to(probabilities.dtype))
+        # one search for all words of all documents: document n's words lie from n to n + 1
+        ends = self.logits.exp().expand(shape).reshape(-1, shape[-1]).double().cumsum(-1)
+        lengths = self._lengths().expand(shape[:-1]).reshape(-1).long()
+        document = torch.arange(len(lengths), device=lengths.device)
+        ends = ends.div_(ends[:, -1:].clone()).add_(document[:, None])
+        words = document.repeat_interleave(lengths).double()
+        found = torch.searchsorted(ends.flatten(), words + torch.rand_like(words), right=True)
+        counts = torch.bincount(found, minlength=ends.numel()).to(self.logits.dtype)
         return counts.reshape(shape)
 
     def _lengths(self) -> Tensor:
