@@ -162,6 +162,12 @@ def statistic(dtype: torch.dtype, samples: int) -> dict[str, float]:
     return in_turns({name: partial(forward_and_backward, way, z, times) for name, way in ways.items()}, 9)
 
 
+def _rounded(results: Any) -> Any:
+    if isinstance(results, dict):
+        return {name: _rounded(value) for name, value in results.items()}
+    return round(results, 4) if isinstance(results, float) else results
+
+
 def main() -> None:
     torch.set_num_threads(1)
     keep_large_buffers()
@@ -185,7 +191,7 @@ def main() -> None:
                 f"Henze-Zirkler, {samples} samples, {dtype}: autograd {ms['autograd']:.2f} ms each, fused "
                 f"{ms['fused']:.2f}: {ratio:.1f} times (aim {aim})"
             )
-    Path(__file__).with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n")
+    Path(__file__).with_suffix(".json").write_text(json.dumps(_rounded(results), indent=1) + "\n")
 
 
 if __name__ == "__main__":
