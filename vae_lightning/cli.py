@@ -28,7 +28,7 @@ train and evaluate (PyTorch Lightning; every option is also a key of a YAML file
 
 use and reproduce
   search      nearest documents by their hashes: vae-lightning search --ckpt CHECKPOINT --query "text"
-  reproduce   a paper's experiment, its table and picture: vae-lightning reproduce mixture (or priors)
+  reproduce   a paper's experiment, its table and picture: vae-lightning reproduce mixture (or libi, priors, ...)
 
 `vae-lightning COMMAND --help` teaches each one; `--print_config` shows a run's whole configuration.
 Watch runs with `tensorboard --logdir runs`. Data is found in $VAE_LIGHTNING_DATA (default ~/.cache/vae-lightning).

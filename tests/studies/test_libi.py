@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -98,6 +103,32 @@ def test_the_rate_falls_over_the_last_third_of_each_phase() -> None:
 
 def test_executors_give_each_item_its_result_and_say_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(Local().each(lambda item: item**2, range(3))) == [(0, 0), (1, 1), (2, 4)]
+    monkeypatch.setitem(sys.modules, "ray", Cluster())
+    assert list(RayCluster().each(partial(pow, 2), range(4))) == [(3, 8), (2, 4), (1, 2), (0, 1)]
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ValueError, match=r"pip install 'vae-lightning\[ray\]'"):
         RayCluster()
+
+
+class Cluster(ModuleType):
+    """Ray as far as it is used, as strict as Ray: it makes functions remote and no other callables; the last is done
+    first."""
+
+    def __init__(self) -> None:
+        super().__init__("ray")
+
+    def init(self, ignore_reinit_error: bool) -> None:
+        assert ignore_reinit_error
+
+    def remote(self, num_cpus: int) -> Callable[[Any], SimpleNamespace]:
+        def decorate(work: Any) -> SimpleNamespace:
+            assert inspect.isfunction(work)
+            return SimpleNamespace(remote=lambda item: partial(work, item))
+
+        return decorate
+
+    def wait(self, running: list[Any]) -> tuple[list[Any], list[Any]]:
+        return running[-1:], running[:-1]
+
+    def get(self, promise: Callable[[], Any]) -> Any:
+        return promise()

@@ -48,7 +48,11 @@ class RayCluster(Executor):
     def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
         """In the order in which they are done; an item that fails raises here."""
         self.ray.init(ignore_reinit_error=True)
-        remote = self.ray.remote(num_cpus=1)(work)
+
+        def run(item: Item) -> Result:
+            return work(item)
+
+        remote = self.ray.remote(num_cpus=1)(run)  # Ray takes functions alone, not partial ones
         running = {remote.remote(item): item for item in items}
         while running:
             (done, *_), _ = self.ray.wait(list(running))
