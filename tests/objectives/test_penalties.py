@@ -179,6 +179,19 @@ class TestInformationFloor:
         with pytest.raises(ValueError, match="scale and bound > 0"):
             InformationFloor(1.0, scale=-1.0)
 
+    def test_members_of_an_ensemble_may_differ_in_it(self):
+        """One that asks for more than can be shown is named, as it cannot be where losses of all are taken at once."""
+        model, z, floor = decoder_of(0.7, 0.5), codes()[:, :1], InformationFloor(1.0)
+        expected = [float(InformationFloor(nats)(model, 0.7 * z, z)) for nats in (1.0, 2.0)]
+
+        def of(nats: Tensor) -> Tensor:
+            floor.floor = nats
+            return floor(model, 0.7 * z, z)
+
+        assert vmap(of)(torch.tensor([1.0, 2.0]).double()).tolist() == pytest.approx(expected)
+        assert InformationFloor(3.0).failure(model, 0.7 * z, z) is None
+        assert "no more than 3.40 nats, the floor is 4.0" in InformationFloor(4.0).failure(model, 0.7 * z, z)
+
 
 class TestCodeLikelihood:
     def test_its_mean_is_equation_44(self):
@@ -189,6 +202,17 @@ class TestCodeLikelihood:
         expected = model.decoder(z).log_prob(x).mean() - HenzeZirkler(2.0)(z) - Mean(0.2)(z)
         torch.testing.assert_close(objective(model, x).mean(), expected - InformationFloor(1.0)(model, x, z))
         assert set(objective.terms(model, x)[1]) == {"henze_zirkler", "mean", "information_floor"}
+
+    def test_what_fails_is_named(self):
+        model, x = decoder_of(math.nan, 0.5), codes()[:, :1]
+        encoder = Conditional(Normal(1), (1,), LinearMap).double()
+        assert CodeLikelihood(constraints=[InformationFloor(1.0)], codes=encoder).failures(model, x) == {
+            "information_floor": "its value is nan"
+        }
+
+    def test_each_has_a_name_of_its_own(self):
+        with pytest.raises(ValueError, match=r"told apart by their names, each has one; got \['mean', 'mean'\]"):
+            CodeLikelihood([Mean(0.2), Mean(0.5)])
 
     def test_without_codes(self):
         with pytest.raises(ValueError, match="has no codes: give it to LiBI"):

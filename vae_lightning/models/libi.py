@@ -212,7 +212,7 @@ class LiBI(LatentVariableModule):
     def failures(self, batch: Any, step: int) -> dict[str, str]:
         """The penalties that the codes of a batch fail at this step, by name, with the reason."""
         objective = self.objective.at(step)
-        return objective.failures(batch[0]) if isinstance(objective, CodeLikelihood) else {}
+        return objective.failures(self.model, batch[0]) if isinstance(objective, CodeLikelihood) else {}
 
     def _explain(self, loss: Tensor, batch: Any) -> str:
         failed = "; ".join(

@@ -24,6 +24,11 @@ class Constraint(nn.Module, abc.ABC):
     def forward(self, model: LatentVariableModel, x: Tensor | Counts, z: Float[Tensor, "n *latent"]) -> Tensor:
         """The penalty, a scalar."""
 
+    def failure(self, model: LatentVariableModel, x: Tensor | Counts, z: Float[Tensor, "n *latent"]) -> str | None:
+        """Why there is no penalty that could be minimised, or None where there is one."""
+        value = self(model, x, z)
+        return None if value.isfinite() else f"its value is {float(value)}"
+
 
 class CodeLikelihood(Objective):
     """log p(x_n | h(x_n)) - sum of penalties of all codes h(x_1), ..., h(x_N): Eq. 44, step 1 of LiBI.
@@ -31,6 +36,7 @@ class CodeLikelihood(Objective):
     Trains the decoder and h together, and no other part of the model. Penalties are of the batch as a whole, each row
     pays them in full, so that the mean over rows is the objective; the batch should be the whole data set.
     h is the mean of a conditional, `codes`, which `LiBI` provides and trains: one of the encoder's architecture.
+    ValueError for two penalties or constraints of the same name, by which figures and failures are told.
 
     Source: Yacoby, Pan, Doshi-Velez, Characterizing and Avoiding Problematic Global Optima of Variational
     Autoencoders (2019), Eqs 7 and 44.
@@ -52,6 +58,9 @@ class CodeLikelihood(Objective):
         self.penalties, self.constraints = nn.ModuleList(chosen), nn.ModuleList(constraints)
         self._penalties: list[Penalty] = chosen  # as what they are
         self._constraints: list[Constraint] = list(constraints)
+        names = [each.name for each in (*chosen, *constraints)]
+        if len(set(names)) < len(names):
+            raise ValueError(f"penalties and constraints are told apart by their names, each has one; got {names}")
         self._codes = (codes,)  # a tuple: what is trained is registered where it belongs, in the module
 
     @property
@@ -82,8 +91,9 @@ class CodeLikelihood(Objective):
         log_likelihood, paid = self.terms(model, x)
         return log_likelihood - sum(paid.values(), log_likelihood.new_zeros(()))
 
-    def failures(self, x: Tensor | Counts) -> dict[str, str]:
-        """The penalties that these codes fail, by name, with the reason."""
+    def failures(self, model: LatentVariableModel, x: Tensor | Counts) -> dict[str, str]:
+        """The penalties and constraints that these codes fail, by name, with the reason."""
         z = self.code(x)
         found = {penalty.name: penalty.failure(z) for penalty in self._penalties}
+        found |= {constraint.name: constraint.failure(model, x, z) for constraint in self._constraints}
         return {name: reason for name, reason in found.items() if reason is not None}

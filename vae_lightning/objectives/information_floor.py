@@ -21,7 +21,7 @@ class InformationFloor(Constraint):
     is a lower bound on the mutual information I(X; Z) of the model, and it is at most log N. Codes chosen for their
     observations flatter it. It takes N^2 likelihoods. As all exponentials here it is a straight line above `bound`.
     ValueError unless scale and bound are positive and finite and the floor finite; in use, for a floor that is not
-    below log N; TypeError for bags of words.
+    below log N (a warning in an ensemble whose members differ in it); TypeError for bags of words.
 
     Source: Yacoby, Pan, Doshi-Velez, Characterizing and Avoiding Problematic Global Optima of Variational
     Autoencoders (2019), section 2; the bound: van den Oord, Li, Vinyals, Representation Learning with Contrastive
@@ -43,16 +43,26 @@ class InformationFloor(Constraint):
 
     def forward(self, model: LatentVariableModel, x: Tensor | Counts, z: Float[Tensor, "n *latent"]) -> Tensor:
         """The penalty."""
+        # in an ensemble whose members differ in it, floor is a tensor, and only `failure` can tell
+        if not isinstance(self.floor, Tensor) and (reason := self._out_of_reach(len(x))):
+            raise ValueError(reason)
         return bounded_exp((self.floor - self.information(model, x, z)) / self.scale, self.bound)
+
+    def failure(self, model: LatentVariableModel, x: Tensor | Counts, z: Float[Tensor, "n *latent"]) -> str | None:
+        """A floor that so many observations cannot reach."""
+        return self._out_of_reach(len(x)) or super().failure(model, x, z)
 
     def information(self, model: LatentVariableModel, x: Tensor | Counts, z: Float[Tensor, "n *latent"]) -> Tensor:
         """I, in nats."""
         if isinstance(x, Counts):
             raise TypeError("InformationFloor needs dense observations: each is evaluated at every code")
-        if self.floor >= math.log(len(x)):
-            raise ValueError(
-                f"{len(x)} observations can show no more than {math.log(len(x)):.2f} nats, the floor is {self.floor}: "
-                "lower it, or raise the batch size"
-            )
         log_likelihood = model.decoder(z).log_prob(x[:, None])  # (x, z)
         return (log_likelihood.diagonal() - log_mean_exp(log_likelihood.mT)).mean()
+
+    def _out_of_reach(self, n: int) -> str | None:
+        if self.floor < math.log(n):
+            return None
+        return (
+            f"{n} observations can show no more than {math.log(n):.2f} nats, the floor is {self.floor}: "
+            "lower it, or raise the batch size"
+        )
