@@ -15,6 +15,7 @@ import torch
 from small import trainer
 from torch import Tensor
 
+from vae_lightning.callbacks import BitUse, Freeze, GradientVariance, LogitsByLength, LogLikelihood, NearestWords
 from vae_lightning.data import FullBatch, Stacked, Synthetic
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.processes import LinearJTEx
@@ -148,6 +149,15 @@ def test_learning_rates_and_clipping_are_each_members_own() -> None:
     for number, (seed, lr) in enumerate(zip(SEEDS, rates, strict=True)):
         module = vae(seed, AnalyticELBO(r()), lr)
         train(module, data[number], gradient_clip_val=1.0)
+        torch.testing.assert_close(weights(ensemble.stack.module, number), weights(module), rtol=1e-4, atol=1e-5)
+
+
+def test_a_part_of_all_members_may_rest_for_a_while() -> None:
+    ensemble, data = ensemble_of(OBJECTIVES["AnalyticELBO"]()), [whole(seed) for seed in SEEDS]
+    trainer(Freeze("stack.module.model.decoder", 14), max_epochs=EPOCHS).fit(ensemble, Stacked(data))
+    for number, (seed, objective) in enumerate(zip(SEEDS, OBJECTIVES["AnalyticELBO"](), strict=True)):
+        module = vae(seed, objective)
+        trainer(Freeze("model.decoder", 14), max_epochs=EPOCHS).fit(module, data[number])
         torch.testing.assert_close(weights(ensemble.stack.module, number), weights(module), rtol=1e-4, atol=1e-5)
 
 
@@ -346,3 +356,10 @@ class Careless(EstimatedObjective):
 def test_noise_from_elsewhere_is_refused() -> None:
     with pytest.raises(TypeError, match=r"let it draw from a vae_lightning\.randomness\.Noise"):
         train(ensemble_of([Careless(r()) for _ in SEEDS]), Stacked([whole(seed) for seed in SEEDS]))
+
+
+@pytest.mark.parametrize("kind", [BitUse, GradientVariance, LogitsByLength, LogLikelihood, NearestWords])
+def test_what_reads_one_model_is_for_its_members(kind: type[pl.Callback]) -> None:
+    message = f"{kind.__name__} needs a model .*; Ensemble has none, its members do: .* by MemberCheckpoints"
+    with pytest.raises(TypeError, match=message):
+        trainer(kind()).fit(ensemble_of(OBJECTIVES["ELBO"]()), Stacked([whole(seed) for seed in SEEDS]))

@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from vae_lightning.latent_variable import Draw, LatentVariableModel
+from vae_lightning.models import Ensemble
 from vae_lightning.randomness import seeded
 
 
@@ -29,6 +30,10 @@ class Diagnostic(pl.Callback, abc.ABC):
 
     def begin(self, trainer: pl.Trainer, module: Any) -> None:
         """Before the first batch of a split."""
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Say before the first epoch, not after it, that the model has no Draw to read."""
+        latent_variable_model(self, pl_module)
 
     @abc.abstractmethod
     def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
@@ -89,9 +94,10 @@ def latent_variable_model(callback: pl.Callback, module: Any) -> LatentVariableM
     """The module's `.model`; TypeError if it is not one of encoder, decoder and prior."""
     model = getattr(module, "model", None)
     if not isinstance(model, LatentVariableModel):
+        way_out = ", its members do: write them as checkpoints by MemberCheckpoints" * isinstance(module, Ensemble)
         raise TypeError(
             f"{type(callback).__name__} needs a model with encoder, decoder and prior as its .model, such as VAE; "
-            f"{type(module).__name__} has none"
+            f"{type(module).__name__} has none{way_out}"
         )
     return model
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 
+from vae_lightning.callbacks.base import latent_variable_model
 from vae_lightning.objectives.gradient_variance import gradient_variance
 from vae_lightning.randomness import seeded
 
@@ -15,6 +16,7 @@ class GradientVariance(pl.Callback):
 
     Compare estimators on your own model: the same batch, the same weights, only the estimator's noise differs. Costs
     `num_draws` training steps every `every_n_steps`; the weights after training are the same with and without it.
+    TypeError at setup for a model without encoder, decoder and prior.
     """
 
     def __init__(self, every_n_steps: int = 500, num_draws: int = 20) -> None:
@@ -23,6 +25,10 @@ class GradientVariance(pl.Callback):
         if num_draws < 2:
             raise ValueError(f"GradientVariance needs num_draws >= 2, got {num_draws}")
         self.every_n_steps, self.num_draws = every_n_steps, num_draws
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Say before the first step that there is no encoder."""
+        latent_variable_model(self, pl_module)
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Measure before the step's own seed is set, so that the step draws what it would have drawn."""

@@ -39,7 +39,7 @@ class Recorded:
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        self._recordings: dict[tuple[int, Any, Any], Recording] = {}
+        self._recordings: dict[tuple[Any, ...], Recording] = {}
 
     def __call__(self, batch: StackedBatch, step: int) -> tuple[Float[Tensor, " M"], dict[str, Tensor]]:
         """`stack(batch, step)`, after `stack.noise.begin`."""
@@ -48,8 +48,10 @@ class Recorded:
             return self.stack(batch, step)
         with self.stack.settings(step) as values:
             names_of_values = tuple(values)
+        trained = {name: p for name, p in self.stack.module.named_parameters() if p.requires_grad}
         # the recording keeps the objective, so that no other can have its id
-        key = (id(objective), names_of_values, tuple((part.shape, part.dtype, part.device) for part in batch))
+        parts = tuple((part.shape, part.dtype, part.device) for part in batch)
+        key = (id(objective), names_of_values, tuple(trained), parts)
         if key not in self._recordings:
             self._recordings[key] = self._record(objective, batch, step)
         recording = self._recordings[key]
@@ -63,8 +65,7 @@ class Recorded:
             names.extend(result[1])
             return result
 
-        trained = [parameter for parameter in self.stack.module.parameters() if parameter.requires_grad]
-        losses, *figures = _Replay.apply(run, *trained)
+        losses, *figures = _Replay.apply(run, *trained.values())
         return losses, dict(zip(names, figures, strict=True))
 
     def _record(self, objective: Any, batch: StackedBatch, step: int) -> Recording:
