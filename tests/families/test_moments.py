@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from vae_lightning.families import Bernoulli, BernoulliMRF, Categorical, Multinomial, Normal
+from vae_lightning.families import Bernoulli, BernoulliMRF, Categorical, GibbsMRF, Multinomial, Normal
 
 FAMILIES = {
     "bits": Bernoulli((2, 3)),
@@ -71,5 +71,11 @@ def test_a_pixel_that_never_changes_keeps_its_parameters_finite():
     assert Bernoulli(2).fitted(torch.tensor([0.0, 1.0])).tolist() == pytest.approx([-6.9068, 6.9068], abs=1e-3)
     assert Normal(1).fitted(torch.tensor([2.0, 4.0])).tolist() == pytest.approx([2.0, math.log(1e-3)])
     assert Multinomial(2).fitted(torch.tensor([0.0, 5.0])).isfinite().all()
+
+
+def test_bits_in_pairs_start_as_independent_ones():
+    family, mean = BernoulliMRF(1, 2), torch.tensor([0.2, 0.5, 0.9, 0.15, 0.1])
+    found = family.mean_statistics(family.fitted(mean))
+    torch.testing.assert_close(found, torch.tensor([0.2, 0.5, 0.9, 0.1, 0.18]))
     with pytest.raises(TypeError, match="no closed form"):
-        BernoulliMRF(1, 1).fitted(torch.zeros(3))
+        GibbsMRF(1, 1).fitted(torch.zeros(3))

@@ -58,7 +58,10 @@ class ExponentialFamily(abc.ABC):
         return self.mean_statistics(eta), self.sample(eta)
 
     def fitted(self, mean: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
-        """The theta whose E[T(x)] is this mean of T(x) over data, kept off the edge where theta would be infinite."""
+        """The theta whose E[T(x)] is this mean of T(x) over data, kept off the edge where theta would be infinite.
+
+        Where training starts; a family without a closed form may come as near as it can.
+        """
         raise TypeError(f"{self!r} has no closed form for the parameters that fit data")
 
     def pulled_back(self, theta: Float[Tensor, "*B P"], gradient: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:

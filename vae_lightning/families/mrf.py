@@ -13,6 +13,7 @@ from torch import Size, Tensor
 from torch.distributions import constraints
 
 from vae_lightning.families.base import ExponentialFamily, as_event_shape
+from vae_lightning.families.bernoulli import Bernoulli
 from vae_lightning.families.enumeration import States, in_chunks
 
 _MAX_BITS = 16
@@ -52,6 +53,11 @@ class BernoulliMRF(ExponentialFamily):
     def mean_statistics(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
         """E[(z1, z2, z1 x z2)]."""
         return self.distribution(eta.detach()).mean_statistics
+
+    def fitted(self, mean: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
+        """Independent bits with the data's means, V = 0: a start, since the couplings that fit have no closed form."""
+        bits, pairs = mean.split((self.event_shape[0], self.first * self.second), -1)
+        return torch.cat((Bernoulli(self.event_shape).fitted(bits), torch.zeros_like(pairs)), -1)
 
     def distribution(self, eta: Float[Tensor, "*B P"]) -> MarkovRandomField:
         """The bits (z1, z2), batch shape B."""
