@@ -19,12 +19,14 @@ from vae_lightning.consistency import (
     harmonium_with,
     log_joint,
     nearest_harmonium,
+    sides,
     tight_vae,
     tightness,
 )
 from vae_lightning.data.processes import GaussianMixture
 from vae_lightning.estimators import Enumerated
 from vae_lightning.families import Bernoulli, BernoulliMRF, Categorical, Multinomial, Normal
+from vae_lightning.harmonium import Harmonium
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import ELBO
@@ -95,6 +97,27 @@ def test_the_priors_samples_are_those_of_the_harmonium() -> None:
     expected = prior.log_prob(bits(2)).exp().detach()
     found = drawn.long().bincount(minlength=4) / 20_000
     assert ((found - expected).abs() < 4 * (expected * (1 - expected) / 20_000).sqrt()).all()
+
+
+def test_sampled_in_chunks_it_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    prior, drawn = HarmoniumPrior(random_harmonium(Bernoulli(9), Bernoulli(6)))(), []
+    for elements in (2**22, 60):  # all codes at once, four at a time
+        monkeypatch.setattr(sides, "_MAX_ELEMENTS", elements)
+        torch.manual_seed(0)
+        drawn.append(prior.sample(torch.Size([100])))
+    assert torch.equal(*drawn)
+
+
+def test_too_many_values_to_sum_over() -> None:
+    model = tight_vae(random_harmonium(Bernoulli(30), Bernoulli(25)))
+    for use in (lambda: model.prior().sample(), lambda: harmonium_of(model)):
+        with pytest.raises(ValueError, match=r"Bernoulli\(\(25,\)\) or of .*2\^20; here 2\^25: use harmonium.gibbs"):
+            use()
+    with pytest.raises(ValueError, match=r"here 2\^25 values, the limit is 2\^20; use annealed_log_partition"):
+        model.prior().log_prob(torch.zeros(25).double())
+    reals = Harmonium(Normal(2), Multinomial(3).given(torch.tensor(2.0)))
+    with pytest.raises(ValueError, match="neither can be listed"):
+        tight_vae(reals).prior().sample()
 
 
 def test_what_is_not_consistent_says_in_which_part() -> None:

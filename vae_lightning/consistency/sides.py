@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
@@ -11,11 +12,12 @@ from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
 from vae_lightning.families import ExponentialFamily
-from vae_lightning.families.enumeration import states
+from vae_lightning.families.enumeration import States, in_chunks, states
 from vae_lightning.harmonium import Harmonium
 from vae_lightning.priors import Prior
 
 _MAX_BITS = 20
+_MAX_ELEMENTS = 2**22
 
 
 class HiddenGiven(nn.Module):
@@ -105,13 +107,26 @@ class HiddenMarginal(td.Distribution):
 
     @torch.no_grad()
     def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Exact: z by its probability where codes are finitely many, else x by its own and then z given x."""
+        """Exact: z by its probability where codes are few, else x by its own and then z given x.
+
+        ValueError where both sides have more than 2^20 values.
+        """
         shape, model = Size(sample_shape) + self.batch_shape, self.harmonium
-        hidden = states(model.hidden)
-        by_code = hidden is not None and hidden.bits <= _MAX_BITS
-        side = hidden if by_code else states(model.visible)
-        assert side is not None, "log_partition refuses harmoniums without an enumerable side"
-        values = side.numbered(torch.arange(side.count, device=model.weight.device), model.weight)
-        logits = -(model.hidden_free_energy if by_code else model.free_energy)(values)
-        drawn = values[td.Categorical(logits=logits).sample(shape)]
-        return drawn if by_code else model.hidden_given(drawn).sample()
+        codes, observations = states(model.hidden), states(model.visible)
+        if codes is not None and codes.bits <= _MAX_BITS:
+            return self._drawn(codes, model.hidden_free_energy, shape)
+        if observations is not None and observations.bits <= _MAX_BITS:
+            return model.hidden_given(self._drawn(observations, model.free_energy, shape)).sample()
+        fewer = min((side.bits for side in (codes, observations) if side is not None), default=None)
+        size = "neither can be listed" if fewer is None else f"here 2^{fewer:.0f}"
+        raise ValueError(
+            f"exact samples of p(z) sum over all values of {model.hidden} or of {model.visible}, at most "
+            f"2^{_MAX_BITS}; {size}: use harmonium.gibbs, whose chains need no sum"
+        )
+
+    def _drawn(self, side: States, free_energy: Callable[[Tensor], Tensor], shape: Size) -> Tensor:
+        """Values of a side by their probability, exp(-F) / Z."""
+        weight = self.harmonium.weight
+        chunk = _MAX_ELEMENTS // (self.harmonium.visible.num_parameters + self.harmonium.hidden.num_parameters)
+        logits = in_chunks(lambda index: -free_energy(side.numbered(index, weight)), side.count, chunk, weight.device)
+        return side.numbered(td.Categorical(logits=logits).sample(shape), weight)
