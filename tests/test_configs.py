@@ -126,6 +126,18 @@ def test_rbm_config_fits_saves_loads_and_tests(tmp_path: Path) -> None:
     assert model.sample(3).shape == (3, 1, 8, 8)
 
 
+@pytest.mark.parametrize("options", overrides(ROOT / "configs" / "rbm" / "digits.yaml"), ids=" ".join)
+def test_what_a_comment_says_of_an_rbm_can_be_overridden(options: list[str], tmp_path: Path) -> None:
+    """Each learns something in forty epochs."""
+    assert options
+    config = ["--config", ROOT / "configs" / "rbm" / "digits.yaml", "--trainer.logger.save_dir", tmp_path]
+    brief = ["--trainer.max_epochs", "40", "--trainer.check_val_every_n_epoch", "20", "--trainer.accelerator", "cpu"]
+    watch = ["--trainer.callbacks", "vae_lightning.callbacks.AnnealedLikelihood", "--trainer.callbacks.fit_steps", "50"]
+    command("fit", *config, *options, *brief, *watch)
+    values = [event.value for event in events(tmp_path / "version_0").Scalars("val/log_likelihood")]
+    assert values[-1] > values[0] + 0.5
+
+
 def test_rbm_of_text_config_fits_saves_loads_and_tests(miniature: Path, tmp_path: Path) -> None:
     options = ["--config", ROOT / "configs" / "rbm" / "newsgroups.yaml"]
     options += [o.replace("model.num_words", "model.visible.num_words") for o in on_miniature(miniature, tmp_path)]
