@@ -16,6 +16,7 @@ Train latent-variable models and see where their approximation goes wrong.
 train and evaluate (PyTorch Lightning; every option is also a key of a YAML file)
   fit         train a semantic hash:    vae-lightning fit --config configs/newsgroups/8bit.yaml
               or a VAE of digits:       vae-lightning fit --config configs/digits/vae.yaml
+              or an RBM of them:        vae-lightning fit --config configs/rbm/digits.yaml
               or fifty restarts at once: ... --config configs/libi/ensemble.yaml
               resume it exactly:        ... --ckpt_path runs/version_0/checkpoints/last.ckpt
               change anything:          ... --trainer.max_epochs 50 --data.batch_size 256
