@@ -108,3 +108,7 @@ class TestAnnealing:
         ):
             with pytest.raises(ValueError, match="betas must go from 0 to 1 without turning back"):
                 run(torch.tensor(betas))
+
+    def test_no_chains(self):
+        with pytest.raises(ValueError, match="at least 1 chain, and 2 for a standard error; got 0"):
+            Harmonium(Bernoulli(3), Bernoulli(2)).annealed_log_partition(0, self.BETAS)

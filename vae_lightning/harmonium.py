@@ -157,6 +157,8 @@ class Harmonium(nn.Module):
         self, num_chains: int, betas: Tensor, start: Tensor | None = None
     ) -> Float64[Tensor, "chains *L"]:
         """The logs of `annealed_log_partition`'s independent estimates of Z, for who gathers chains from elsewhere."""
+        if num_chains < 1:
+            raise ValueError(f"annealing needs at least 1 chain, and 2 for a standard error; got {num_chains}")
         path, betas = _Annealed(self, self._start(start)), ascending(betas)
         log_z0 = path.log_partition_at_zero()
         return log_z0 + anneal(path, self.visible.sample(path.start.expand(num_chains, *log_z0.shape, -1)), betas)
