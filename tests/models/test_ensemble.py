@@ -12,6 +12,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
+import torch.distributions as td
 from small import trainer
 from torch import Tensor
 
@@ -25,7 +26,17 @@ from vae_lightning.metrics.functional import fused_henze_zirkler
 from vae_lightning.models import Ensemble, GaussianVAE
 from vae_lightning.models.stack import state
 from vae_lightning.nn import MLP
-from vae_lightning.objectives import ELBO, IWAE, Aggressive, Alternating, AnalyticELBO, FreeBits, Objective, WarmUp
+from vae_lightning.objectives import (
+    ELBO,
+    IWAE,
+    Aggressive,
+    Alternating,
+    AnalyticELBO,
+    DReG,
+    FreeBits,
+    Objective,
+    WarmUp,
+)
 from vae_lightning.objectives.base import EstimatedObjective
 from vae_lightning.priors import FactorisedPrior
 from vae_lightning.randomness import reseed, seeded
@@ -86,6 +97,14 @@ class Losses(pl.Callback):
         self.seen.append(module._losses if isinstance(module, Ensemble) else outputs["loss"].detach())
 
 
+class Validating(EstimatedObjective):
+    """With a distribution that, as torch's do by default, looks whether its arguments can be."""
+
+    def forward(self, model: Any, x: Tensor) -> Tensor:
+        mean = model.encoder(x).mean
+        return AnalyticELBO(self.estimator)(model, x) + td.Normal(mean, mean.exp()).log_prob(mean + 1).sum(-1)
+
+
 r = Reparameterised
 OBJECTIVES: dict[str, Callable[[], list[Objective]]] = {
     "AnalyticELBO": lambda: [AnalyticELBO(r(), beta) for beta in (1.0, 0.5, 2.0)],
@@ -96,6 +115,7 @@ OBJECTIVES: dict[str, Callable[[], list[Objective]]] = {
     "one warm-up": lambda: [ELBO(r(), WarmUp(7)) for _ in range(3)],
     "a number and a warm-up": lambda: [ELBO(r(), 0.5), ELBO(r(), WarmUp(9)), ELBO(r(), 1.0)],
     "in turns": lambda: [Alternating(AnalyticELBO(r(), b), ELBO(r()), 2, 3) for b in (1.0, 0.5, 2.0)],
+    "validated arguments": lambda: [Validating(r()) for _ in range(3)],
     "Henze-Zirkler": lambda: [Penalised(weight) for weight in (0.1, 1.0, 0.0)],
 }
 
@@ -338,6 +358,13 @@ def test_mistakes_are_one_clear_line(what: str) -> None:
     build, message = BAD[what]
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def test_a_module_is_no_builder_and_weighed_gradients_are_lost() -> None:
+    with pytest.raises(TypeError, match=r"once for each seed, such as `lambda: GaussianVAE\(...\)`"):
+        Ensemble(member=vae(0, ELBO(r())), seeds=2)
+    with pytest.raises(TypeError, match="as in an Ensemble, hides: use IWAE there"):
+        train(ensemble_of([DReG(r(2)) for _ in SEEDS]), Stacked([whole(seed) for seed in SEEDS]))
 
 
 def test_an_optimizer_that_mixes_members_is_refused() -> None:

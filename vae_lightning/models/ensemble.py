@@ -6,7 +6,6 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import lightning
 import lightning.pytorch as pl
 import torch
 from jaxtyping import Bool, Float
@@ -17,6 +16,7 @@ from torch.optim import SGD, Adagrad, Adam, Adamax, AdamW, NAdam, Optimizer, RAd
 from vae_lightning.hyperparameters import only_plain
 from vae_lightning.models.member_phases import MemberPhases, Phased
 from vae_lightning.models.member_updates import clip_norms, finite_members, gradients, shorten, take
+from vae_lightning.models.members import alone, built, checkpoint, describe, learning_rate
 from vae_lightning.models.recorded import Recorded
 from vae_lightning.models.stack import Stack, StackedBatch, across, state
 
@@ -76,9 +76,9 @@ class Ensemble(pl.LightningModule):
         super().__init__()
         with only_plain(self):
             self.save_hyperparameters(logger=False)
-        self.members: list[Any] = list(members) if members else _built(member, seeds)
+        self.members: list[Any] = list(members) if members else built(member, seeds)
         if isinstance(described := self.hparams.get("member"), Mapping):
-            _described(self.members, described)
+            describe(self.members, described)
         self.names = [str(number) for number in range(len(self.members))] if names is None else list(names)
         if len(self.names) != len(self.members):
             raise ValueError(f"Ensemble needs a name for each of {len(self.members)} members, got {len(self.names)}")
@@ -87,7 +87,7 @@ class Ensemble(pl.LightningModule):
         self.best = copy.deepcopy(self.stack.module).requires_grad_(False)
         self.register_buffer("best_loss", torch.full((len(self.members),), torch.inf))
         self.register_buffer("resting", torch.zeros(len(self.members), dtype=torch.bool))
-        self.register_buffer("rates", torch.tensor([_learning_rate(each) for each in self.members]), persistent=False)
+        self.register_buffer("rates", torch.tensor([learning_rate(each) for each in self.members]), persistent=False)
         self.started = False
         self._recorded = Recorded(self.stack)
         self._phases = MemberPhases(self.stack, self._present) if isinstance(self.members[0], Phased) else None
@@ -99,20 +99,10 @@ class Ensemble(pl.LightningModule):
 
     def checkpoint(self, number: int) -> dict[str, Any]:
         """What a checkpoint of `member(number)` holds, for `load_from_checkpoint` and `vae-lightning test`."""
-        alone, trainer = self.member(number), self._trainer
-        done = {"epoch": trainer.current_epoch, "global_step": trainer.global_step} if trainer is not None else {}
-        content = {"epoch": 0, "global_step": 0, "pytorch-lightning_version": lightning.__version__} | done
-        content |= {"state_dict": alone.state_dict(), self.CHECKPOINT_HYPER_PARAMS_KEY: dict(alone.hparams)}
-        alone.on_save_checkpoint(content)
-        return content
+        return checkpoint(self.member(number), self._trainer)
 
     def _alone(self, number: int, source: nn.Module) -> Any:
-        alone = copy.deepcopy(self.members[number]).to(self.best_loss.dtype)
-        with torch.no_grad():
-            for (_, own), (_, stacked) in zip(state(alone), state(source), strict=True):
-                own.copy_(stacked[number])
-        alone.started, alone.seed = True, self.seeds[number]
-        return alone
+        return alone(self.members[number], source, number, self.seeds[number])
 
     def _present(self, number: int) -> Any:
         return self._alone(number, self.stack.module).to(self.best_loss.device)
@@ -316,32 +306,6 @@ class Ensemble(pl.LightningModule):
         """Go on under the seeds the run began with, from weights that have seen the data."""
         self.started = True
         self.seeds = self.stack.noise.seeds = list(checkpoint["seeds"])
-
-
-def _built(member: Callable[[], pl.LightningModule] | None, seeds: Sequence[int] | int) -> list[pl.LightningModule]:
-    seeds = range(seeds) if isinstance(seeds, int) else seeds
-    if member is None or not seeds:
-        raise ValueError("Ensemble needs members: give `members`, or `member`, which builds one, and `seeds`")
-    built = []
-    for seed in seeds:
-        with torch.random.fork_rng(devices=()):
-            torch.manual_seed(seed)
-            built.append(member())
-        built[-1].seed = seed  # type: ignore[assignment]
-    return built
-
-
-def _described(members: Sequence[pl.LightningModule], described: Mapping[str, Any]) -> None:
-    """Give members that LightningCLI built, and whose hyper-parameters it took for the ensemble's, their own."""
-    instantiator = members[0].hparams["_instantiator"]
-    for each in members:
-        each.hparams.clear()
-        own = {"_class_path": described["class_path"], **described.get("init_args", {}), "_instantiator": instantiator}
-        each.save_hyperparameters(own, logger=False)
-
-
-def _learning_rate(member: Any) -> float:
-    return member.optimizer([nn.Parameter(torch.zeros(1))]).param_groups[0]["lr"]
 
 
 def _tensors(module: nn.Module) -> list[Tensor]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.distributions import Distribution
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from vae_lightning.models.feature_first import feature_first
@@ -78,7 +80,7 @@ class Recorded:
         trained = [name for name, parameter in stack.module.named_parameters() if parameter.requires_grad]
 
         def step_of(weights: dict[str, Tensor], values: dict[str, Tensor], batch: StackedBatch, noise: Any) -> Result:
-            with stack.noise.given(noise), torch.enable_grad():
+            with stack.noise.given(noise), torch.enable_grad(), _unvalidated():
                 weights = {name: w.requires_grad_(name in trained) for name, w in weights.items()}
                 losses, figures = stack.losses(weights, values, batch, step)
                 gradients = torch.autograd.grad(losses.sum(), [weights[name] for name in trained], allow_unused=True)
@@ -89,6 +91,17 @@ class Recorded:
             replay = feature_first(make_fx(step_of)(weights, values, batch, noise))
         stack.noise.begin(*keys)
         return Recording(objective, replay, requests)
+
+
+@contextmanager
+def _unvalidated() -> Iterator[None]:
+    """Within the block torch's distributions do not look at numbers, which a recording has none of."""
+    before = Distribution._validate_args
+    Distribution.set_default_validate_args(False)
+    try:
+        yield
+    finally:
+        Distribution.set_default_validate_args(before)
 
 
 class _Replay(torch.autograd.Function):

@@ -72,9 +72,12 @@ def _held(q: td.Distribution) -> td.Distribution:
 
 
 def _has_gradient(z: Tensor) -> bool:
-    """Whether samples have a gradient to weigh; RuntimeError where one passes that they do not tell of."""
+    """Whether samples have a gradient to weigh; TypeError where one passes that they do not tell of."""
     if not z.requires_grad and torch.is_grad_enabled():
         probe = torch.zeros(0, requires_grad=True) + z.detach().flatten()[:0]
         if not probe.requires_grad:
-            raise RuntimeError("DReG weighs gradients on their way back, which vmap(loss) hides: use vmap(grad(loss))")
+            raise TypeError(
+                "DReG weighs gradients on their way back, which vmap(loss), as in an Ensemble, hides: use IWAE there, "
+                "or vmap(grad(loss))"
+            )
     return z.requires_grad
