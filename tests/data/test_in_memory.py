@@ -119,6 +119,17 @@ def test_the_processes_of_a_trainer_share_the_batches() -> None:
     assert sorted(seen["test"]) == list(range(41, 48))
 
 
+def test_every_process_has_something_to_evaluate() -> None:
+    """Of 7 test observations; one without a batch would skip the end of the split, where the others wait for it."""
+    few, many = Numbers(2, 4), Numbers(2, 3)
+    for data in (few, many):
+        data.setup()
+        data.trainer = SimpleNamespace(global_rank=2, world_size=3)
+    assert len(many.test_dataloader()) == 1
+    with pytest.raises(ValueError, match=r"7 test observations in batches of 4 .* 3 processes .* at most 2, or use"):
+        few.test_dataloader()
+
+
 def test_wrong_use() -> None:
     with pytest.raises(ValueError, match="Numbers has no data yet: call setup"):
         Numbers(8, 4).train_dataloader()

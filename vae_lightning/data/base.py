@@ -31,9 +31,6 @@ class InMemoryDataModule(LightningDataModule, abc.ABC):
     `use_distributed_sampler: false`. Predictions are made for `predict_split`; `predict_ids` names their observations.
     """
 
-    # fewer evaluation batches than processes: the others have nothing to do, which is no error
-    allow_zero_length_dataloader_with_multiple_devices = True
-
     def __init__(self, batch_size: int, eval_batch_size: int, predict_split: SplitName = "test") -> None:
         super().__init__()
         for name, size in {"batch_size": batch_size, "eval_batch_size": eval_batch_size}.items():
@@ -83,9 +80,15 @@ class InMemoryDataModule(LightningDataModule, abc.ABC):
         return TrainingLoader(self.train, order)
 
     def evaluation_dataloader(self, name: SplitName) -> EvaluationLoader:
-        """Any split in the order of its data."""
-        data = self.split(name)
-        return EvaluationLoader(data, EvaluationOrder(len(data), self.eval_batch_size, *self._process()))
+        """Any split in the order of its data; ValueError for fewer batches than processes."""
+        data, (rank, world_size) = self.split(name), self._process()
+        if 0 < -(-len(data) // self.eval_batch_size) < world_size:  # Lightning would leave out what ends a split
+            raise ValueError(
+                f"{len(data)} {name} observations in batches of {self.eval_batch_size} leave some of {world_size} "
+                f"processes without a batch: set data.eval_batch_size to at most {max(1, len(data) // world_size)}, or "
+                "use fewer devices"
+            )
+        return EvaluationLoader(data, EvaluationOrder(len(data), self.eval_batch_size, rank, world_size))
 
     def val_dataloader(self) -> EvaluationLoader:
         """The validation split in the order of its data."""
