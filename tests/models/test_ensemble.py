@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 import torch
 import torch.distributions as td
 from small import trainer
-from torch import Tensor
+from torch import Tensor, nn
 
 from vae_lightning.callbacks import BitUse, Freeze, GradientVariance, LogitsByLength, LogLikelihood, NearestWords
 from vae_lightning.data import FullBatch, Stacked, Synthetic
@@ -83,7 +83,7 @@ def ensemble_of(objectives: list[Objective], **changes: Any) -> Ensemble:
     return Ensemble([vae(seed, objective, **changes) for seed, objective in zip(SEEDS, objectives, strict=True)])
 
 
-def weights(module: torch.nn.Module, number: int | None = None) -> dict[str, Tensor]:
+def weights(module: nn.Module, number: int | None = None) -> dict[str, Tensor]:
     return {name: (tensor if number is None else tensor[number]).detach().clone() for name, tensor in state(module)}
 
 
@@ -169,6 +169,21 @@ def test_learning_rates_and_clipping_are_each_members_own() -> None:
     for number, (seed, lr) in enumerate(zip(SEEDS, rates, strict=True)):
         module = vae(seed, AnalyticELBO(r()), lr)
         train(module, data[number], gradient_clip_val=1.0)
+        torch.testing.assert_close(weights(ensemble.stack.module, number), weights(module), rtol=1e-4, atol=1e-5)
+
+
+def normalised(context_shape: Sequence[int], num_outputs: int) -> nn.Module:
+    return nn.Sequential(nn.BatchNorm1d(*context_shape), nn.Linear(*context_shape, num_outputs))
+
+
+def test_running_statistics_are_each_members_own_and_see_every_batch_once() -> None:
+    objectives, data = OBJECTIVES["AnalyticELBO"](), [minibatches(seed) for seed in SEEDS]
+    ensemble = ensemble_of(objectives, encoder=normalised)
+    train(ensemble, Stacked(data))
+    for number, (seed, objective) in enumerate(zip(SEEDS, objectives, strict=True)):
+        os.environ["PL_GLOBAL_SEED"] = str(seed)
+        module = vae(seed, objective, encoder=normalised)
+        train(module, data[number])
         torch.testing.assert_close(weights(ensemble.stack.module, number), weights(module), rtol=1e-4, atol=1e-5)
 
 

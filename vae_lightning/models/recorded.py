@@ -73,8 +73,10 @@ class Recorded:
     def _record(self, objective: Any, batch: StackedBatch, step: int) -> Recording:
         stack = self.stack
         keys = stack.noise.keys
-        with torch.no_grad():
-            stack(batch, step)
+        # copies: running statistics must not see this batch twice
+        weights = {name: tensor.detach().clone() for name, tensor in state(stack.module)}
+        with torch.no_grad(), stack.settings(step) as values:
+            stack.losses(weights, values, batch, step)
         requests = list(stack.noise.drawn)
         noise = [stack.noise.stacked(request) for request in requests]
         trained = [name for name, parameter in stack.module.named_parameters() if parameter.requires_grad]
@@ -86,7 +88,6 @@ class Recorded:
                 gradients = torch.autograd.grad(losses.sum(), [weights[name] for name in trained], allow_unused=True)
             return losses.detach(), {name: figure.detach() for name, figure in figures.items()}, list(gradients)
 
-        weights = {name: tensor.detach().clone() for name, tensor in state(stack.module)}
         with stack.settings(step) as values:
             replay = feature_first(make_fx(step_of)(weights, values, batch, noise))
         stack.noise.begin(*keys)
