@@ -169,3 +169,45 @@ class TestDigits:
             assert other == one, name
         # the warm-up weighs the KL less, so that its loss is no NELBO until it has arrived at one
         assert min(event.step for event in scalars[1].Scalars("train/nelbo")) == 9
+
+
+class TestChains:
+    """An RBM's persistent chains on two processes, each of which has its own, with momentum that rises."""
+
+    @staticmethod
+    def options(out: Path) -> list[str]:
+        watchers = (
+            '[{"class_path": "vae_lightning.callbacks.AnnealedLikelihood",'
+            ' "init_args": {"steps": 20, "fit_steps": 20, "chains": 60}},'
+            ' {"class_path": "vae_lightning.callbacks.Momentum", "init_args": {"schedule":'
+            ' {"class_path": "vae_lightning.objectives.WarmUp", "init_args": {"steps": 9, "start": 0.5, "end": 0.9}}}}]'
+        )
+        return [
+            *("fit", "--config", str(ROOT / "configs" / "rbm" / "digits.yaml")),
+            *("--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1", "--trainer.callbacks", watchers),
+            *("--model.algorithm.chains", "33", "--last.every_n_steps", "1", "--trainer.logger.save_dir", str(out)),
+        ]
+
+    def test_killed_in_mid_epoch(self, tmp_path: Path) -> None:
+        """The same weights and chains; and one process finds the figures of two."""
+        two = ["--config", str(ROOT / "configs" / "trainer" / "ddp.yaml")]  # 7 steps an epoch
+        whole, parts = self.options(tmp_path / "whole"), self.options(tmp_path / "parts")
+        done = process(*whole, *two)
+        assert done.returncode == 0, done.stderr
+        probe = '{"class_path": "resume_probe.Kill", "init_args": {"step": 10}}'
+        killed = process(*parts, *two, "--trainer.callbacks+", probe)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        done = process(*parts, *two, "--ckpt_path", tmp_path / "parts/version_0/checkpoints/last.ckpt")
+        assert done.returncode == 0, done.stderr
+        ends = [last(tmp_path / name / "version_0") for name in ("whole", "parts")]
+        assert ends[0]["global_step"] == 14
+        assert ends[0]["state_dict"]["algorithm.hidden"].shape == (33, 64)
+        for part in ("state_dict", "optimizer_states", "seed", "epoch"):
+            assert_equal(ends[0][part], ends[1][part], part)
+        of_two = figures(tmp_path / "whole" / "version_0")
+        (tmp_path / "whole" / "version_0" / "metrics.json").unlink()
+        alone = ["validate", *whole[1:], "--trainer.accelerator", "cpu", "--trainer.devices", "1"]
+        command(*alone, "--ckpt_path", tmp_path / "whole/version_0/checkpoints/last.ckpt")
+        of_one = figures(tmp_path / "whole" / "version_0")
+        for name in ("log_likelihood", "log_likelihood_error", "log_partition", "reconstruction", "free_energy_gap"):
+            assert of_one[f"val/{name}"] == pytest.approx(of_two[f"val/{name}"], rel=1e-5, abs=1e-5), name
