@@ -31,6 +31,7 @@ from vae_lightning.objectives import (
     Sparsity,
     WarmUp,
 )
+from vae_lightning.objectives.lengths import equally_long
 
 PIXELS = Bernoulli((1, 8, 8))
 
@@ -141,6 +142,16 @@ class TestDocuments:
         assert isinstance(documents, Counts)
         assert documents.total.mean().item() == pytest.approx(mean, rel=0.02)
         assert module.encode(documents).shape == (50, 4)
+
+    def test_the_gap_is_of_documents_of_equal_length(self, miniature: Path) -> None:
+        """Where log Z is the same: the difference of their exact -log p."""
+        data, module = newsgroups(miniature, val_size=40), rbm(4, Multinomial(NUM_WORDS))
+        run = trainer(max_epochs=2)
+        run.fit(module, data)
+        mine, theirs = equally_long(data.val.x.total, data.train.x.total)
+        assert 10 < len(mine) < 40
+        gap = exact(module, data.train.batch(theirs)[0]) - exact(module, data.val.batch(mine)[0])
+        assert run.callback_metrics["val/free_energy_gap"].item() == pytest.approx(gap, abs=1e-3)
 
 
 class TestGaussian:

@@ -8,7 +8,7 @@ import torch
 from vae_lightning.annealing import LogMean
 from vae_lightning.families import Bernoulli, Multinomial
 from vae_lightning.harmonium import Harmonium
-from vae_lightning.objectives.lengths import annealed_through_lengths
+from vae_lightning.objectives.lengths import annealed_through_lengths, equally_long
 
 
 @pytest.fixture
@@ -49,3 +49,14 @@ def test_lengths_ascend(model: Harmonium, totals: list[float]) -> None:
 def test_only_documents_have_lengths() -> None:
     with pytest.raises(TypeError, match="only documents have lengths"):
         annealed_through_lengths(Harmonium(Bernoulli(3), Bernoulli(2)), 2, torch.tensor([3.0]), 5)
+
+
+def test_pairs_of_equal_length() -> None:
+    """As many of each length as both have, no row twice."""
+    torch.manual_seed(0)
+    for n, m in ((50, 70), (70, 50), (5, 0), (0, 5)):
+        a, b = torch.randint(1, 20, (n,)).float(), torch.randint(1, 20, (m,)).float()
+        i, j = equally_long(a, b)
+        assert torch.equal(a[i], b[j])
+        assert len(i.unique()) == len(j.unique()) == len(i)
+        assert len(i) == sum(min(int((a == k).sum()), int((b == k).sum())) for k in range(20))

@@ -22,6 +22,7 @@ from vae_lightning.harmonium import Harmonium
 from vae_lightning.hyperparameters import only_plain
 from vae_lightning.models.seeded import SeededModule
 from vae_lightning.objectives.contrastive import ContrastiveDivergence, NegativePhase, evenly
+from vae_lightning.objectives.lengths import equally_long
 from vae_lightning.objectives.moments import likelihood_gradient, with_gradient
 from vae_lightning.objectives.sparsity import Sparsity
 from vae_lightning.randomness import seeded
@@ -55,10 +56,11 @@ class RBM(SeededModule):
     mean. Data outside the visible family's support are a ValueError.
 
     Figures, in nats per observation: `reconstruction` = -log p(v | h) for h ~ p(h | v); `free_energy` F(v), whose
-    constant -log Z is missing; `val/free_energy_gap`, the mean F of validation minus that of as many training data (at
-    most 1,000): log Z drops out, and a gap that grows is over-fitting. `train/loss` is the mean F of the data minus
-    that of the model's samples (the exact -log p for EnumeratedLikelihood). The log-likelihood, and `val/nelbo` for
-    the choice of best.ckpt, come from the callback `vae_lightning.callbacks.AnnealedLikelihood`.
+    constant -log Z is missing; `val/free_energy_gap`, the mean F of validation minus that of 1,024 training data (of
+    documents: of pairs of equal length): log Z drops out, and a gap that grows is over-fitting. `train/loss` is the
+    mean F of the data minus that of the model's samples (the exact -log p for EnumeratedLikelihood). The
+    log-likelihood, and `val/nelbo` for the choice of best.ckpt, come from the callback
+    `vae_lightning.callbacks.AnnealedLikelihood`.
 
     Source: Welling, Rosen-Zvi, Hinton, Exponential Family Harmoniums (2005); Shekhovtsov et al. (2022), Eq. 7.
 
@@ -212,11 +214,22 @@ class RBM(SeededModule):
     def on_validation_epoch_end(self) -> None:
         """Log the split's figures, and how they differ from those of the training data."""
         super().on_validation_epoch_end()
-        train = getattr(getattr(self.trainer, "datamodule", None), "train", None)
-        if train is not None:
-            x, _ = train.batch(torch.arange(min(len(train), _ROWS)))
-            gap = self.averages.compute()["free_energy"] - self.model.free_energy(x.to(self.device)).double().mean()
-            self.log("val/free_energy_gap", gap.float(), sync_dist=True)
+        data = getattr(self.trainer, "datamodule", None)
+        train, val = getattr(data, "train", None), getattr(data, "val", None)
+        if train is None:
+            return
+        rows, mean = torch.arange(min(len(train), _ROWS)), self.averages.compute()["free_energy"]
+        if self.model.has_lengths:  # each length has a log Z of its own
+            if val is None:
+                return
+            alike, rows = equally_long(val.x.total, train.x.total)
+            mean = self._mean_free_energy(val, alike)
+        if len(rows):
+            self.log("val/free_energy_gap", (mean - self._mean_free_energy(train, rows)).float(), sync_dist=True)
+
+    def _mean_free_energy(self, data: Any, rows: Tensor) -> Tensor:
+        x, _ = data.batch(rows)
+        return self.model.free_energy(x.to(self.device)).double().mean()
 
     @torch.no_grad()
     def sample(self, n: int) -> Tensor | Counts:

@@ -1,4 +1,4 @@
-"""Lengths: a harmonium of documents -> log Z of every length, annealed from one length to the next."""
+"""Lengths: a harmonium of documents -> log Z of every length, annealed one to the next; documents of equal length."""
 
 from __future__ import annotations
 
@@ -46,6 +46,20 @@ def annealed_through_lengths(
         h, length = hidden.sample(model.hidden_natural(document)), longer
         found.append(log_weight)
     return torch.stack(found, 1)[:, torch.searchsorted(way, totals.long())]
+
+
+def equally_long(
+    totals: Float[Tensor, " n"], others: Float[Tensor, " m"]
+) -> tuple[Int64[Tensor, " pairs"], Int64[Tensor, " pairs"]]:
+    """Rows of the one and of the other that are equally long, in pairs, each row once; those left over have no match.
+
+    Of such documents log Z is the same, so that free energies can be compared where log Z is not known.
+    """
+    (mine, rows), (theirs, others_rows) = totals.sort(stable=True), others.sort(stable=True)
+    nth = torch.arange(len(mine), device=mine.device) - torch.searchsorted(mine, mine)  # of those of its length
+    place = torch.searchsorted(theirs, mine) + nth
+    found = place < torch.searchsorted(theirs, mine, right=True)
+    return rows[found], others_rows[place[found]]
 
 
 def _way(totals: Float[Tensor, " L"], steps: int) -> Int64[Tensor, " steps"]:
