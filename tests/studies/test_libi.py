@@ -32,12 +32,21 @@ def test_a_miniature_study_trains_chooses_draws_and_reports_and_is_not_run_again
         return study(TINY, tmp_path, 0, {"LinearJTEx": WORLDS["LinearJTEx"]}, methods, {"scale": "tiny"}, Local())
 
     rows = run()
-    assert [row.cell for row in rows[::5]] == [f"LinearJTEx / {name}" for name in ("VAE", "beta-VAE", "LiBI")]
+    assert [row.cell for row in rows[:15:5]] == [f"LinearJTEx / {name}" for name in ("VAE", "beta-VAE", "LiBI")]
     for row in rows:
         assert abs(row.value) < 1e4, row
         assert row.stderr is not None, row
     assert json.loads((tmp_path / "results.json").read_text())[0]["paper"] == -3.15
     assert "[-2.99]" in (tmp_path / "table.md").read_text()
+    exact = {(row.cell.partition(" / ")[2], row.metric): row for row in rows[15:]}
+    for method in ("VAE", "beta-VAE", "LiBI"):
+        expected, lacks = exact[method, "expected_log_likelihood"], exact[method, "elbo_shortfall"]
+        shortfall = next(row for row in rows if row.cell == expected.cell and row.metric == "shortfall")
+        # of 500 points the one, of an endless test set the other
+        assert abs(expected.value - (-2.9708 - shortfall.value)) < 4 * (shortfall.stderr or 0)
+        assert lacks.value > -2.9708 - expected.value  # by what a mean-field posterior costs
+    assert exact["VAE", "elbo_shortfall"].paper == 0.196
+    assert "| LinearJTEx / LiBI | expected log likelihood |" in (tmp_path / "table.md").read_text()
     assert {path.name for path in tmp_path.glob("*.png")} == {f"figure-{number}.png" for number in (1, 2, 3)}
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("figures.json")}
     assert len(before) == 3

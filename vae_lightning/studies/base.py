@@ -70,7 +70,7 @@ class Report:
         """The table, and under it how it came about."""
         heading, *lines = self.layout(self.rows)
         rule = ["---"] * len(heading)
-        table = [_line(texts) for texts in (heading, rule, *lines)]
+        table = [line(texts) for texts in (heading, rule, *lines)]
         return "\n".join(
             [f"# {self.title}", "", *table, "", *(f"- {name}: {value}" for name, value in self.provenance.items()), ""]
         )
@@ -121,7 +121,8 @@ def _decimals(value: float) -> str:
     return f"{value:.{max(2, decimals)}f}"
 
 
-def _line(cells: Sequence[str]) -> str:
+def line(cells: Sequence[str]) -> str:
+    """Of a table in Markdown."""
     return f"| {' | '.join(cells)} |"
 
 

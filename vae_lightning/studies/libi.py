@@ -12,15 +12,16 @@ from typing import Any
 import torch
 from rich.progress import Progress
 
+from vae_lightning.data.processes import LinearGaussian
 from vae_lightning.studies import Scale
-from vae_lightning.studies.base import Report, Row, announce, environment
+from vae_lightning.studies.base import Report, Row, announce, environment, line, long
 from vae_lightning.studies.cells import Figures, commits, keep, kept
 from vae_lightning.studies.executors import Executor, Local, RayCluster
 from vae_lightning.studies.figures import publish
 from vae_lightning.studies.libi_figures import Drawn, figure_one, posterior_figure
 from vae_lightning.studies.libi_methods import METHODS, PAPER, Grid, Method, Training, label
 from vae_lightning.studies.libi_protocol import POINTS, Cell, Size, rebuilt, run_cell
-from vae_lightning.studies.libi_table import REMARKS, Found, gather, table_one
+from vae_lightning.studies.libi_table import CLOSED_FORMS, ELBO_SHORTFALL, REMARKS, Found, gather, table_one
 from vae_lightning.studies.libi_worlds import WORLDS, World
 
 SIZES: dict[Scale, Size] = {
@@ -64,14 +65,15 @@ def study(
     }
     figures = run_all([cell for of_pair in cells.values() for cell in of_pair], size, out, seed, executor)
     found = [gather(*names, [figures[cell.name] for cell in of_pair]) for names, of_pair in cells.items()]
-    rows = [row for each in found for row in each.rows()]
+    exact = closed_forms(found, cells, size, out)
+    rows = [row for each in found for row in each.rows()] + exact
     draw(found, cells, size, out, seed)
     provenance = {**provenance, **_provenance(size, seed, found), **environment()}
     provenance["commit"] = commits(out / "cells")
     provenance["seconds since it went on" if goes_on else "seconds"] = round(time.perf_counter() - began)
     report = Report("LiBI, Table 1", rows, provenance, table_one)
     report.write(out)
-    _remark(out, worlds)
+    _remark(out, worlds, exact)
     announce(report, out, "figure-1.png")
     return rows
 
@@ -97,6 +99,25 @@ def run_all(cells: Sequence[Cell], size: Size, out: Path, seed: int, executor: E
             found[cell.name] = keep(folder, settings[cell.name], figures)
             progress.advance(task)
     return {name: figures for name, figures in found.items() if figures is not None}
+
+
+def closed_forms(
+    found: Sequence[Found], cells: Mapping[tuple[str, str], Sequence[Cell]], size: Size, out: Path
+) -> list[Row]:
+    """Of linear worlds: E log p(x) on an endless test set, and L of Eq. 2, of the models of the first data set."""
+    rows = []
+    for each in found:
+        truth = WORLDS[each.world].truth
+        module = chosen_module(cells[each.world, each.method], each.chosen("validation"), size, out)
+        if module is None or not isinstance(truth, LinearGaussian):
+            continue
+        learned = WORLDS[each.world].learned_by(module)
+        assert isinstance(learned, LinearGaussian)
+        values = float(learned.expected_log_prob(truth)), float(learned.shortfall(truth))
+        papers = None, ELBO_SHORTFALL.get((each.world, each.method))
+        for metric, value, paper in zip(CLOSED_FORMS, values, papers, strict=True):
+            rows.append(Row(f"{each.world} / {each.method}", metric, value, 0.0, paper, "nats"))
+    return rows
 
 
 def draw(
@@ -161,7 +182,10 @@ def _provenance(size: Size, seed: int, found: Sequence[Found]) -> dict[str, str 
     }
 
 
-def _remark(out: Path, worlds: Mapping[str, World]) -> None:
-    """Under the table, where ours and the paper's differ and why."""
+def _remark(out: Path, worlds: Mapping[str, World], exact: Sequence[Row]) -> None:
+    """Under the table, what is known in closed form, and where ours and the paper's differ and why."""
     with (out / "table.md").open("a") as table:
+        if exact:
+            heading, *lines = long(exact)
+            table.write("\n" + "\n".join(map(line, (heading, ["---"] * len(heading), *lines))) + "\n")
         table.write("\n" + "\n\n".join(f"{world}: {REMARKS[world]}" for world in worlds) + "\n")
