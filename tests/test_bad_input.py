@@ -17,7 +17,7 @@ def error_of(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
         command(*arguments)
     assert stop.value.code in (1, 2)
     line = capsys.readouterr().err.strip().splitlines()[-1]
-    assert not any(noise in line for noise in ("Namespace(", "Subtypes", "<class 'NoneType'>"))
+    assert not any(noise in line for noise in ("Namespace(", "ubtypes", "<class 'NoneType'>"))
     return line
 
 
@@ -44,6 +44,29 @@ def test_wrong_options(
     line = error_of(capsys, "fit", "--config", HASHING, *on_miniature(miniature, tmp_path), *options)
     assert expected in line
     assert not list(tmp_path.iterdir())
+
+
+ONE_MEAN = '{"class_path": "vae_lightning.objectives.Mean"}'
+
+
+@pytest.mark.parametrize(
+    ("config", "options", "expected"),
+    [
+        ("linear", ["--model.repeats", "0"], "repeats is R, how often generator and inference are learnt"),
+        ("lagging", ["--model.objective.segments", "0"], "segments is R, from 1 to half the 30000 steps"),
+        ("linear", ["--model.generator.penalties", f"[{ONE_MEAN}, {ONE_MEAN}]"], "told apart by their names"),
+        ("linear", ["--data.data.sizes", "[2, 50, 50]"], "needs more codes than they have dimensions"),
+        ("annealed", ["--trainer.max_steps", "24"], "needs 15000 steps but the run has only 24"),
+        ("ensemble", ["--trainer.callbacks+", "vae_lightning.callbacks.GradientVariance"], "its members do"),
+    ],
+)
+def test_wrong_options_of_libi_and_its_rivals(
+    config: str, options: list[str], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = ROOT / "configs" / "libi" / f"{config}.yaml"
+    line = error_of(capsys, "fit", "--config", path, "--trainer.logger.save_dir", tmp_path, *options)
+    assert line.startswith("vae-lightning: ")
+    assert expected in line
 
 
 def test_unknown_yaml_key(miniature: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
