@@ -29,7 +29,8 @@ class MRFVAE(LatentVariableModule):
     With `latent=BernoulliMRF(m1, m2)`, the smaller group of up to 16 bits, all of q is exact: its normaliser, samples
     and KL. Figures, in nats per observation: `nelbo` = `reconstruction` + `kl`. With `latent=GibbsMRF(m1, m2)`, for
     larger groups, samples are biased and the normaliser unknown: there is no bound, so the one figure is
-    `gibbs_reconstruction`, -log p(x | z) at samples of block Gibbs, and `train/loss` has no meaning but its gradient.
+    `gibbs_reconstruction`, -log p(x | z) at samples of block Gibbs, and `train/loss` has no meaning but its gradient;
+    best.ckpt is then chosen by `--best.monitor val/gibbs_reconstruction`.
 
     Args:
         latent: family of q(z | x), the sizes of the two groups.
