@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from consistency_goldens import COROLLARY_2
 from consistency_worlds import bits, curved_world, table
-from harmoniums import random_harmonium
+from harmoniums import documents, load, random_harmonium
 from torch import Tensor
 
 from vae_lightning.conditional import Conditional
@@ -145,6 +146,25 @@ def test_documents_need_their_length() -> None:
     model = tight_vae(random_harmonium(Multinomial(3), Bernoulli(2)))
     with pytest.raises(ValueError, match=r"use given\(total\)"):
         model.prior().log_prob(bits(2))
+
+
+def test_linear_documents_under_a_uniform_prior_have_no_factorised_posterior() -> None:
+    """The decoder of an RBM of four-word documents: no encoder of independent bits comes nearer than 0.0101 nats."""
+    g = np.random.default_rng(3)
+    model = load(
+        Harmonium(Multinomial(5).given(torch.tensor(4.0).double()), Bernoulli(3)),
+        g.normal(0, 0.7, (5, 3)), g.normal(0, 0.5, 5), g.normal(0, 0.5, 3),
+    )  # fmt: skip
+    vae, x = tight_vae(model), documents(4, 5)
+    vae.prior = FactorisedPrior(Bernoulli(3)).double()
+    joint = log_joint(vae, x)
+    log_p = joint.logsumexp(0)
+    assert float(log_p.exp().sum()) == pytest.approx(1)
+    log_q = torch.nn.functional.logsigmoid((2 * bits(3) - 1)[:, None] * best_factorised(joint)).sum(-1)
+    gap = log_p - (log_q.exp() * (joint - log_q)).sum(0)
+    assert float(log_p.exp() @ gap) == pytest.approx(0.010147853400573056, abs=1e-11)
+    with pytest.raises(ValueError, match=r"prior is not h\(z\) exp"):
+        harmonium_of(vae)
 
 
 def test_an_uncoupled_vae_with_a_fixed_prior_is_consistent() -> None:
