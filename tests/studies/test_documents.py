@@ -54,6 +54,7 @@ def test_rows_are_means_over_seeds_with_their_error(folder: Path) -> None:
     assert row["stderr"] == pytest.approx(abs(first - second) / 2)
     cells = {cell for cell, _ in rows}
     assert {"text, 3 bits: RBM", "text, 4 bits: RBM, bias scaled by length", "text, 4 bits: VAE, N = 20"} <= cells
+    assert {"text, 3 bits: RBM, persistent chains", "text, 4 bits: RBM, persistent chains, N = 20"} <= cells
     assert {
         "digits, 4 bits: VAE, deep decoder, N = 30",
         "digits, 4 bits: RBM, N = 30",

@@ -92,8 +92,8 @@ def documents(scale: Scale, out: Path, seed: int) -> list[Row]:
 
 def cells(size: Size) -> list[Key]:
     """Each once: text for every number of bits, the scaled bias at one of them, and the curves of few data."""
-    names = ("RBM", "VAE", "VAE, deep decoder")
-    found: list[Key] = [("text", name, bits, None) for bits in size.bits for name in names[:2]]
+    names = ("RBM", "RBM, persistent chains", "VAE", "VAE, deep decoder")
+    found: list[Key] = [("text", name, bits, None) for bits in size.bits for name in names[:3]]
     found.append(("text", "RBM, bias scaled by length", FEW_BITS, None))
     found += [(world, name, FEW_BITS, n) for world in size.few for n in size.few[world] for name in names]
     return list(dict.fromkeys(found))

@@ -12,6 +12,7 @@ from vae_lightning.studies.cells import Figures
 
 COLORS = {
     "RBM": "tab:blue",
+    "RBM, persistent chains": "tab:green",
     "RBM, bias scaled by length": "tab:cyan",
     "VAE": "tab:red",
     "VAE, deep decoder": "tab:orange",
