@@ -153,6 +153,18 @@ def test_rbm_of_text_config_fits_saves_loads_and_tests(miniature: Path, tmp_path
     assert model.encode(model.sample(3)).shape == (3, 4)
 
 
+@pytest.mark.parametrize("options", overrides(ROOT / "configs" / "rbm" / "newsgroups.yaml"), ids=" ".join)
+def test_what_a_comment_says_of_an_rbm_of_text_can_be_overridden(
+    options: list[str], miniature: Path, tmp_path: Path
+) -> None:
+    config = ["--config", ROOT / "configs" / "rbm" / "newsgroups.yaml", "--trainer.check_val_every_n_epoch", "1"]
+    small = [o.replace("model.num_words", "model.visible.num_words") for o in on_miniature(miniature, tmp_path)]
+    brief = ["--trainer.callbacks", "vae_lightning.callbacks.AnnealedLikelihood", "--trainer.callbacks.steps", "50"]
+    command("fit", *config, *small, *options, *brief)
+    assert options
+    assert -1000 < figures(tmp_path / "version_0")["val/log_likelihood"] < 0
+
+
 def test_linear_config_finds_the_likelihood_of_its_world(tmp_path: Path) -> None:
     options = ["--config", ROOT / "configs" / "linear.yaml", "--trainer.logger.save_dir", tmp_path]
     command("fit", *options, "--trainer.max_epochs", "20", "--trainer.accelerator", "cpu")
