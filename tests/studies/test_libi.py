@@ -6,6 +6,7 @@ import inspect
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +14,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from vae_lightning.studies.base import Row
 from vae_lightning.studies.executors import Local, RayCluster
@@ -52,6 +54,19 @@ def test_a_miniature_study_trains_chooses_draws_and_reports_and_is_not_run_again
     assert len(before) == 3
     assert run() == rows
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("figures.json")} == before
+
+
+def test_a_method_that_fails_throughout_is_named_and_the_others_have_their_table(tmp_path: Path) -> None:
+    def broken(*args: Any) -> Any:
+        module = METHODS["VAE"].build(*args)
+        module.optimizer = partial(torch.optim.SGD, lr=1e30)
+        return module
+
+    methods = {"VAE": METHODS["VAE"], "lagging": replace(METHODS["VAE"], name="lagging", build=broken)}
+    with pytest.warns(UserWarning, match="LinearJTEx.*lagging.*no member is left"):
+        rows = study(TINY, tmp_path, 0, {"LinearJTEx": WORLDS["LinearJTEx"]}, methods, {}, Local())
+    assert {row.cell for row in rows} == {"LinearJTEx / VAE"}
+    assert "- no restart went to the end: LinearJTEx / lagging" in (tmp_path / "table.md").read_text()
 
 
 def test_the_full_scale_is_the_papers_protocol() -> None:
@@ -98,8 +113,7 @@ def test_hyper_parameters_are_chosen_by_validation_beside_the_papers_choice_on_t
 def test_a_setting_that_failed_on_a_data_set_gives_way_and_a_method_that_failed_on_all_is_named() -> None:
     cells = [{"R=1|0|validation": -3.0, "R=6|0|validation": -1.0, "R=1|1|validation": -3.0}]
     assert gather("CubicJTEx", "LiBI", cells).chosen("validation") == "R=1"
-    with pytest.raises(ValueError, match="no restart of LiBI on CubicJTEx"):
-        gather("CubicJTEx", "LiBI", [{}])
+    assert not gather("CubicJTEx", "LiBI", [{}]).settings
 
 
 def test_the_rate_falls_over_the_last_third_of_each_phase() -> None:

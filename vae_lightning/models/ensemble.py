@@ -24,6 +24,10 @@ _ELEMENTWISE = (Adagrad, Adam, AdamW, Adamax, NAdam, RAdam, RMSprop, SGD)  # and
 _LATE = 1 << 31  # a step after all schedules
 
 
+class NoMemberLeft(ValueError):
+    """All members of an ensemble rest."""
+
+
 class Ensemble(pl.LightningModule):
     """M members trained as one batched model, by `torch.func` over a member's pure `loss(batch, step)`.
 
@@ -235,7 +239,7 @@ class Ensemble(pl.LightningModule):
             )
         self.resting |= fails
         if self.resting.all():
-            raise ValueError(f"no member is left at step {self.global_step}: all losses or gradients are not finite")
+            raise NoMemberLeft(f"no member is left at step {self.global_step}: all losses or gradients are not finite")
         take(fails & self.best_loss.isfinite(), _tensors(self.stack.module), _tensors(self.best))
 
     # -- evaluation ----------------------------------------------------------------------------------------------

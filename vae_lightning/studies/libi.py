@@ -64,11 +64,14 @@ def study(
         for world, method in pairs
     }
     figures = run_all([cell for of_pair in cells.values() for cell in of_pair], size, out, seed, executor)
-    found = [gather(*names, [figures[cell.name] for cell in of_pair]) for names, of_pair in cells.items()]
+    gathered = [gather(*names, [figures[cell.name] for cell in of_pair]) for names, of_pair in cells.items()]
+    found = [each for each in gathered if each.settings]
     exact = closed_forms(found, cells, size, out)
     rows = [row for each in found for row in each.rows()] + exact
     draw(found, cells, size, out, seed)
     provenance = {**provenance, **_provenance(size, seed, found), **environment()}
+    if failed := "; ".join(f"{each.world} / {each.method}" for each in gathered if not each.settings):
+        provenance["no restart went to the end"] = failed
     provenance["commit"] = commits(out / "cells")
     provenance["seconds since it went on" if goes_on else "seconds"] = round(time.perf_counter() - began)
     report = Report("LiBI, Table 1", rows, provenance, table_one)

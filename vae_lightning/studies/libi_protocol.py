@@ -13,10 +13,12 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_warn
 
 from vae_lightning.data import FullBatch, Stacked, Synthetic
 from vae_lightning.models import Ensemble, LiBI
 from vae_lightning.models.base import LatentVariableModule
+from vae_lightning.models.ensemble import NoMemberLeft
 from vae_lightning.randomness import derive_seed, seeded
 from vae_lightning.studies.cells import Figures
 from vae_lightning.studies.libi_evaluation import evaluate
@@ -79,7 +81,11 @@ def run_cell(cell: Cell, size: Size, seed: int, logs: Path) -> tuple[Figures, Le
         sets = [data_of(cell.world, number, seed) for number in range(size.data_sets)]
         who = [Who(*each) for each in product(cell.settings, range(size.data_sets), range(size.restarts))]
         ensemble = Ensemble([_member(cell, each, size, seed) for each in who], names=[each.name for each in who])
-        train(ensemble, [sets[each.data_set] for each in who], size.training, logs / cell.path)
+        try:
+            train(ensemble, [sets[each.data_set] for each in who], size.training, logs / cell.path)
+        except NoMemberLeft as error:  # the other cells go on, and the study names this one
+            rank_zero_warn(f"{cell.name}: {error}")
+            return {}, {}
         own = own_objective(ensemble)
         figures: Figures = {}
         learned: Learned = {}
