@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
@@ -20,14 +20,13 @@ from vae_lightning.families.enumeration import support
 from vae_lightning.families.support import check_support
 from vae_lightning.harmonium import Harmonium
 from vae_lightning.hyperparameters import only_plain
+from vae_lightning.models.rbm_data import first_look, free_energy_gap
 from vae_lightning.models.seeded import SeededModule
 from vae_lightning.objectives.contrastive import ContrastiveDivergence, NegativePhase, evenly
-from vae_lightning.objectives.lengths import equally_long
 from vae_lightning.objectives.moments import likelihood_gradient, with_gradient
 from vae_lightning.objectives.sparsity import Sparsity
 from vae_lightning.randomness import seeded
 
-_ROWS = 1024  # observations at once, where all of a split are looked at
 _LENGTHS = 1000  # documents of evenly spaced lengths that stand for the training documents
 
 
@@ -135,18 +134,11 @@ class RBM(SeededModule):
         visible, train = self.model.visible, getattr(data, "train", None)
         totals = None
         if train is not None:
-            total = torch.zeros_like(self.model.a, dtype=torch.float64)
-            lengths = []
-            for rows in torch.arange(len(train)).split(_ROWS):
-                x, _ = train.batch(rows)
-                check_support(visible, x)
-                total += _sum_of_statistics(visible, x).to(total)
-                lengths.append(x.total if isinstance(x, Counts) else x.flatten(1).sum(1))
-            self.independent_bias.copy_(visible.fitted((total / len(train)).to(self.independent_bias)))
+            mean, lengths = first_look(visible, train)
+            self.independent_bias.copy_(visible.fitted(mean.to(self.independent_bias)))
             self.model.visible_bias.copy_(self.independent_bias)
             if self.model.has_lengths:
-                ordered = torch.cat(lengths).sort().values
-                totals = evenly(ordered, _LENGTHS)
+                totals = evenly(lengths, _LENGTHS)
                 self.totals.copy_(totals)
         with seeded(self.seed, "chains"):
             self.algorithm.start(self.model, totals)
@@ -216,20 +208,12 @@ class RBM(SeededModule):
         super().on_validation_epoch_end()
         data = getattr(self.trainer, "datamodule", None)
         train, val = getattr(data, "train", None), getattr(data, "val", None)
-        if train is None:
+        if train is None or val is None:
             return
-        rows, mean = torch.arange(min(len(train), _ROWS)), self.averages.compute()["free_energy"]
-        if self.model.has_lengths:  # each length has a log Z of its own
-            if val is None:
-                return
-            alike, rows = equally_long(val.x.total, train.x.total)
-            mean = self._mean_free_energy(val, alike)
-        if len(rows):
-            self.log("val/free_energy_gap", (mean - self._mean_free_energy(train, rows)).float(), sync_dist=True)
-
-    def _mean_free_energy(self, data: Any, rows: Tensor) -> Tensor:
-        x, _ = data.batch(rows)
-        return self.model.free_energy(x.to(self.device)).double().mean()
+        mean = self.averages.compute()["free_energy"]
+        gap = free_energy_gap(self.model, mean, val, train, self.device)
+        if gap is not None:
+            self.log("val/free_energy_gap", gap.float(), sync_dist=True)
 
     @torch.no_grad()
     def sample(self, n: int) -> Tensor | Counts:
@@ -279,9 +263,3 @@ def _check(
 def _vocabulary(data: Any) -> tuple[int] | None:
     num_words = getattr(data, "num_words", None)
     return None if num_words is None else (num_words,)
-
-
-def _sum_of_statistics(family: ExponentialFamily, x: Tensor | Counts) -> Float[Tensor, " P"]:
-    if isinstance(x, Counts):
-        return x.transposed_matmul(x.total.new_ones(len(x), 1), family.num_parameters)[:, 0]
-    return family.sufficient_statistics(x).sum(0)

@@ -1,0 +1,62 @@
+"""What an RBM reads off a whole split: the mean of its statistics and its lengths, and free energies to compare."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+from vae_lightning.counts import Counts
+from vae_lightning.families import ExponentialFamily
+from vae_lightning.families.support import check_support
+from vae_lightning.harmonium import Harmonium
+from vae_lightning.objectives.lengths import equally_long
+
+_ROWS = 1024  # observations at once
+
+
+def first_look(visible: ExponentialFamily, data: Any) -> tuple[Float64[Tensor, " P"], Float[Tensor, " N"]]:
+    """The mean of T(x) over a split, and the sums of its observations in order: lengths, if they are documents.
+
+    ValueError for data outside the family's support.
+    """
+    total, lengths = torch.zeros(visible.num_parameters, dtype=torch.float64), []
+    for rows in torch.arange(len(data)).split(_ROWS):
+        x, _ = data.batch(rows)
+        check_support(visible, x)
+        total += _sum_of_statistics(visible, x).to(total)
+        lengths.append(_lengths(x))
+    return total / len(data), torch.cat(lengths).sort().values
+
+
+def free_energy_gap(
+    model: Harmonium, mean: Float64[Tensor, ""], val: Any, train: Any, device: torch.device
+) -> Float64[Tensor, ""] | None:
+    """The mean free energy of `val`, which is `mean`, minus that of the first rows of `train`: log Z drops out.
+
+    Of documents, each length has a log Z of its own: the means are over pairs of equal length, None if there are none.
+    """
+    rows = torch.arange(min(len(train), _ROWS))
+    if model.has_lengths:
+        alike, rows = equally_long(_lengths(val.x), _lengths(train.x))
+        if not len(rows):
+            return None
+        mean = _mean_free_energy(model, val, alike, device)
+    return mean - _mean_free_energy(model, train, rows, device)
+
+
+def _mean_free_energy(model: Harmonium, data: Any, rows: Tensor, device: torch.device) -> Float64[Tensor, ""]:
+    x, _ = data.batch(rows)
+    return model.free_energy(x.to(device)).double().mean()
+
+
+def _lengths(x: Tensor | Counts) -> Float[Tensor, " n"]:
+    return x.total if isinstance(x, Counts) else x.flatten(1).sum(1)
+
+
+def _sum_of_statistics(family: ExponentialFamily, x: Tensor | Counts) -> Float[Tensor, " P"]:
+    if isinstance(x, Counts):
+        return x.transposed_matmul(x.total.new_ones(len(x), 1), family.num_parameters)[:, 0]
+    return family.sufficient_statistics(x).sum(0)
