@@ -152,6 +152,27 @@ def batch_of(name: str) -> int:
     return 128 if name.startswith("documents") else BATCH
 
 
+def ratios_of(took: dict[str, float]) -> dict[str, float]:
+    """By what they compare, of seconds a step."""
+    ratios = {
+        f"{name}: {what}": round(took[f"{name}, {over}"] / took[f"{name}, bare"], 3)
+        for name in ("CD-1", "PCD")
+        for what, over in (
+            ("training_step / bare (aim 1.1)", "training_step"),
+            ("Trainer / bare (aim 1.15)", "Trainer"),
+        )
+    }
+    for dtype in ("float32", "float64"):
+        ratios |= {
+            f"{name} against scikit-learn {dtype} (aim for float32: 1.5)": round(
+                took[f"scikit-learn, {dtype}"] / took[f"{name}, training_step"], 2
+            )
+            for name in ("CD-1", "PCD")
+        }
+    ratios["documents: RBM / VAE"] = round(took["documents, multinomial RBM"] / took["documents, hashing VAE"], 2)
+    return ratios
+
+
 def main() -> None:
     torch.set_num_threads(1)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -182,22 +203,7 @@ def main() -> None:
         name: {"samples_per_second": round(batch_of(name) / t), "ms_per_step": round(1e3 * t, 3)}
         for name, t in took.items()
     }
-    ratios = {
-        f"{name}: {what}": round(took[f"{name}, {over}"] / took[f"{name}, bare"], 3)
-        for name in ("CD-1", "PCD")
-        for what, over in (
-            ("training_step / bare (aim 1.1)", "training_step"),
-            ("Trainer / bare (aim 1.15)", "Trainer"),
-        )
-    }
-    for dtype in ("float32", "float64"):
-        ratios |= {
-            f"{name} against scikit-learn {dtype} (aim for float32: 1.5)": round(
-                took[f"scikit-learn, {dtype}"] / took[f"{name}, training_step"], 2
-            )
-            for name in ("CD-1", "PCD")
-        }
-    ratios["documents: RBM / VAE"] = round(took["documents, multinomial RBM"] / took["documents, hashing VAE"], 2)
+    ratios = ratios_of(took)
     settings = {"visible": VISIBLE, "hidden": HIDDEN, "batch": BATCH, "threads": 1, "torch": torch.__version__}
     settings |= {"load_before": round(load, 2), "load_after": round(os.getloadavg()[0], 2)}
     Path(__file__).with_suffix(".json").write_text(

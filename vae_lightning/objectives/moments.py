@@ -33,6 +33,16 @@ class Moments:
         t = model.visible.sufficient_statistics(v)
         return cls(t[:, model.visible.coupled].T @ h, t.sum(0).mul_(scale), h.sum(0))
 
+    def add_(self, model: Harmonium, v: Tensor | Counts, h: Float[Tensor, "n P"], scale: float) -> Moments:
+        """Add those `of` rows, in one pass over the couplings where rows are dense."""
+        if isinstance(v, Counts):
+            more = Moments.of(model, v, h, scale)
+            pairs = (self.coupling, more.coupling), (self.visible, more.visible), (self.hidden, more.hidden)
+            return Moments(*(mine.add_(others) for mine, others in pairs))
+        t = model.visible.sufficient_statistics(v)
+        self.coupling.addmm_(t[:, model.visible.coupled].T, h, alpha=scale)
+        return Moments(self.coupling, self.visible.add_(t.sum(0), alpha=scale), self.hidden.add_(h.sum(0), alpha=scale))
+
 
 @dataclass(frozen=True, eq=False)
 class Gradient:
@@ -55,12 +65,11 @@ class Phases:
 def likelihood_gradient(model: Harmonium, v: Tensor | Counts, phases: Phases, sparsity: Sparsity | None) -> Gradient:
     """Of -mean log p(v), plus the penalty, with respect to the parameters: the model's moments minus the data's."""
     hidden = phases.hidden if sparsity is None else phases.hidden - sparsity.pull(phases.hidden)
-    data = Moments.of(model, v, hidden, -1 / len(v))
-    visible, hidden = data.visible + phases.model.visible, data.hidden + phases.model.hidden
+    moments = phases.model.add_(model, v, hidden, -1 / len(v))
     return Gradient(
-        data.coupling.add_(phases.model.coupling),
-        model.visible.pulled_back(model.visible_bias, visible),
-        model.hidden.pulled_back(model.hidden_bias, hidden),
+        moments.coupling,
+        model.visible.pulled_back(model.visible_bias, moments.visible),
+        model.hidden.pulled_back(model.hidden_bias, moments.hidden),
     )
 
 
