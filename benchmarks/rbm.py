@@ -6,7 +6,9 @@
 `training_step` is what RBM does of it: loss, backward, SGD. `Trainer` is a thousand steps of `fit` as the command sets
 it up, with a log line every 50 steps. scikit-learn is BernoulliRBM's own step (persistent chains, as many as a batch).
 `documents` is a step on 20 Newsgroups (VAE_LIGHTNING_DATA), 10,000 words, 64 bits, batch 128: loss, backward and
-Adam of the multinomial RBM by CD-1, and of the hashing VAE by one pair of DisARM.
+Adam of the multinomial RBM by CD-1, of the same by persistent chains (200, five steps), and of the hashing VAE by one
+pair of DisARM. `products` are the five matrix products of a step alone, and `4 x 3` is `training_step` of so small a
+model on two rows: what calls cost.
 All are measured in turns, round after round, in processor time; a figure is the median over the rounds.
 """
 
@@ -80,6 +82,12 @@ def bare(x: torch.Tensor, persistent: bool) -> Step:
     return step
 
 
+def products(x: torch.Tensor) -> Step:
+    """Up, down, up again, and the couplings of both phases."""
+    w, h, out = torch.randn(VISIBLE, HIDDEN), torch.rand(BATCH, HIDDEN), torch.empty(VISIBLE, HIDDEN)
+    return lambda: (x @ w, h @ w.T, x @ w, torch.mm(x.T, h, out=out), out.addmm_(x.T, h))
+
+
 def rbm(persistent: bool) -> RBM:
     algorithm = PersistentContrastiveDivergence(chains=BATCH) if persistent else ContrastiveDivergence()
     return RBM(
@@ -87,8 +95,7 @@ def rbm(persistent: bool) -> RBM:
     )  # fmt: skip
 
 
-def training_step(x: torch.Tensor, persistent: bool) -> Step:
-    module = rbm(persistent)
+def training_step(x: torch.Tensor, module: RBM) -> Step:
     optimizer = module.configure_optimizers()
 
     def step() -> None:
@@ -149,6 +156,8 @@ def seconds(step: Step, steps: int = STEPS) -> float:
 
 
 def batch_of(name: str) -> int:
+    if name.endswith("4 x 3"):
+        return 2
     return 128 if name.startswith("documents") else BATCH
 
 
@@ -183,12 +192,17 @@ def main() -> None:
     steps: dict[str, Step] = {}
     for name, persistent in (("CD-1", False), ("PCD", True)):
         steps[f"{name}, bare"] = bare(x, persistent)
-        steps[f"{name}, training_step"] = training_step(x, persistent)
+        steps[f"{name}, training_step"] = training_step(x, rbm(persistent))
+    small = RBM(Bernoulli(4), Bernoulli(3), optimizer=partial(torch.optim.SGD, lr=RATE))
+    steps |= {"CD-1, products": products(x), "CD-1, 4 x 3": training_step(torch.ones(2, 4), small)}
     for dtype in (np.float32, np.float64):
         steps[f"scikit-learn, {dtype.__name__}"] = scikit_learn(x, dtype)
     news = Newsgroups(num_words=WORDS, batch_size=128)
     news.setup()
     steps["documents, multinomial RBM"] = documents(RBM(Multinomial(WORDS), Bernoulli(BITS)), news)
+    chains = RBM(Multinomial(WORDS), Bernoulli(BITS), PersistentContrastiveDivergence(steps=5, chains=200))
+    chains.start(news)
+    steps["documents, persistent chains"] = documents(chains, news)
     steps["documents, hashing VAE"] = documents(HashingVAE(BITS, WORDS), news)
     for step in steps.values():
         seconds(step, 5)

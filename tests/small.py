@@ -46,6 +46,17 @@ def gaussian_vae(**changes: Any) -> GaussianVAE:
     )
 
 
+class Save(pl.Callback):
+    """A checkpoint after a step, in mid-epoch."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        self.path, self.step = path, step
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        if trainer.global_step == self.step:
+            trainer.save_checkpoint(self.path)
+
+
 def trainer(*callbacks: pl.Callback, folder: Path | None = None, **changes: Any) -> pl.Trainer:
     """A quiet Trainer of one epoch on one CPU process, with TensorBoard in `folder` if one is given."""
     logger = TensorBoardLogger(folder, name="", default_hp_metric=False) if folder else False

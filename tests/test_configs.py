@@ -162,6 +162,8 @@ def test_what_a_comment_says_of_an_rbm_of_text_can_be_overridden(
     brief = ["--trainer.callbacks", "vae_lightning.callbacks.AnnealedLikelihood", "--trainer.callbacks.steps", "50"]
     command("fit", *config, *small, *options, *brief)
     assert options
+    used = (tmp_path / "version_0" / "config.yaml").read_text()
+    assert all(f": {value}" in used for value in options[1::2])
     assert -1000 < figures(tmp_path / "version_0")["val/log_likelihood"] < 0
 
 

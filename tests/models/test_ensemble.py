@@ -13,7 +13,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 import torch.distributions as td
-from small import trainer
+from small import Save, trainer
 from torch import Tensor, nn
 
 from vae_lightning.callbacks import BitUse, Freeze, GradientVariance, LogitsByLength, LogLikelihood, NearestWords
@@ -271,17 +271,6 @@ def test_a_run_without_members_left_stops() -> None:
     everybody = Poison(slice(None), 2)
     with pytest.raises(ValueError, match="no member is left at step 2"):
         trainer(everybody).fit(ensemble_of(OBJECTIVES["AnalyticELBO"]()), Stacked([whole(seed) for seed in SEEDS]))
-
-
-class Save(pl.Callback):
-    """A checkpoint in mid-epoch."""
-
-    def __init__(self, path: Path, step: int) -> None:
-        self.path, self.step = path, step
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        if trainer.global_step == self.step:
-            trainer.save_checkpoint(self.path)
 
 
 @pytest.mark.parametrize(

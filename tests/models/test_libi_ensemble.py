@@ -11,7 +11,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from running import ROOT, command, figures
-from small import trainer
+from small import Save, trainer
 from torch.optim import Adam
 
 from vae_lightning.callbacks import MemberCheckpoints
@@ -76,17 +76,6 @@ def test_every_phase_is_recorded_also_of_members_that_differ() -> None:
         expected, _ = ensemble.stack((x, x[..., 0]), step)
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
     assert len(ensemble._recorded._recordings) == 2
-
-
-class Save(pl.Callback):
-    """A checkpoint after a step."""
-
-    def __init__(self, path: Path, step: int) -> None:
-        self.path, self.step = path, step
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        if trainer.global_step == self.step:
-            trainer.save_checkpoint(self.path)
 
 
 @pytest.mark.parametrize("step", [7, 20, 35, 50])

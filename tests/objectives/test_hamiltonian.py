@@ -10,7 +10,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
-from small import trainer
+from small import Save, trainer
 from torch import Generator
 
 from vae_lightning.data import FullBatch, Synthetic
@@ -84,22 +84,11 @@ def libi(sampler: Hamiltonian) -> LiBI:
     return LiBI(2, Normal(2, 0.3), decoder=CholeskyLinear, inference=inference, steps=200, repeats=2, optimizer=adam)
 
 
-class Save(pl.Callback):
-    """A checkpoint in the middle of the second phase."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        if trainer.global_step == 150:
-            trainer.save_checkpoint(self.path)
-
-
 def test_step_2_of_libi_by_a_chain(tmp_path: Path) -> None:
     """One chain for each phase of inference; a run resumed in the middle of one has another, and ends the same."""
     sampler, path = Counting(20, 20, depth=4), tmp_path / "middle.ckpt"
     model = libi(sampler)
-    fit(model, Save(path))
+    fit(model, Save(path, 150))
     assert sampler.runs == 2
     resumed = libi(Counting(20, 20, depth=4))
     fit(resumed, resume=path)

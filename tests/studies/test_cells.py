@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vae_lightning.studies.cells import finished
+from vae_lightning.studies.cells import Account, finished
 
 
 def test_a_finished_cell_is_read(tmp_path: Path) -> None:
@@ -29,3 +29,12 @@ def test_an_interrupted_cell_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         finished(tmp_path / "a", {"seed": 0}, interrupted)
     assert not (tmp_path / "a").exists()
+
+
+def test_a_study_that_went_on_does_not_tell_its_last_seconds_as_all(tmp_path: Path) -> None:
+    begun = Account(tmp_path)
+    finished(tmp_path / "a", {"seed": 0}, lambda: {"elbo": -1.5})
+    assert "seconds" in begun.provenance()
+    assert "seconds" not in (resumed := Account(tmp_path).provenance())
+    assert "seconds since it went on" in resumed
+    assert resumed["commit"] == begun.provenance()["commit"] != ""

@@ -94,7 +94,8 @@ def latent_variable_model(callback: pl.Callback, module: Any) -> LatentVariableM
     """The module's `.model`; TypeError if it is not one of encoder, decoder and prior."""
     model = getattr(module, "model", None)
     if not isinstance(model, LatentVariableModel):
-        way_out = ", its members do: write them as checkpoints by MemberCheckpoints" * isinstance(module, Ensemble)
+        members = ", its members do: write them as checkpoints by MemberCheckpoints"
+        way_out = members if isinstance(module, Ensemble) else ""
         raise TypeError(
             f"{type(callback).__name__} needs a model with encoder, decoder and prior as its .model, such as VAE; "
             f"{type(module).__name__} has none{way_out}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -41,6 +42,19 @@ def keep(folder: Path, settings: Settings, figures: Figures) -> Figures:
     part.write_text(json.dumps(content, indent=1) + "\n")
     part.replace(target)
     return figures
+
+
+class Account:
+    """How a study came about that keeps its cells in a folder; begun with it, and asked when all cells are finished."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.began, self.goes_on = folder, time.perf_counter(), bool(commits(folder))
+
+    def provenance(self) -> dict[str, str | int | float]:
+        """The machine, the commits of the cells, and the seconds since the study began, or went on."""
+        found: dict[str, str | int | float] = {**environment(), "commit": commits(self.folder)}
+        found["seconds since it went on" if self.goes_on else "seconds"] = round(time.perf_counter() - self.began)
+        return found
 
 
 def commits(folder: Path) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import statistics
-import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,8 +11,8 @@ from pathlib import Path
 from rich.progress import track
 
 from vae_lightning.studies import Scale
-from vae_lightning.studies.base import Report, Row, announce, environment, wide
-from vae_lightning.studies.cells import Figures, commits, finished
+from vae_lightning.studies.base import Report, Row, announce, wide
+from vae_lightning.studies.cells import Account, Figures, finished
 from vae_lightning.studies.documents_cell import Size, run_cell
 from vae_lightning.studies.documents_figure import documents_figure
 from vae_lightning.studies.documents_worlds import World, digits, text
@@ -60,7 +59,7 @@ def documents(scale: Scale, out: Path, seed: int) -> list[Row]:
     Writes results.json, table.md, documents.png, checkpoints and TensorBoard logs into `out`; cells that are finished
     there are not run again. Returns the rows.
     """
-    began, size = time.perf_counter(), SIZES[scale]
+    account, size = Account(out / "cells"), SIZES[scale]
     seeds, worlds = range(seed, seed + size.seeds), {"text": text, "digits": digits}
     made = {name: WORLDS[name] if name in WORLDS else make() for name, make in worlds.items()}
     keys = [key for key in cells(size) if key[1] in made[key[0]].models]
@@ -82,9 +81,7 @@ def documents(scale: Scale, out: Path, seed: int) -> list[Row]:
         "K of the VAEs' log-likelihood": size.samples,
         "AIS": f"{size.chains} chains, {size.ais_steps} steps",
     }
-    provenance |= environment() | {"commit": commits(out / "cells")}
-    provenance["seconds"] = round(time.perf_counter() - began)
-    report = Report("RBM against VAE: test split", rows, provenance, wide)
+    report = Report("RBM against VAE: test split", rows, provenance | account.provenance(), wide)
     report.write(out)
     announce(report, out, "documents.png")
     return rows

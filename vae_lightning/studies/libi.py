@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,8 +13,8 @@ from rich.progress import Progress
 
 from vae_lightning.data.processes import LinearGaussian
 from vae_lightning.studies import Scale
-from vae_lightning.studies.base import Report, Row, announce, environment, line, long
-from vae_lightning.studies.cells import Figures, commits, keep, kept
+from vae_lightning.studies.base import Report, Row, announce, line, long
+from vae_lightning.studies.cells import Account, Figures, keep, kept
 from vae_lightning.studies.executors import Executor, Local, RayCluster
 from vae_lightning.studies.figures import publish
 from vae_lightning.studies.libi_figures import Drawn, figure_one, posterior_figure
@@ -57,7 +56,7 @@ def study(
     executor: Executor,
 ) -> list[Row]:
     """The same for some worlds and methods, at any size."""
-    began, goes_on = time.perf_counter(), bool(commits(out / "cells"))
+    account = Account(out / "cells")
     pairs = [(world, method) for world in worlds.values() for method in methods.values()]
     cells = {
         (world.name, method.name): [Cell(world, method, g, s) for g, s in method.groups(world, size.grid).items()]
@@ -69,12 +68,10 @@ def study(
     exact = closed_forms(found, cells, size, out)
     rows = [row for each in found for row in each.rows()] + exact
     draw(found, cells, size, out, seed)
-    provenance = {**provenance, **_provenance(size, seed, found), **environment()}
+    provenance = {**provenance, **_provenance(size, seed, found)}
     if failed := "; ".join(f"{each.world} / {each.method}" for each in gathered if not each.settings):
         provenance["no restart went to the end"] = failed
-    provenance["commit"] = commits(out / "cells")
-    provenance["seconds since it went on" if goes_on else "seconds"] = round(time.perf_counter() - began)
-    report = Report("LiBI, Table 1", rows, provenance, table_one)
+    report = Report("LiBI, Table 1", rows, provenance | account.provenance(), table_one)
     report.write(out)
     _remark(out, worlds, exact)
     announce(report, out, "figure-1.png")

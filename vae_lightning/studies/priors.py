@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,8 +24,8 @@ from vae_lightning.nn import MLP
 from vae_lightning.objectives import ELBO, IWAE, AnalyticELBO, Objective
 from vae_lightning.priors import AggregatedPosterior, FactorisedPrior, MixturePrior, Prior, VampPrior
 from vae_lightning.studies import Scale
-from vae_lightning.studies.base import Report, Row, announce, environment, wide
-from vae_lightning.studies.cells import Figures, commits, finished
+from vae_lightning.studies.base import Report, Row, announce, wide
+from vae_lightning.studies.cells import Account, Figures, finished
 from vae_lightning.studies.figures import publish
 from vae_lightning.studies.priors_figure import priors_figure
 
@@ -79,7 +78,7 @@ def priors(scale: Scale, out: Path, seed: int) -> list[Row]:
     Writes results.json, table.md, priors.png, checkpoints and TensorBoard logs into `out`; cells that are finished
     there are not run again. Returns the rows.
     """
-    began, size = time.perf_counter(), SIZES[scale]
+    account, size = Account(out / "cells"), SIZES[scale]
     seeds = range(seed, seed + size.seeds)
     figures: dict[str, list[Figures]] = {name: [] for name in CELLS}
     for name, s in track([(name, s) for s in seeds for name in CELLS], "priors on digits"):
@@ -95,9 +94,8 @@ def priors(scale: Scale, out: Path, seed: int) -> list[Row]:
         "steps a cell": steps,
     }
     provenance |= {"K of the log-likelihood": size.samples, "test digits": round(math.exp(_any(figures, "log_n")))}
-    provenance |= environment() | {"commit": commits(out / "cells")}
-    provenance["seconds"] = round(time.perf_counter() - began)
-    report = Report("Priors and objectives on binary digits: test split", rows, provenance, wide)
+    title = "Priors and objectives on binary digits: test split"
+    report = Report(title, rows, provenance | account.provenance(), wide)
     report.write(out)
     announce(report, out, "priors.png")
     return rows
