@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from vae_lightning.cli import main
@@ -29,11 +30,13 @@ def command(*arguments: str | Path) -> None:
     main([str(argument) for argument in arguments])
 
 
-def process(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def process(
+    *arguments: str | Path, program: Sequence[str] = ("-m", "vae_lightning"), **environment: str
+) -> subprocess.CompletedProcess[str]:
     """`vae-lightning ARGUMENTS` as a process of its own; its callbacks may come from this folder."""
     paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
-        [sys.executable, "-m", "vae_lightning", *map(str, arguments)],
+        [sys.executable, *program, *map(str, arguments)],
         env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"} | environment,
         capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
+import leaving_probe
 import numpy as np
 import pytest
 import torch
@@ -98,6 +100,20 @@ def test_training_with_every_diagnostic(on_small: tuple[list[str], Path], tmp_pa
     assert sorted(path.name for path in (tmp_path / RUN / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
     assert torch.load(tmp_path / LAST, weights_only=True)["global_step"] == 8
     assert_watched(tmp_path / RUN, epochs=2)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the names of threads in /proc")
+def test_no_thread_of_gloo_is_left_to_the_end_of_the_interpreter(
+    on_small: tuple[list[str], Path], tmp_path: Path
+) -> None:
+    """One that drops its last tensor while the interpreter is finalized aborts a process whose run went well."""
+    options = ["fit", "--config", HASHING, *TWO, *on_small[0], "--trainer.logger.save_dir", tmp_path]
+    done = process(*options, program=(str(Path(leaving_probe.__file__)),))
+    assert done.returncode == 0, done.stderr
+    left = [line for line in done.stdout.splitlines() if line.startswith("left by rank")]
+    assert sorted(line.partition(":")[0] for line in left) == ["left by rank 0", "left by rank 1"]
+    assert "python" in left[0]
+    assert "gloo" not in "".join(left)
 
 
 def assert_watched(run: Path, epochs: int) -> None:
