@@ -58,6 +58,8 @@ def _only_what_concerns_the_user() -> None:
     """Leave out what Lightning says of how it calls its own dependencies, and its advertisements."""
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
     warnings.filterwarnings("ignore", message=".*args parameter is intended to run from within Python.*")
+    # torch's successor of it synchronises buffers when a run begins, and torch says to wait for a better one
+    warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated")
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_no_advertisement)
 
 
