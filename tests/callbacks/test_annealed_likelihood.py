@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from pathlib import Path
 
@@ -66,6 +67,17 @@ def test_documents_have_a_log_z_for_each_length(exact_bits: int, miniature: Path
         expected = model.model.log_prob(data.test.x).mean().item()
     tolerance = 1e-3 + 4 * found["test/log_partition_error"]
     assert found["test/log_likelihood"] == pytest.approx(expected, abs=tolerance)
+
+
+@pytest.mark.parametrize("exact_bits", [16, 0], ids=["exact", "annealed"])
+def test_a_single_observation(exact_bits: int, module: RBM) -> None:
+    """Has a likelihood; its error over the data is not known."""
+    data, watcher = digits(eval_batch_size=1), AnnealedLikelihood(exact_bits=exact_bits, steps=300)
+    (found,) = trainer(watcher, limit_test_batches=1).test(module, data, verbose=False)
+    with torch.no_grad():
+        expected = module.model.log_prob(data.test.x[:1]).item()
+    assert found["test/log_likelihood"] == pytest.approx(expected, abs=1e-3 + 4 * found["test/log_partition_error"])
+    assert math.isnan(found["test/log_likelihood_error"])
 
 
 def test_pictures_and_figures_of_a_fit(module: RBM, tmp_path: Path) -> None:

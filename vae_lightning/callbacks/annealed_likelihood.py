@@ -88,7 +88,8 @@ class AnnealedLikelihood(Diagnostic):
     @torch.no_grad()
     def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
         """Log; the metric has merged its rows, and the chains are merged here."""
-        free_energy, size = self.metric.compute()
+        # torchmetrics makes scalars of the figures of a single observation
+        free_energy, size = (each.reshape(-1) for each in self.metric.compute())
         sizes, which = size.unique(return_inverse=True)
         steps = self.fit_steps if trainer.state.fn == "fit" else self.steps
         model = module.model.given(sizes.to(module.model.weight)) if module.model.has_lengths else module.model
