@@ -13,7 +13,7 @@ from torch.distributions import Distribution, constraints
 
 from vae_lightning.annealing import LogMean, anneal, ascending
 from vae_lightning.counts import Counts
-from vae_lightning.families import ExponentialFamily, Multinomial
+from vae_lightning.families import ExponentialFamily, GibbsMRF, Multinomial
 from vae_lightning.families.enumeration import in_chunks, states, support
 
 _MAX_BITS = 20
@@ -250,5 +250,8 @@ def _check(visible: ExponentialFamily, hidden: ExponentialFamily) -> None:
             f"visible {visible} with hidden {hidden} does not normalise for every W: make one side bounded, as in "
             f"Bernoulli({tuple(hidden.event_shape)})"
         )
+    for family in (visible, hidden):
+        if isinstance(family, GibbsMRF):
+            raise ValueError(f"{family} has no log-partition: use BernoulliMRF, with a group of at most 16 bits")
     if isinstance(hidden, Multinomial) and hidden.total is None:
         raise ValueError("a hidden Multinomial has to know its total: use Multinomial.given(total)")

@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from harmoniums import all_bits, exact_samples, random_harmonium
+from lightning.pytorch.cli import ReduceLROnPlateau
 from sklearn.neural_network import BernoulliRBM
 from small import NUM_WORDS, digits, newsgroups, trainer
 from torch import Tensor
@@ -22,7 +23,7 @@ from vae_lightning.callbacks import AnnealedLikelihood, LastCheckpoint, Momentum
 from vae_lightning.counts import Counts
 from vae_lightning.data import Digits, DynamicBinarisation, Synthetic
 from vae_lightning.data.processes import GaussianMixture
-from vae_lightning.families import Bernoulli, ExponentialFamily, Multinomial, Normal
+from vae_lightning.families import Bernoulli, BernoulliMRF, ExponentialFamily, GibbsMRF, Multinomial, Normal
 from vae_lightning.models import RBM
 from vae_lightning.objectives import (
     EnumeratedLikelihood,
@@ -191,12 +192,37 @@ def test_figures_of_a_run(tmp_path: Path) -> None:
     assert set(x.unique().tolist()) == {0.0, 1.0}
 
 
+def test_double_precision() -> None:
+    """The figures are those of single precision, as far as training leads the same way."""
+    found = []
+    for precision in ("32-true", "64-true"):
+        run = trainer(AnnealedLikelihood(), precision=precision)
+        run.fit(rbm(algorithm=EnumeratedLikelihood()), digits())
+        found.append({name: value.item() for name, value in run.callback_metrics.items() if name.startswith("val/")})
+    assert found[1] == pytest.approx(found[0], rel=1e-3)
+    assert "val/free_energy_gap" in found[1]
+
+
 def test_weight_decay_is_for_the_couplings_alone() -> None:
     module = rbm(weight_decay=0.5)
     weight, biases = module.configure_optimizers().param_groups
     assert [p is module.model.weight for p in weight["params"]] == [True]
     assert (weight["weight_decay"], biases["weight_decay"]) == (0.5, 0.0)
     assert len(biases["params"]) == 2
+    decayed_by_default = rbm(weight_decay=0.5, optimizer=torch.optim.AdamW).configure_optimizers()
+    assert [group["weight_decay"] for group in decayed_by_default.param_groups] == [0.5, 0.0]
+    with pytest.raises(ValueError, match="Rprop knows no weight decay"):
+        rbm(weight_decay=0.5, optimizer=torch.optim.Rprop).configure_optimizers()
+
+
+def test_the_rate_falls_where_a_validated_figure_stays() -> None:
+    """Validated every other epoch: a validation that does not find what is asked of it halves the rate."""
+    never = {"threshold": 1e9, "threshold_mode": "abs", "patience": 0}
+    plateau = partial(ReduceLROnPlateau, monitor="val/free_energy", factor=0.5, **never)
+    module = rbm(scheduler=plateau, optimizer=partial(torch.optim.SGD, lr=0.1))
+    run = trainer(max_epochs=6, check_val_every_n_epoch=2)
+    run.fit(module, digits())
+    assert run.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.1 / 4)  # the first of three sets the mark
 
 
 def test_momentum_follows_its_schedule() -> None:
@@ -308,6 +334,8 @@ def in_two_processes(rank: int, folder: str) -> None:
         (lambda: rbm(scaled_bias=True), ValueError, "scaled_bias scales with the length of documents"),
         (lambda: rbm(sampling_steps=0), ValueError, "sampling_steps must be at least 1, got 0"),
         (lambda: RBM(PIXELS, Normal(2, 1.0)).encode(torch.zeros(1, 1, 8, 8)), TypeError, "codes are hidden bits"),
+        (lambda: RBM(PIXELS, BernoulliMRF(2, 2)).encode(torch.zeros(1, 1, 8, 8)), TypeError, r"use Bernoulli\(m\)"),
+        (lambda: RBM(PIXELS, GibbsMRF(2, 2)), ValueError, r"GibbsMRF\(2, 2, sweeps=20\) has no log-partition"),
     ],
 )  # fmt: skip
 def test_what_it_refuses(build: Any, error: type[Exception], message: str) -> None:
@@ -330,6 +358,16 @@ def test_data_outside_the_support(visible: ExponentialFamily, message: str) -> N
 def test_counts_are_no_bits(miniature: Path) -> None:
     with pytest.raises(ValueError, match=r"takes zeros and ones, got \d+ among the data"):
         trainer().fit(rbm(visible=Bernoulli(NUM_WORDS)), datamodule=newsgroups(miniature))
+
+
+def test_bags_of_words_are_no_reals(miniature: Path) -> None:
+    with pytest.raises(ValueError, match=rf"does not take bags of words: use Multinomial\({NUM_WORDS}\)"):
+        trainer().fit(rbm(visible=Normal(NUM_WORDS, 1.0)), datamodule=newsgroups(miniature))
+
+
+def test_bags_of_words_stay_in_single_precision(miniature: Path) -> None:
+    with pytest.raises(ValueError, match="single precision, not 64-true: use 32-true"):
+        trainer(precision="64-true").fit(rbm(visible=Multinomial(NUM_WORDS)), datamodule=newsgroups(miniature))
 
 
 def test_a_diagnostic_of_codes_says_that_it_needs_another_model() -> None:

@@ -78,6 +78,12 @@ class Newsgroups(InMemoryDataModule):
         self.words: list[str] = []
         self.label_names: list[str] = []
 
+    def setup(self, stage: str | None = None) -> None:
+        """Load the splits, once; ValueError for a trainer that would convert them to another precision."""
+        if (precision := getattr(self.trainer, "precision", "32-true")) in ("64-true", "bf16-true", "16-true"):
+            raise ValueError(f"bags of words stay in single precision, not {precision}: use 32-true or bf16-mixed")
+        super().setup(stage)
+
     def prepare_data(self) -> None:
         """Download what is missing and parse the archive into the cache, on one process."""
         self._corpus()

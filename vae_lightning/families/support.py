@@ -8,6 +8,7 @@ from torch.distributions import constraints
 from vae_lightning.counts import Counts
 from vae_lightning.families.base import ExponentialFamily
 from vae_lightning.families.enumeration import support
+from vae_lightning.families.multinomial import Multinomial
 
 
 def check_support(family: ExponentialFamily, x: Tensor | Counts) -> None:
@@ -17,6 +18,8 @@ def check_support(family: ExponentialFamily, x: Tensor | Counts) -> None:
         largest = int(x.indices.max()) if len(x.indices) else 0
         if largest >= family.num_parameters:
             raise ValueError(f"word {largest} does not fit {family!r}: give the family the size of the vocabulary")
+        if not isinstance(family, Multinomial):
+            raise ValueError(f"{family!r} does not take bags of words: use Multinomial({family.num_parameters})")
         return
     if x.shape[1:] != family.event_shape:
         raise ValueError(

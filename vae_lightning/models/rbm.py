@@ -11,12 +11,10 @@ from jaxtyping import Bool
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
-from torch.distributions import constraints
 from torch.optim import Optimizer
 
 from vae_lightning.counts import Counts
 from vae_lightning.families import Bernoulli, ExponentialFamily
-from vae_lightning.families.enumeration import support
 from vae_lightning.families.support import check_support
 from vae_lightning.harmonium import Harmonium
 from vae_lightning.hyperparameters import only_plain
@@ -181,10 +179,13 @@ class RBM(SeededModule):
     def configure_optimizers(self) -> Any:
         """The optimizer, with weight decay for W alone, and its scheduler stepped every epoch."""
         trained = [p for p in self.model.parameters() if p.requires_grad and p is not self.model.weight]
-        decay = {"weight_decay": self.weight_decay} if self.weight_decay else {}
-        groups: Any = [{"params": [self.model.weight]} | decay, {"params": trained}]
+        groups: list[dict[str, Any]] = [{"params": [self.model.weight]}, {"params": trained}]
+        if self.weight_decay:
+            groups[0]["weight_decay"], groups[1]["weight_decay"] = self.weight_decay, 0.0  # AdamW's default is 0.01
         optimizer = self.optimizer(groups)
-        return optimizer if self.scheduler is None else ([optimizer], [self.scheduler(optimizer)])
+        if self.weight_decay and "weight_decay" not in optimizer.defaults:
+            raise ValueError(f"{type(optimizer).__name__} knows no weight decay: use SGD or Adam, or weight_decay 0")
+        return self.scheduled(optimizer)
 
     # -- evaluation ----------------------------------------------------------------------------------------------
 
@@ -230,9 +231,9 @@ class RBM(SeededModule):
 
     @torch.no_grad()
     def encode(self, x: Tensor | Counts) -> Bool[Tensor, "rows bits"]:
-        """The most probable code of each observation; TypeError where h is not bits."""
-        if support(self.model.hidden) is not constraints.boolean:
-            raise TypeError(f"codes are hidden bits, but h is {self.model.hidden!r}")
+        """The most probable code of each observation; TypeError where h is not independent bits, given v."""
+        if not isinstance(self.model.hidden, Bernoulli):
+            raise TypeError(f"codes are hidden bits, use Bernoulli(m) for them; h is {self.model.hidden!r}")
         return self.model.hidden_natural(x) > 0
 
     def predict_step(self, batch: Any, batch_idx: int) -> Bool[Tensor, "rows bits"]:

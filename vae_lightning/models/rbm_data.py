@@ -49,7 +49,8 @@ def free_energy_gap(
 
 def _mean_free_energy(model: Harmonium, data: Any, rows: Tensor, device: torch.device) -> Float64[Tensor, ""]:
     x, _ = data.batch(rows)
-    return model.free_energy(x.to(device)).double().mean()
+    x = x.to(device) if isinstance(x, Counts) else x.to(model.weight)  # the data stay in single precision
+    return model.free_energy(x).double().mean()
 
 
 def _lengths(x: Tensor | Counts) -> Float[Tensor, " n"]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -107,8 +107,18 @@ class SeededModule(pl.LightningModule, abc.ABC):
 
     def configure_optimizers(self) -> Any:
         """The optimizer, with its scheduler stepped every epoch."""
-        optimizer = self.optimizer(self.parameters())
-        return optimizer if self.scheduler is None else ([optimizer], [self.scheduler(optimizer)])
+        return self.scheduled(self.optimizer(self.parameters()))
+
+    def scheduled(self, optimizer: Optimizer) -> Any:
+        """With its scheduler, stepped every epoch: ReduceLROnPlateau, which reads a figure, where that is validated."""
+        if self.scheduler is None:
+            return optimizer
+        scheduler = self.scheduler(optimizer)
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            return [optimizer], [scheduler]
+        every = self.trainer.check_val_every_n_epoch or 1
+        plan = {"scheduler": scheduler, "monitor": scheduler.monitor, "frequency": every}
+        return {"optimizer": optimizer, "lr_scheduler": plan}
 
     # -- evaluation ----------------------------------------------------------------------------------------------
 
