@@ -224,6 +224,15 @@ class TestResume:
         assert model.state_dict().keys() == expected.keys()
         assert [name for name, value in model.state_dict().items() if not torch.equal(value, expected[name])] == []
 
+    def test_a_run_that_goes_on_after_its_repeats(self, tmp_path: Path) -> None:
+        """From a checkpoint of the last repeat's last step, before the model became the best of them."""
+        total = STEPS * REPEATS
+        whole, resumed = libi(), libi()
+        fit(whole, ModelCheckpoint(tmp_path, "end", every_n_train_steps=total), max_steps=total + 3)
+        fit(resumed, resume=tmp_path / "end.ckpt", max_steps=total + 3)
+        expected = whole.state_dict()
+        assert [name for name, value in resumed.state_dict().items() if not torch.equal(value, expected[name])] == []
+
 
 def test_training_logs_each_penalty_by_name(tmp_path: Path) -> None:
     model = libi()

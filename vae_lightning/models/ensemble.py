@@ -153,9 +153,11 @@ class Ensemble(pl.LightningModule):
     def on_train_batch_start(self, batch: StackedBatch, batch_idx: int) -> None:
         """Where the members' next phase begins, close the last one and start anew."""
         step = self.global_step
-        if self._phases is None or batch_idx % self.trainer.accumulate_grad_batches or not self._phases.begins(step):
+        if self._phases is None or batch_idx % self.trainer.accumulate_grad_batches:
             return
         self._choose(step)  # again in a run resumed from a checkpoint that was written before it was done
+        if not self._phases.begins(step):
+            return
         for number in range(len(self.members)) if step else ():
             if failed := self._phases.failures(batch, step - 1, number):
                 rank_zero_warn(f"member {self.names[number]} before step {step}: {failed}")

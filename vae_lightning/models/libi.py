@@ -182,9 +182,11 @@ class LiBI(LatentVariableModule):
         """Seed this step; where a phase begins, close the last one and start anew."""
         super().on_train_batch_start(batch, batch_idx)
         step = self.global_step
-        if batch_idx % self.trainer.accumulate_grad_batches or not self.begins_phase(step):
+        if batch_idx % self.trainer.accumulate_grad_batches:
             return
         self._choose(step)  # again in a run resumed from a checkpoint that was written before it was done
+        if not self.begins_phase(step):
+            return
         self.begin_phase(self._state(), step)
         for optimizer in self.trainer.optimizers:
             optimizer.state.clear()
