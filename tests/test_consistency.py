@@ -96,6 +96,8 @@ def test_example_a1_becomes_tight_without_becoming_consistent() -> None:
     gaps = [Escape(beta).epsilon for beta in (0.5, 1.0, 2.0, 4.0, 8.0)]
     assert gaps[0] < gaps[1] > gaps[2] > gaps[3] > gaps[4] < 1e-5
     assert Escape(8.0).squared_error == 64
+    assert Escape(30.0).epsilon == pytest.approx(60 * math.exp(-60), rel=1e-12)  # all but terms of exp(-120)
+    assert Escape(400.0).alpha == 0  # less than any float
 
 
 def test_the_constant_of_the_bound_is_the_maximum_it_stands_for() -> None:

@@ -27,13 +27,13 @@ class Escape:
 
     @property
     def epsilon(self) -> float:
-        """E KL(q(z | x) || p(z | x)) = beta tanh(beta) (1 - tanh(beta)), in nats."""
-        return self.beta * math.tanh(self.beta) * (1 - math.tanh(self.beta))
+        """E KL(q(z | x) || p(z | x)) = beta tanh(beta) (1 - tanh(beta)), in nats; without the cancellation at its end."""
+        return self.beta * math.tanh(self.beta) * 2 * self._odds / (1 + self._odds)
 
     @property
     def alpha(self) -> float:
         """The least probability of a code, exp(-2 beta) / (2 cosh(beta))^2."""
-        return math.exp(-2 * self.beta) / (2 * math.cosh(self.beta)) ** 2
+        return (self._odds / (1 + self._odds)) ** 2
 
     @property
     def largest_deviation(self) -> float:
@@ -49,6 +49,11 @@ class Escape:
     def squared_error(self) -> float:
         """E (log p(x, z) - log p~(x, z))^2 = beta^2 for every code, with Proposition A.1's harmonium p~."""
         return self.beta**2
+
+    @property
+    def _odds(self) -> float:
+        """Of a bit that is not as it should be: exp(-2 beta)."""
+        return math.exp(-2 * self.beta)
 
 
 def discrete_flow(beta: float) -> LatentVariableModel:
