@@ -247,6 +247,11 @@ def test_a_file_that_is_no_hashing_checkpoint(tmp_path: Path):
         torch.save(content, tmp_path / name)
         with pytest.raises(ValueError, match="holds no vocabulary"):
             search(tmp_path / name, query="word")
+    words = {"words": ["word"], "vocabulary_hash": vocabulary_hash(["word"])}
+    of_rbm = {"Newsgroups": words, "hyper_parameters": {"_class_path": "vae_lightning.models.RBM"}}
+    torch.save(of_rbm, tmp_path / "rbm")
+    with pytest.raises(ValueError, match="is of RBM: search needs a checkpoint of a HashingVAE"):
+        search(tmp_path / "rbm", query="word")
     torch.save({"Newsgroups": Document(1, "", [])}, tmp_path / "object")
     (tmp_path / "text").write_text("hello")
     for name in ("object", "text"):

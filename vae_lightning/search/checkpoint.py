@@ -41,6 +41,9 @@ class HashingCheckpoint:
             raise ValueError(
                 f"{path} holds no vocabulary: search needs a checkpoint of a HashingVAE trained on Newsgroups"
             )
+        kind = content["hyper_parameters"].get("_class_path", HashingVAE.__qualname__).rpartition(".")[2]
+        if kind != HashingVAE.__qualname__:
+            raise ValueError(f"{path} is of {kind}: search needs a checkpoint of a HashingVAE trained on Newsgroups")
         if vocabulary_hash(data["words"]) != data["vocabulary_hash"]:
             raise ValueError(f"{path}: its words are not those of its vocabulary hash {data['vocabulary_hash'][:12]}")
         return cls(path, digest, data["words"])
