@@ -55,6 +55,11 @@ ONE_MEAN = '{"class_path": "vae_lightning.objectives.Mean"}'
         ("linear", ["--model.repeats", "0"], "repeats is R, how often generator and inference are learnt"),
         ("lagging", ["--model.objective.segments", "0"], "segments is R, from 1 to half the 30000 steps"),
         ("linear", ["--model.generator.penalties", f"[{ONE_MEAN}, {ONE_MEAN}]"], "told apart by their names"),
+        (
+            "linear",
+            ["--data.data.process", "vae_lightning.data.processes.Gaussian"],
+            "the model observes (2,) but the data are (4,)",
+        ),
         ("linear", ["--data.data.sizes", "[2, 50, 50]"], "needs more codes than they have dimensions"),
         ("annealed", ["--trainer.max_steps", "24"], "needs 15000 steps but the run has only 24"),
         ("ensemble", ["--trainer.callbacks+", "vae_lightning.callbacks.GradientVariance"], "its members do"),

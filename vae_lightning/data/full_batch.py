@@ -26,6 +26,11 @@ class FullBatch(InMemoryDataModule):
             raise ValueError(f"FullBatch needs steps >= 1 in an epoch, got {steps}")
         self.data, self.steps = data, steps
 
+    @property
+    def observed_shape(self) -> Any:
+        """The other module's, if it has one."""
+        return getattr(self.data, "observed_shape", None)
+
     def load(self) -> tuple[Observations, Observations, Observations]:
         """The other module's splits."""
         self.data.setup()

@@ -43,6 +43,7 @@ class Synthetic(InMemoryDataModule):
         with only_plain(self):
             self.save_hyperparameters(logger=False)
         self.process, self.sizes, self.seed = process, tuple(sizes), seed
+        self.observed_shape = tuple(process.event_shape)
 
     def load(self) -> tuple[Observations, Observations, Observations]:
         """Draw the three splits."""
