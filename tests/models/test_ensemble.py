@@ -15,6 +15,7 @@ import torch
 import torch.distributions as td
 from small import Save, trainer
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ExponentialLR
 
 from vae_lightning.callbacks import BitUse, Freeze, GradientVariance, LogitsByLength, LogLikelihood, NearestWords
 from vae_lightning.data import FullBatch, Stacked, Synthetic
@@ -170,6 +171,17 @@ def test_learning_rates_and_clipping_are_each_members_own() -> None:
         module = vae(seed, AnalyticELBO(r()), lr)
         train(module, data[number], gradient_clip_val=1.0)
         torch.testing.assert_close(weights(ensemble.stack.module, number), weights(module), rtol=1e-4, atol=1e-5)
+
+
+def test_hyper_parameters_are_as_precise_as_the_weights() -> None:
+    """In double precision 0.1, 0.3 and 0.7 are what they are alone, not what single precision makes of them."""
+    betas, data = (0.1, 0.3, 0.7), [whole(seed) for seed in SEEDS]
+    ensemble = ensemble_of([AnalyticELBO(r(), beta) for beta in betas])
+    train(ensemble, Stacked(data), precision="64-true")
+    for number, (seed, beta) in enumerate(zip(SEEDS, betas, strict=True)):
+        module = vae(seed, AnalyticELBO(r(), beta))
+        train(module, data[number], precision="64-true")
+        torch.testing.assert_close(weights(ensemble.stack.module, number), weights(module), rtol=1e-11, atol=1e-11)
 
 
 def normalised(context_shape: Sequence[int], num_outputs: int) -> nn.Module:
@@ -336,6 +348,18 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "another prior": (
         lambda: Ensemble([vae(0, ELBO(r())), vae(1, ELBO(r()), prior=FactorisedPrior(Normal(2), learned=True))]),
         r"model.prior.theta is \('Tensor', \(4,\)\) in 0 and \('Parameter', \(4,\)\) in 1",
+    ),
+    "another optimizer": (
+        lambda: Ensemble([vae(0, ELBO(r())), vae(1, ELBO(r()), optimizer=partial(torch.optim.SGD, lr=0.01))]),
+        "the optimizer is 'Adam' in member 0 and 'SGD' in member 1",
+    ),
+    "another momentum": (
+        lambda: Ensemble([vae(0, ELBO(r())), vae(1, ELBO(r()), optimizer=partial(torch.optim.Adam, betas=(0.5, 0.9)))]),
+        r"betas is \(0.9, 0.999\) in member 0 and \(0.5, 0.9\) in member 1",
+    ),
+    "another decay": (
+        lambda: Ensemble([vae(i, ELBO(r()), scheduler=partial(ExponentialLR, gamma=0.9 - 0.1 * i)) for i in (0, 1)]),
+        "scheduler.gamma is 0.9 in member 0 and 0.8 in member 1",
     ),
     "names": (lambda: Ensemble([vae(0, ELBO(r()))], names=["a", "b"]), "a name for each of 1 members, got 2"),
     "data": (

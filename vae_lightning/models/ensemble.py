@@ -16,7 +16,7 @@ from torch.optim import SGD, Adagrad, Adam, Adamax, AdamW, NAdam, Optimizer, RAd
 from vae_lightning.hyperparameters import only_plain
 from vae_lightning.models.member_phases import MemberPhases, Phased
 from vae_lightning.models.member_updates import clip_norms, finite_members, gradients, shorten, take
-from vae_lightning.models.members import alone, built, checkpoint, describe, learning_rate
+from vae_lightning.models.members import alone, built, check_updates, checkpoint, describe, learning_rate
 from vae_lightning.models.recorded import Recorded
 from vae_lightning.models.stack import Stack, StackedBatch, across, state
 
@@ -42,9 +42,9 @@ class Ensemble(pl.LightningModule):
         best = ensemble.member(ensemble.ranking[0])
 
     Members may differ in float attributes of their modules (beta, the weight of a penalty, schedules of them) and in
-    their learning rates; the one optimizer, the first member's, must work element by element, as Adam does. Gradients
-    are clipped by each member's own norm. A member whose loss or gradient is not finite is named in a warning and rests
-    from that step on, with its best weights if it has any; the others go on as if it were not there.
+    their learning rates; the one optimizer, else the same for all, must work element by element, as Adam does.
+    Gradients are clipped by each member's own norm. A member whose loss or gradient is not finite is named in a warning
+    and rests from that step on, with its best weights if it has any; the others go on as if it were not there.
 
     Members with phases of their own, `LiBI`, have them together, as each would alone: the optimizer starts anew, codes
     are handed on, and what is kept is not the best on `val/loss` but the best repeat, by the members' own `selection`
@@ -83,6 +83,7 @@ class Ensemble(pl.LightningModule):
         self.members: list[Any] = list(members) if members else built(member, seeds)
         if isinstance(described := self.hparams.get("member"), Mapping):
             describe(self.members, described)
+        check_updates(self.members)
         self.names = [str(number) for number in range(len(self.members))] if names is None else list(names)
         if len(self.names) != len(self.members):
             raise ValueError(f"Ensemble needs a name for each of {len(self.members)} members, got {len(self.names)}")

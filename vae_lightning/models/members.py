@@ -44,6 +44,28 @@ def learning_rate(member: Any) -> float:
     return member.optimizer([nn.Parameter(torch.zeros(1))]).param_groups[0]["lr"]
 
 
+def check_updates(members: Sequence[Any]) -> None:
+    """ValueError unless optimizers and schedulers of the members differ in the learning rate alone."""
+    rules = [_update_rule(member) for member in members]
+    for number, rule in enumerate(rules):
+        for name in rules[0] | rule:
+            if (here := rules[0].get(name)) != (there := rule.get(name)):
+                raise ValueError(
+                    f"members share one optimizer and scheduler but for the learning rate, and {name} is {here!r} in "
+                    f"member 0 and {there!r} in member {number}; train those that differ as ensembles of their own"
+                )
+
+
+def _update_rule(member: Any) -> dict[str, Any]:
+    optimizer = member.optimizer([nn.Parameter(torch.zeros(1))])
+    rule = {"the optimizer": type(optimizer).__name__} | {k: v for k, v in optimizer.defaults.items() if k != "lr"}
+    if member.scheduler is None:
+        return rule
+    scheduler = member.scheduler(optimizer)
+    numbers = {k: v for k, v in scheduler.state_dict().items() if type(v) in (int, float)}  # rates are in lists
+    return rule | {"the scheduler": type(scheduler).__name__} | {f"scheduler.{k}": v for k, v in numbers.items()}
+
+
 def alone(member: Any, source: nn.Module, number: int, seed: int) -> Any:
     """A copy of the member with the weights, in their precision, that it has in a stack's module."""
     module = copy.deepcopy(member).to(next(source.parameters()).dtype)

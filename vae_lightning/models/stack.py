@@ -73,7 +73,8 @@ class Stack(nn.Module):
                 return functional_call(call, weights, (batch, step))
 
         weights = {f"module.{name}": tensor for name, tensor in weights.items()}
-        values = {name: value.to(batch[0].device) for name, value in values.items()}
+        precision = next(iter(weights.values())).dtype
+        values = {name: value.to(batch[0].device, precision) for name, value in values.items()}
         try:
             return vmap(loss)(weights, values, batch, torch.arange(len(self.members), device=batch[0].device))
         except RuntimeError as error:
@@ -144,5 +145,5 @@ def _differences(members: Sequence[Any]) -> tuple[dict[str, Tensor], bool]:
 
 
 def _stacked(prefix: str, modules: Sequence[Any]) -> dict[str, Tensor]:
-    dtype = torch.get_default_dtype()
-    return {prefix + name: torch.tensor(values, dtype=dtype) for name, values in stackable(modules).items()}
+    numbers = stackable(modules)
+    return {prefix + name: torch.tensor(values, dtype=torch.float64) for name, values in numbers.items()}
