@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 from scipy import stats
-from small import NUM_BITS, events, hashing, newsgroups, trainer
+from small import NUM_BITS, digits, events, gaussian_vae, hashing, newsgroups, trainer
 
 from vae_lightning.callbacks import BitUse
 from vae_lightning.callbacks.bit_use import BitEntropies
-from vae_lightning.models import HashingVAE
+from vae_lightning.families import Bernoulli, BernoulliMRF
+from vae_lightning.models import MRFVAE, HashingVAE
 
 
 def entropy(p: torch.Tensor) -> torch.Tensor:
@@ -62,3 +63,15 @@ def test_logs_the_figures_of_the_split_and_a_histogram(miniature: Path, tmp_path
     assert histogram.histogram_value.num == NUM_BITS
     assert histogram.histogram_value.min == 0
     assert histogram.histogram_value.sum == pytest.approx(float(p.mean(0).sum()), rel=1e-5)
+
+
+def test_bits_that_are_no_hash(tmp_path: Path) -> None:
+    """Coupled ones as well; Gaussian codes are refused."""
+    torch.manual_seed(0)
+    module, data = MRFVAE(BernoulliMRF(2, 1), Bernoulli((1, 8, 8))), digits()
+    (logged,) = trainer(BitUse()).test(module, datamodule=data, verbose=False)
+    with torch.no_grad():
+        p = module.model.encoder(data.test.x).mean
+    assert logged["test/bit_uncertainty"] == pytest.approx(float(entropy(p).mean()), rel=1e-5)
+    with pytest.raises(TypeError, match="BitUse needs codes of bits, and those of GaussianVAE are not"):
+        trainer(BitUse()).test(gaussian_vae(), datamodule=data, verbose=False)

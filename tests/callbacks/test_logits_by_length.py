@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+import pytest
 import torch
-from small import events, hashing, newsgroups, trainer
+from small import digits, events, gaussian_vae, hashing, newsgroups, trainer
 
 from vae_lightning.callbacks import LogitsByLength
 from vae_lightning.callbacks.logits_by_length import length_picture
@@ -55,3 +56,8 @@ def test_a_picture_reaches_tensorboard(miniature: Path, tmp_path: Path) -> None:
     (image,) = events(Path(run.log_dir)).Images("val/logits_by_length")
     assert (image.width, image.height) == (600, 400)
     assert image.step == run.global_step - 1 == 6  # where Lightning logs the epoch's scalars
+
+
+def test_only_documents_have_lengths() -> None:
+    with pytest.raises(TypeError, match="LogitsByLength is of codes of documents, as HashingVAE's, not of GaussianVAE"):
+        trainer(LogitsByLength()).test(gaussian_vae(), datamodule=digits(), verbose=False)

@@ -136,6 +136,14 @@ def test_contours_hold_half_and_95_percent_of_the_prior() -> None:
         assert radius == pytest.approx(exact, abs=4 * np.sqrt(mass / (1 - mass) / 2_000) / exact)
 
 
+def test_two_bits_have_no_contours() -> None:
+    """But the four codes that the prior has."""
+    prior = td.Independent(td.Bernoulli(torch.full((2,), 0.5)), 1)
+    (axes,) = scatter(torch.rand(30, 2).double(), torch.zeros(30), prior).axes
+    assert not axes.collections
+    assert axes.lines[0].get_xydata().tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
+
+
 def test_labels_are_coloured() -> None:
     z, y = torch.randn(30, 2).double(), torch.arange(30) % 3
     figure = scatter(z, y, standard(2))

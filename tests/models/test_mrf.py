@@ -245,6 +245,8 @@ class TestGibbs:
 
     def test_no_figure_of_a_fit_is_called_a_bound(self) -> None:
         module = mrf_vae(GibbsMRF(17, 18, sweeps=2))
+        with pytest.raises(TypeError, match="GibbsMRF has no mean code: use BernoulliMRF"):
+            module.predict_step((images(1), None), 0)
         fit = trainer(log_every_n_steps=1)
         fit.fit(module, Synthetic(Coins(), **COINS))
         names = set(fit.callback_metrics)

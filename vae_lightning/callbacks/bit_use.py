@@ -9,9 +9,11 @@ import lightning.pytorch as pl
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.distributions import constraints
 from torchmetrics import Metric
 
-from vae_lightning.callbacks.base import Diagnostic, logged_step, tensorboard
+from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, tensorboard
+from vae_lightning.families.enumeration import support
 from vae_lightning.latent_variable import Draw
 
 
@@ -50,16 +52,23 @@ class BitUse(Diagnostic):
 
     `bit_entropy` is H(E_x q(z_j | x)): 1 for a bit that is on for half of the documents, 0 for a dead one.
     `bit_uncertainty` is E_x H(q(z_j | x)): 0 where the encoder is sure. Their difference is the bit's information
-    about the document. A pass over the evaluation's own draws; it costs nothing beside them.
+    about the document. A pass over the evaluation's own draws; it costs nothing beside them. TypeError at setup for
+    codes that are no bits.
     """
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Say before the first epoch that codes are no bits."""
+        family = getattr(latent_variable_model(self, pl_module).encoder, "family", None)
+        if family is None or support(family) is not constraints.boolean:
+            raise TypeError(f"BitUse needs codes of bits, and those of {type(pl_module).__name__} are not")
 
     def begin(self, trainer: pl.Trainer, module: Any) -> None:
         """A fresh sum."""
-        self.entropies = BitEntropies(module.num_bits).to(module.device)
+        self.entropies = BitEntropies(module.model.prior.event_shape.numel()).to(module.device)
 
     def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
         """Add the posterior's probabilities."""
-        self.entropies.update(draw.posterior.mean)
+        self.entropies.update(draw.posterior.mean.flatten(1))
 
     def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
         """Log."""

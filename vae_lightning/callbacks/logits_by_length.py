@@ -9,7 +9,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from vae_lightning.callbacks.base import Diagnostic, logged_step, tensorboard
+from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, tensorboard
+from vae_lightning.families import Bernoulli, Multinomial
 from vae_lightning.latent_variable import Draw
 
 
@@ -17,11 +18,21 @@ class LogitsByLength(Diagnostic):
     """Mean |logit| of the code against the document's length, on logarithmic axes, as a TensorBoard image.
 
     The argument of Shekhovtsov et al. (2022, section 3.1) for encoders that read counts: the true posterior's logits
-    are sums over words, so they grow in proportion to the length; an encoder of frequencies cannot follow.
+    are sums over words, so they grow in proportion to the length; an encoder of frequencies cannot follow. TypeError at
+    setup for models without lengths, or of codes that are not independent bits.
     """
 
     def __init__(self, every_n_epochs: int = 10) -> None:
         super().__init__(every_n_epochs)
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Say before the first epoch that there are no lengths, or no logits."""
+        model = latent_variable_model(self, pl_module)
+        latent, observed = (getattr(side, "family", None) for side in (model.encoder, model.decoder))
+        if not (isinstance(latent, Bernoulli) and isinstance(observed, Multinomial)):
+            raise TypeError(
+                f"LogitsByLength is of codes of documents, as HashingVAE's, not of {type(pl_module).__name__}"
+            )
 
     def begin(self, trainer: pl.Trainer, module: Any) -> None:
         """Forget the last split."""

@@ -27,7 +27,7 @@ class Escape:
 
     @property
     def epsilon(self) -> float:
-        """E KL(q(z | x) || p(z | x)) = beta tanh(beta) (1 - tanh(beta)), in nats; without the cancellation at its end."""
+        """E KL(q(z | x) || p(z | x)) = beta tanh(beta) (1 - tanh(beta)), in nats."""
         return self.beta * math.tanh(self.beta) * 2 * self._odds / (1 + self._odds)
 
     @property

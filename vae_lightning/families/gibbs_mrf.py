@@ -74,6 +74,11 @@ class GibbsField(td.Distribution):
         """Nan, so that no figure made of it can pass for one."""
         return torch.full_like(self.score(x), torch.nan)
 
+    @property
+    def mean(self) -> NoReturn:
+        """Not known."""
+        raise TypeError("GibbsMRF has no mean code: use BernoulliMRF with a group of at most 16 bits, which has")
+
     def expand(self, batch_shape: Any, _instance: Any = None) -> GibbsField:
         """The same distribution for every entry of a larger batch."""
         return GibbsField(self.family, self.eta.expand(*batch_shape, -1))

@@ -57,10 +57,11 @@ class Points(Metric):
 class LatentScatter(Diagnostic):
     """`latent_scatter`: posterior means E[z | x] in the plane, coloured by the label y, over the prior.
 
-    Codes of two dimensions lie within contours that hold 50 % and 95 % of the prior's mass. Of more dimensions the
-    picture shows the two principal components of the means, says so with their share of the variance, and has draws
-    from the prior in gray in place of contours. At most 20 labels get colours. It shows the split's first n
-    observations, the same on any number of processes. Costs nothing but the drawing.
+    Codes of two dimensions lie within contours that hold 50 % and 95 % of the prior's mass, two bits beside the codes
+    that the prior has, in gray. Of more dimensions the picture shows the two principal components of the means, says so
+    with their share of the variance, and has draws from the prior in gray in place of contours. At most 20 labels get
+    colours. It shows the split's first n observations, the same on any number of processes. Costs nothing but the
+    drawing.
     TypeError at setup for codes of one dimension.
 
     Args:
@@ -106,8 +107,12 @@ def scatter(codes: Float[Tensor, "n d"], labels: Shaped[Tensor, " n"], prior: Di
     drawn = prior.sample(Size([PRIOR_DRAWS])).flatten(1)
     if codes.shape[1] == 2:
         axes.set(xlabel="$z_1$", ylabel="$z_2$")
-        axes.set_title("Posterior means; contours: 50 % and 95 % of the prior's mass", fontsize=9)
-        _contours(axes, prior, drawn, torch.cat((codes, drawn.to(codes))))
+        if bool((drawn == drawn.round()).all()):  # bits, which have no density
+            axes.set_title("Posterior means; gray: the prior's codes", fontsize=9)
+            axes.plot(*drawn.unique(dim=0).cpu().T, "o", color="0.85", zorder=0)
+        else:
+            axes.set_title("Posterior means; contours: 50 % and 95 % of the prior's mass", fontsize=9)
+            _contours(axes, prior, drawn, torch.cat((codes, drawn.to(codes))))
     else:
         mean, directions, share = principal_plane(codes)
         codes, drawn = (codes - mean) @ directions, (drawn.to(codes) - mean) @ directions
