@@ -22,9 +22,9 @@ from vae_lightning.data import FullBatch, Stacked, Synthetic
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.processes import LinearJTEx
 from vae_lightning.estimators import Reparameterised
-from vae_lightning.families import Normal
+from vae_lightning.families import Bernoulli, Normal
 from vae_lightning.metrics.functional import fused_henze_zirkler
-from vae_lightning.models import Ensemble, GaussianVAE
+from vae_lightning.models import RBM, Ensemble, GaussianVAE
 from vae_lightning.models.stack import state
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import (
@@ -393,6 +393,11 @@ def test_a_module_is_no_builder_and_weighed_gradients_are_lost() -> None:
         Ensemble(member=vae(0, ELBO(r())), seeds=2)
     with pytest.raises(TypeError, match="as in an Ensemble, hides: use IWAE there"):
         train(ensemble_of([DReG(r(2)) for _ in SEEDS]), Stacked([whole(seed) for seed in SEEDS]))
+
+
+def test_models_without_an_objective_train_one_at_a_time() -> None:
+    with pytest.raises(TypeError, match="trains its members by their objective, and RBM has none"):
+        Ensemble(member=lambda: RBM(Normal(2, 1.0), Bernoulli(4)), seeds=2)
 
 
 def test_an_optimizer_that_mixes_members_is_refused() -> None:

@@ -121,8 +121,10 @@ def test_penalties_that_fail_are_named_with_their_member() -> None:
             parameter.zero_()
         broken.codes.network.output.bias.fill_(float("nan"))
     ensemble = Ensemble([member(3), broken], names=["a", "b"])
-    with pytest.warns(UserWarning, match=r"member b rests from step 0 .*\(the penalty henze_zirkler: .*penalty mean"):
+    named = r"member b rests from step 0 .*\(the penalty henze_zirkler: .*penalty mean"
+    with pytest.warns(UserWarning, match=named) as said:
         fit(ensemble)
+    assert sum("member b" in str(each.message) for each in said) == 1  # it rests, and phases that end are not its own
     constant = member(4)
     with torch.no_grad():
         for parameter in constant.codes.parameters():

@@ -16,7 +16,7 @@ from torch.optim import SGD, Adagrad, Adam, Adamax, AdamW, NAdam, Optimizer, RAd
 from vae_lightning.hyperparameters import only_plain
 from vae_lightning.models.member_phases import MemberPhases, Phased
 from vae_lightning.models.member_updates import clip_norms, finite_members, gradients, shorten, take
-from vae_lightning.models.members import alone, built, check_updates, checkpoint, describe, learning_rate
+from vae_lightning.models.members import alone, built, check_members, checkpoint, describe, learning_rate
 from vae_lightning.models.recorded import Recorded
 from vae_lightning.models.stack import Stack, StackedBatch, across, state
 
@@ -63,7 +63,7 @@ class Ensemble(pl.LightningModule):
         names: what to call the members; by default their numbers.
 
     ValueError for members that are not alike, several processes, and once all members rest; TypeError for an optimizer
-    that mixes members' gradients.
+    that mixes members' gradients, and for members without an objective, such as RBMs.
     """
 
     best_loss: Float[Tensor, " M"]
@@ -83,7 +83,7 @@ class Ensemble(pl.LightningModule):
         self.members: list[Any] = list(members) if members else built(member, seeds)
         if isinstance(described := self.hparams.get("member"), Mapping):
             describe(self.members, described)
-        check_updates(self.members)
+        check_members(self.members)
         self.names = [str(number) for number in range(len(self.members))] if names is None else list(names)
         if len(self.names) != len(self.members):
             raise ValueError(f"Ensemble needs a name for each of {len(self.members)} members, got {len(self.names)}")
@@ -159,7 +159,7 @@ class Ensemble(pl.LightningModule):
         self._choose(step)  # again in a run resumed from a checkpoint that was written before it was done
         if not self._phases.begins(step):
             return
-        for number in range(len(self.members)) if step else ():
+        for number in (~self.resting).nonzero().flatten().tolist() if step else ():
             if failed := self._phases.failures(batch, step - 1, number):
                 rank_zero_warn(f"member {self.names[number]} before step {step}: {failed}")
         self._phases.begin(step)

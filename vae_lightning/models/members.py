@@ -44,8 +44,14 @@ def learning_rate(member: Any) -> float:
     return member.optimizer([nn.Parameter(torch.zeros(1))]).param_groups[0]["lr"]
 
 
-def check_updates(members: Sequence[Any]) -> None:
-    """ValueError unless optimizers and schedulers of the members differ in the learning rate alone."""
+def check_members(members: Sequence[Any]) -> None:
+    """TypeError for members without an objective, as RBMs; ValueError for updates that differ in more than the rate."""
+    for member in members:
+        if getattr(member, "objective", None) is None:
+            raise TypeError(
+                f"an Ensemble trains its members by their objective, and {type(member).__name__} has none: train such "
+                "models one at a time"
+            )
     rules = [_update_rule(member) for member in members]
     for number, rule in enumerate(rules):
         for name in rules[0] | rule:
