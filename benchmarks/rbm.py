@@ -40,7 +40,7 @@ from vae_lightning.families import Bernoulli, Multinomial
 from vae_lightning.models import RBM, HashingVAE
 from vae_lightning.models.seeded import SeededModule
 from vae_lightning.objectives import ContrastiveDivergence, PersistentContrastiveDivergence
-from vae_lightning.training import keep_large_buffers
+from vae_lightning.process import begin_process
 
 VISIBLE, HIDDEN, BATCH, ROUNDS, STEPS, RATE = 784, 256, 100, 12, 40, 0.01
 BITS, WORDS = 64, 10_000
@@ -186,7 +186,7 @@ def main() -> None:
     torch.set_num_threads(1)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
-    keep_large_buffers()
+    begin_process()
     load, data = os.getloadavg()[0], Bits()
     x = data.train.batch(torch.arange(BATCH))[0]
     steps: dict[str, Step] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import sys
@@ -94,22 +93,12 @@ def _one_line_errors(run: Callable[[list[str]], None], arguments: list[str]) -> 
 
         print(f"vae-lightning: {in_one_line(str(error))} (VAE_LIGHTNING_TRACEBACK=1 shows where)", file=sys.stderr)
         status = 1
-    _leave_process_group()  # here, where no exception's frames hold the trainer any more
+    if "torch" in sys.modules:
+        from vae_lightning.process import leave_process_group
+
+        leave_process_group()  # here, where no exception's frames hold the trainer any more
     if status:
         raise SystemExit(status)
-
-
-def _leave_process_group() -> None:
-    """Wait for gloo's threads, which Lightning leaves running, while there is an interpreter for them to end in.
-
-    Each drops the tensor of its last collective shortly after the others have read it. Where the interpreter is being
-    finalized by then, the process is aborted at the end of a run that went well: "terminate called without an active
-    exception" (pytorch/pytorch#190489).
-    """
-    distributed = sys.modules.get("torch.distributed")
-    if distributed and distributed.is_available() and distributed.is_initialized():
-        gc.collect()  # the wrapped model, in a cycle with its trainer, holds the group: only its last owner joins
-        distributed.destroy_process_group()
 
 
 def _of_the_user(error: Exception) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
 import inspect
 import re
 import sys
@@ -19,9 +18,9 @@ from lightning.pytorch.plugins import CheckpointIO
 
 from vae_lightning.callbacks import AtomicCheckpointIO, CodeWriter, FinalFigures, LastCheckpoint, MetricsFile
 from vae_lightning.messages import in_one_line
+from vae_lightning.process import begin_process
 
 _LOGGER = "lightning.pytorch.loggers.TensorBoardLogger"
-_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # glibc's names for mallopt's parameters
 
 
 class RunConfig(SaveConfigCallback):
@@ -78,7 +77,7 @@ class TrainingCLI(LightningCLI):
     @classmethod
     def run(cls, arguments: Sequence[str]) -> TrainingCLI:
         """Parse and run one subcommand."""
-        keep_large_buffers()
+        begin_process()
         return cls(
             model_class=pl.LightningModule,
             datamodule_class=pl.LightningDataModule,
@@ -187,13 +186,3 @@ def _help(subcommand: str) -> dict[str, str]:
         "description": f"{_DESCRIPTIONS[subcommand]} Every option is a key of the YAML file; --model.help "
         "vae_lightning.models.HashingVAE (--data.help, --trainer.callbacks.help, with a class path) teaches a class.",
     }
-
-
-def keep_large_buffers() -> None:
-    """Ask glibc to keep freed buffers of tens of megabytes: taking them anew from the system costs more than a step."""
-    try:
-        libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(_MMAP_THRESHOLD, 32 << 20)
-        libc.mallopt(_TRIM_THRESHOLD, 1 << 30)
-    except (OSError, AttributeError):
-        return  # another C library: nothing to ask

@@ -1,0 +1,42 @@
+"""What a process that trains settles once: when it begins, memory and devices; when it ends, its group of processes."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+
+import torch
+
+_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # glibc's names for mallopt's parameters
+
+
+def begin_process() -> None:
+    """Spare every step to take large buffers from the system, and to look for a GPU that is not there."""
+    _keep_large_buffers()
+    if not torch.cuda.is_available():
+        # torch's optimizers ask at every step; Lightning has them ask a library, which is looked for on disk each time,
+        # a tenth of a small model's step
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+
+def _keep_large_buffers() -> None:
+    """Ask glibc to keep freed buffers of tens of megabytes: taking them anew from the system costs more than a step."""
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(_MMAP_THRESHOLD, 32 << 20)
+        libc.mallopt(_TRIM_THRESHOLD, 1 << 30)
+    except (OSError, AttributeError):
+        return  # another C library: nothing to ask
+
+
+def leave_process_group() -> None:
+    """Wait for gloo's threads, which Lightning leaves running, while there is an interpreter for them to end in.
+
+    Each drops the tensor of its last collective shortly after the others have read it. Where the interpreter is being
+    finalized by then, the process is aborted at the end of a run that went well: "terminate called without an active
+    exception" (pytorch/pytorch#190489).
+    """
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        gc.collect()  # the wrapped model, in a cycle with its trainer, holds the group: only its last owner joins
+        torch.distributed.destroy_process_group()
