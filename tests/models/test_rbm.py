@@ -355,6 +355,15 @@ def test_data_outside_the_support(visible: ExponentialFamily, message: str) -> N
         trainer().fit(rbm(visible=visible), Digits(None, batch_size=20))
 
 
+@pytest.mark.parametrize(
+    ("x", "message"), [(torch.full((9, 6), 2.0), "zeros and ones, got 2"), (torch.zeros(9, 5), r"\(6,\), got \(5,\)")]
+)
+def test_loaders_without_a_data_module_are_looked_at_too(x: Tensor, message: str) -> None:
+    batches = DataLoader(TensorDataset(x, torch.zeros(9)), batch_size=3)
+    with pytest.raises(ValueError, match=message):
+        trainer(log_every_n_steps=100).fit(rbm(visible=Bernoulli(6)), batches)
+
+
 def test_counts_are_no_bits(miniature: Path) -> None:
     with pytest.raises(ValueError, match=r"takes zeros and ones, got \d+ among the data"):
         trainer().fit(rbm(visible=Bernoulli(NUM_WORDS)), datamodule=newsgroups(miniature))

@@ -143,6 +143,12 @@ class RBM(SeededModule):
 
     # -- training ------------------------------------------------------------------------------------------------
 
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Seed this step; look at an epoch's first batch: without a data module there was no `train` to see."""
+        super().on_train_batch_start(batch, batch_idx)
+        if batch_idx == 0:
+            check_support(self.model.visible, batch[0])
+
     def loss(self, batch: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """How far the data's free energy lies above that of the model's samples; its gradient in closed form.
 
