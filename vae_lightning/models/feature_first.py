@@ -31,6 +31,7 @@ def feature_first(module: GraphModule) -> GraphModule:
         elif node.op == "placeholder" or _spreads_over_features(node):
             with graph.inserting_after(node):
                 laid = graph.call_function(_laid, (node,))
+                laid.meta["val"] = node.meta["val"]
             node.replace_all_uses_with(laid, lambda user, laid=laid: user is not laid)
     module.recompile()
     return module

@@ -14,6 +14,7 @@ from torch.distributions import Distribution
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from vae_lightning.models.feature_first import feature_first
+from vae_lightning.models.folded import folded
 from vae_lightning.models.member_noise import Request
 from vae_lightning.models.stack import Stack, StackedBatch, across, state
 
@@ -50,7 +51,8 @@ class Recorded:
             return self.stack(batch, step)
         with self.stack.settings(step) as values:
             names_of_values = tuple(values)
-        trained = {name: p for name, p in self.stack.module.named_parameters() if p.requires_grad}
+        tensors = dict(state(self.stack.module))
+        trained = {name: tensor for name, tensor in tensors.items() if tensor.requires_grad}
         # the recording keeps the objective, so that no other can have its id
         parts = tuple((part.shape, part.dtype, part.device) for part in batch)
         key = (id(objective), names_of_values, tuple(trained), parts)
@@ -61,7 +63,7 @@ class Recorded:
 
         def run() -> Result:
             noise = [self.stack.noise.stacked(request) for request in recording.noise]
-            weights = {name: tensor.detach() for name, tensor in state(self.stack.module)}
+            weights = {name: tensor.detach() for name, tensor in tensors.items()}
             with self.stack.settings(step) as values:
                 result = recording.replay(weights, values, batch, noise)
             names.extend(result[1])
@@ -89,7 +91,10 @@ class Recorded:
             return losses.detach(), {name: figure.detach() for name, figure in figures.items()}, list(gradients)
 
         with stack.settings(step) as values:
-            replay = feature_first(make_fx(step_of)(weights, values, batch, noise))
+            inputs = (weights, values, batch, noise)
+            graph = feature_first(make_fx(step_of)(*inputs))
+            with torch.autocast(batch[0].device.type, enabled=False):  # what it casts is recorded
+                replay = folded(graph, *inputs)
         stack.noise.begin(*keys)
         return Recording(objective, replay, requests)
 
