@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import lightning.pytorch as pl
 import pytest
+import torch
 from running import figures
 from small import digits, events, gaussian_vae, hashing, newsgroups, trainer
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
@@ -83,6 +85,18 @@ def test_it_is_valid_json_with_sorted_names(run: Path) -> None:
 
     read = json.loads((run / "metrics.json").read_text(), parse_constant=refuse)
     assert list(read) == sorted(read)
+
+
+class Undefined(pl.Callback):
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        pl_module.log_dict({"val/undefined": torch.nan, "val/endless": torch.inf})
+
+
+def test_what_is_not_finite_is_null_which_json_has_a_word_for(miniature: Path, tmp_path: Path) -> None:
+    trainer(MetricsFile(), Undefined(), folder=tmp_path).fit(hashing(), datamodule=newsgroups(miniature))
+    found = figures(tmp_path / "version_0")
+    assert (found["val/undefined"], found["val/endless"]) == (None, None)
+    assert found["val/nelbo"] > 0
 
 
 def test_hyper_parameters_stand_beside_the_final_figures(run: Path) -> None:

@@ -15,7 +15,7 @@ import torch
 import torch.distributions as td
 from small import Save, trainer
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import ExponentialLR
+from torch.optim.lr_scheduler import ExponentialLR, ReduceLROnPlateau
 
 from vae_lightning.callbacks import BitUse, Freeze, GradientVariance, LogitsByLength, LogLikelihood, NearestWords
 from vae_lightning.data import FullBatch, Stacked, Synthetic
@@ -403,6 +403,13 @@ def test_models_without_an_objective_train_one_at_a_time() -> None:
 def test_an_optimizer_that_mixes_members_is_refused() -> None:
     ensemble = ensemble_of(OBJECTIVES["IWAE"](), optimizer=torch.optim.Adafactor)
     with pytest.raises(TypeError, match="Adafactor would mix the members' gradients"):
+        train(ensemble, Stacked([whole(seed) for seed in SEEDS]))
+
+
+def test_a_rate_that_follows_a_figure_is_refused() -> None:
+    plateau = partial(ReduceLROnPlateau, patience=1)
+    ensemble = ensemble_of(OBJECTIVES["IWAE"](), scheduler=plateau)
+    with pytest.raises(TypeError, match="ReduceLROnPlateau would let the members' figures set one rate"):
         train(ensemble, Stacked([whole(seed) for seed in SEEDS]))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ _LEFT_OUT = ("_class_path", "_instantiator", "hashes")
 
 
 class MetricsFile(pl.Callback):
-    """Writes `metrics.json` into the run's folder: the last value of every logged figure."""
+    """Writes `metrics.json` into the run's folder: the last value of every logged figure, null if it is not finite."""
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """After each validation, so that a run that is killed leaves its last figures."""
@@ -34,10 +35,11 @@ class MetricsFile(pl.Callback):
             return
         target = Path(folder) / "metrics.json"
         figures = json.loads(target.read_text()) if target.exists() else {}
-        figures |= {name: float(value) for name, value in trainer.callback_metrics.items() if name != "step"}
+        logged = {name: float(value) for name, value in trainer.callback_metrics.items() if name != "step"}
+        figures |= {name: value if math.isfinite(value) else None for name, value in logged.items()}
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_suffix(".part")
-        part.write_text(json.dumps(figures, indent=1, sort_keys=True))
+        part.write_text(json.dumps(figures, indent=1, sort_keys=True, allow_nan=False))
         part.replace(target)
 
 

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.optim import SGD, Adagrad, Adam, Adamax, AdamW, NAdam, Optimizer, RAdam, RMSprop
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from vae_lightning.hyperparameters import only_plain
 from vae_lightning.models.member_phases import MemberPhases, Phased
@@ -63,7 +64,7 @@ class Ensemble(pl.LightningModule):
         names: what to call the members; by default their numbers.
 
     ValueError for members that are not alike, several processes, and once all members rest; TypeError for an optimizer
-    that mixes members' gradients, and for members without an objective, such as RBMs.
+    that mixes members' gradients, a rate that follows a figure, and members without an objective, such as RBMs.
     """
 
     best_loss: Float[Tensor, " M"]
@@ -141,7 +142,12 @@ class Ensemble(pl.LightningModule):
         if not isinstance(optimizer, _ELEMENTWISE):
             known = ", ".join(kind.__name__ for kind in _ELEMENTWISE)
             raise TypeError(f"{type(optimizer).__name__} would mix the members' gradients: use one of {known}")
-        return optimizer if first.scheduler is None else ([optimizer], [first.scheduler(optimizer)])
+        if first.scheduler is None:
+            return optimizer
+        scheduler = first.scheduler(optimizer)
+        if isinstance(scheduler, ReduceLROnPlateau):
+            raise TypeError("ReduceLROnPlateau would let the members' figures set one rate: use a schedule of steps")
+        return [optimizer], [scheduler]
 
     def on_train_start(self) -> None:
         """ValueError if the run ends before a member's schedule does, or without data that a member chooses by."""
