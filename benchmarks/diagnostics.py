@@ -46,7 +46,7 @@ from vae_lightning.models import GaussianVAE
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import ELBO
 from vae_lightning.objectives.importance import log_weights
-from vae_lightning.process import begin_process
+from vae_lightning.process import keep_large_buffers
 
 Figures = dict[str, Any]
 
@@ -339,7 +339,7 @@ PARTS = {"likelihood": likelihood, "surgery": surgery, "frechet": frechet, "epoc
 
 def main(names: list[str]) -> None:
     torch.set_num_threads(1)
-    begin_process()
+    keep_large_buffers()
     target = Path(__file__).with_suffix(".json")
     results: Figures = json.loads(target.read_text()) if target.exists() else {}
     for name in names or list(PARTS):

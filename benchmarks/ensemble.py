@@ -35,7 +35,7 @@ from vae_lightning.families import Normal
 from vae_lightning.metrics.functional import fused_henze_zirkler
 from vae_lightning.models import Ensemble, GaussianVAE
 from vae_lightning.nn import MLP
-from vae_lightning.process import begin_process
+from vae_lightning.process import keep_large_buffers
 from vae_lightning.randomness import reseed
 
 SIZES, ALONE_STEPS, ROUNDS = (1, 10, 50, 200), 200, 5
@@ -170,7 +170,7 @@ def _rounded(results: Any) -> Any:
 
 def main() -> None:
     torch.set_num_threads(1)
-    begin_process()
+    keep_large_buffers()
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
     results: dict[str, Any] = {"torch": torch.__version__, "processor": platform.processor() or platform.machine()}

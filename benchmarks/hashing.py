@@ -35,7 +35,7 @@ from vae_lightning.estimators import ARM
 from vae_lightning.models import HashingVAE
 from vae_lightning.nn import BagOfWordsMLP, WordFrequencies
 from vae_lightning.objectives import ELBO
-from vae_lightning.process import begin_process
+from vae_lightning.process import keep_large_buffers
 
 BITS, BATCH, WORDS, ROUNDS = 64, 512, 10_000, 25
 ENCODERS = {"e1": {}, "e2": {"hidden": (512, 512), "features": WordFrequencies}}
@@ -214,7 +214,7 @@ def trainer_overhead(make: Callable[[], pl.LightningModule], as_the_command: boo
 
 def main() -> None:
     torch.set_num_threads(1)
-    begin_process()
+    keep_large_buffers()
     data = Newsgroups(num_words=WORDS)
     data.setup()
     for encoder in ENCODERS:

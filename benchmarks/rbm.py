@@ -40,7 +40,7 @@ from vae_lightning.families import Bernoulli, Multinomial
 from vae_lightning.models import RBM, HashingVAE
 from vae_lightning.models.seeded import SeededModule
 from vae_lightning.objectives import ContrastiveDivergence, PersistentContrastiveDivergence
-from vae_lightning.process import begin_process
+from vae_lightning.process import keep_large_buffers
 
 VISIBLE, HIDDEN, BATCH, ROUNDS, STEPS, RATE = 784, 256, 100, 12, 40, 0.01
 BITS, WORDS = 64, 10_000
@@ -186,7 +186,7 @@ def main() -> None:
     torch.set_num_threads(1)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
-    begin_process()
+    keep_large_buffers()
     load, data = os.getloadavg()[0], Bits()
     x = data.train.batch(torch.arange(BATCH))[0]
     steps: dict[str, Step] = {}

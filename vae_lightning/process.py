@@ -1,26 +1,16 @@
-"""What a process that trains settles once: when it begins, memory and devices; when it ends, its group of processes."""
+"""What a process that trains settles once: its memory when it begins, its group of processes when it ends."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
-import os
 
 import torch
 
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # glibc's names for mallopt's parameters
 
 
-def begin_process() -> None:
-    """Spare every step to take large buffers from the system, and to look for a GPU that is not there."""
-    _keep_large_buffers()
-    if not torch.cuda.is_available():
-        # torch's optimizers ask at every step; Lightning has them ask a library, which is looked for on disk each time,
-        # a tenth of a small model's step
-        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
-
-
-def _keep_large_buffers() -> None:
+def keep_large_buffers() -> None:
     """Ask glibc to keep freed buffers of tens of megabytes: taking them anew from the system costs more than a step."""
     try:
         libc = ctypes.CDLL("libc.so.6")

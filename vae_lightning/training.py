@@ -18,7 +18,7 @@ from lightning.pytorch.plugins import CheckpointIO
 
 from vae_lightning.callbacks import AtomicCheckpointIO, CodeWriter, FinalFigures, LastCheckpoint, MetricsFile
 from vae_lightning.messages import in_one_line
-from vae_lightning.process import begin_process
+from vae_lightning.process import keep_large_buffers
 
 _LOGGER = "lightning.pytorch.loggers.TensorBoardLogger"
 
@@ -77,7 +77,7 @@ class TrainingCLI(LightningCLI):
     @classmethod
     def run(cls, arguments: Sequence[str]) -> TrainingCLI:
         """Parse and run one subcommand."""
-        begin_process()
+        keep_large_buffers()
         return cls(
             model_class=pl.LightningModule,
             datamodule_class=pl.LightningDataModule,

@@ -39,7 +39,7 @@ def reproduce(study: StudyName, scale: Scale = "medium", out: Path | None = None
     """
     if study not in STUDIES:
         raise ValueError(f"there is no study {study!r}; there are {', '.join(STUDIES)}")
-    import_module("vae_lightning.process").begin_process()
+    import_module("vae_lightning.process").keep_large_buffers()
     _say_once()
     run = getattr(import_module(STUDIES[study]), study)
     run(scale, out or Path("runs", "reproduce", study), seed)
