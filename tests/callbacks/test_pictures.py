@@ -221,8 +221,12 @@ def test_pictures_change_nothing_and_come_every_nth_epoch(precision: str, tmp_pa
         assert steps == [epochs * len(digits().train_dataloader()) - 1 for epochs in (2, 3)]
 
 
-def test_without_tensorboard_there_is_no_picture() -> None:
+def test_without_tensorboard_nothing_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(Picture, "draw", lambda *_: drawn.append("picture"))
+    monkeypatch.setattr("vae_lightning.callbacks.pictures.latent_scatter.scatter", lambda *_: drawn.append("scatter"))
     trainer(Samples(), Traversals(), LatentScatter()).test(gaussian(), datamodule=digits(), verbose=False)
+    assert drawn == []
 
 
 @pytest.mark.parametrize("kind", [Samples, Reconstructions, Interpolations, Traversals])

@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from vae_lightning.families import Normal
+from vae_lightning.models import GaussianVAE
 from vae_lightning.models.folded import folded
+from vae_lightning.models.recorded import Recorded
+from vae_lightning.models.stack import Stack
+from vae_lightning.nn import MLP
 
 Step = Callable[[Tensor], list[Tensor]]
 
@@ -71,6 +76,16 @@ def test_of_a_backward_pass_what_meets_no_weight_is_computed_once() -> None:
 )
 def test_what_is_written_in_place(step: Step) -> None:
     assert_same_values(step)
+
+
+def test_recordings_of_ensembles_are_folded() -> None:
+    """The noise of p(x | z), which is not learned, is a constant in them."""
+    stack = Stack([GaussianVAE(2, Normal(2, 0.1), MLP, MLP) for _ in range(2)])
+    recorded = Recorded(stack)
+    stack.noise.begin("train", 0, 0)
+    recorded((torch.ones(2, 5, 2), torch.zeros(2, 5)), 0)
+    (recording,) = recorded.made.values()
+    assert any(torch.allclose(constant, torch.tensor(0.02)) for constant in recording.replay.buffers())  # 2 sigma^2
 
 
 def test_who_writes_into_what_is_returned_writes_into_nothing_else() -> None:

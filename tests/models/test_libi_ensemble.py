@@ -75,7 +75,7 @@ def test_every_phase_is_recorded_also_of_members_that_differ() -> None:
         ensemble.stack.noise.begin("train", step, 0)
         expected, _ = ensemble.stack((x, x[..., 0]), step)
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
-    assert len(ensemble._recorded._recordings) == 2
+    assert len(ensemble._recorded.made) == 2
 
 
 @pytest.mark.parametrize("step", [7, 20, 35, 50, 60])

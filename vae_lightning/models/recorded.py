@@ -42,7 +42,7 @@ class Recorded:
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        self._recordings: dict[tuple[Any, ...], Recording] = {}
+        self.made: dict[tuple[Any, ...], Recording] = {}
 
     def __call__(self, batch: StackedBatch, step: int) -> tuple[Float[Tensor, " M"], dict[str, Tensor]]:
         """`stack(batch, step)`, after `stack.noise.begin`."""
@@ -56,9 +56,9 @@ class Recorded:
         # the recording keeps the objective, so that no other can have its id
         parts = tuple((part.shape, part.dtype, part.device) for part in batch)
         key = (id(objective), names_of_values, tuple(trained), parts)
-        if key not in self._recordings:
-            self._recordings[key] = self._record(objective, batch, step)
-        recording = self._recordings[key]
+        if key not in self.made:
+            self.made[key] = self._record(objective, batch, step)
+        recording = self.made[key]
         names: list[str] = []
 
         def run() -> Result:
