@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
 from torch import Tensor
+
+from vae_lightning.files import atomic_write
 
 Rows = tuple[Tensor, Tensor, Tensor]
 """Ids, labels and codes of some observations."""
@@ -51,7 +53,7 @@ class CodeWriter(pl.Callback):
             print(f"codes: {target}")
 
 
-def save(target: Path, ids: Tensor, labels: Tensor, codes: Tensor) -> None:
+def save(target: Path | BinaryIO, ids: Tensor, labels: Tensor, codes: Tensor) -> None:
     """One file, sorted by id."""
     order = ids.argsort()
     np.savez_compressed(target, ids=ids[order].numpy(), labels=labels[order].numpy(), codes=codes[order].numpy())
@@ -61,8 +63,7 @@ def merge(shares: list[Path], target: Path) -> None:
     """All shares in one file, moved into place whole; the shares are removed."""
     loaded = [np.load(share) for share in shares]
     rows = [torch.from_numpy(np.concatenate([part[name] for part in loaded])) for name in ("ids", "labels", "codes")]
-    whole = target.with_name("codes.part.npz")
-    save(whole, *rows)
-    whole.replace(target)
+    with atomic_write(target) as file:
+        save(file, *rows)
     for share in shares:
         share.unlink()

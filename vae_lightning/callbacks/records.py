@@ -10,6 +10,8 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from vae_lightning.files import atomic_write
+
 _LEFT_OUT = ("_class_path", "_instantiator", "hashes")
 
 
@@ -37,10 +39,8 @@ class MetricsFile(pl.Callback):
         figures = json.loads(target.read_text()) if target.exists() else {}
         logged = {name: float(value) for name, value in trainer.callback_metrics.items() if name != "step"}
         figures |= {name: value if math.isfinite(value) else None for name, value in logged.items()}
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_suffix(".part")
-        part.write_text(json.dumps(figures, indent=1, sort_keys=True, allow_nan=False))
-        part.replace(target)
+        with atomic_write(target) as file:
+            file.write(json.dumps(figures, indent=1, sort_keys=True, allow_nan=False).encode())
 
 
 class FinalFigures(pl.Callback):

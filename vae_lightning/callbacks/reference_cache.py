@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vae_lightning.data.download import atomic_write
+from vae_lightning.files import atomic_write
 from vae_lightning.metrics.feature_sample import FeatureSample
 from vae_lightning.metrics.functional.scatter import Scatter
 

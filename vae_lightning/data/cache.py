@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from vae_lightning.data.archive import Corpus, Documents, read_corpus
-from vae_lightning.data.download import atomic_write, cache_folder
+from vae_lightning.data.download import cache_folder
+from vae_lightning.files import atomic_write
 
 FORMAT = 1  # raise it when the record changes: old files are then left alone
 SPLITS = ("train", "test")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import http.client
 import os
-import tempfile
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
+
+from vae_lightning.files import atomic_write
 
 TIMEOUT = 30.0  # seconds without a byte
 CHUNK = 1 << 16
@@ -57,21 +56,6 @@ def fetch(file: RemoteFile, folder: Path) -> Path:
     except (OSError, http.client.HTTPException) as error:
         raise ValueError(f"cannot download {file.url} ({error}): {by_hand(file, folder)}") from error
     return target
-
-
-@contextmanager
-def atomic_write(target: Path) -> Iterator[BinaryIO]:
-    """A temporary file beside the target that takes its place if the block succeeds, and is removed if it does not."""
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as out:
-        temporary = Path(out.name)
-        try:
-            yield out  # type: ignore[misc]
-            out.flush()
-            os.fsync(out.fileno())
-            temporary.chmod(0o644)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def _receive(answer: http.client.HTTPResponse, out: BinaryIO, file: RemoteFile) -> None:

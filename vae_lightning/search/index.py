@@ -15,7 +15,7 @@ from jaxtyping import Bool
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vae_lightning.data.download import atomic_write
+from vae_lightning.files import atomic_write
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from vae_lightning.files import atomic_write
 from vae_lightning.studies.base import environment
 
 Settings = Mapping[str, str | int | float]
@@ -35,12 +36,9 @@ def kept(folder: Path, settings: Settings) -> Figures | None:
 
 def keep(folder: Path, settings: Settings, figures: Figures) -> Figures:
     """Write the figures of these settings, whole or not at all, with the commit they are of; return them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / FILE
-    part = target.with_suffix(".part")
     content = {"settings": dict(settings), "figures": figures, "commit": environment().get("commit", "unknown")}
-    part.write_text(json.dumps(content, indent=1) + "\n")
-    part.replace(target)
+    with atomic_write(folder / FILE) as file:
+        file.write((json.dumps(content, indent=1) + "\n").encode())
     return figures
 
 

@@ -1,0 +1,50 @@
+"""Files: bytes -> a file that is whole or not there, whenever the process is killed."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_SURELY_LOCKED = 60.0  # seconds after which a writer that lives holds the lock of its temporary file
+
+
+@contextmanager
+def atomic_write(target: Path) -> Iterator[BinaryIO]:
+    """A temporary file beside the target that takes its place if the block succeeds, and is removed if it does not.
+
+    The folder is made if it is missing. Writers of one target do not meet: each has a temporary file of its own, and
+    the last to finish stands. What a killed writer left behind is removed by the next. OSError names the target.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _remove_left_behind(target)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
+    try:
+        with temporary.open("xb") as out:
+            fcntl.flock(out, fcntl.LOCK_EX)
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+            temporary.replace(target)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _remove_left_behind(target: Path) -> None:
+    """Remove the temporary files of this target that no living process holds a lock on."""
+    for left in target.parent.glob(f".{target.name}.*.part"):
+        with suppress(OSError), left.open("rb") as file:
+            if time.time() - os.fstat(file.fileno()).st_mtime > _SURELY_LOCKED:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                left.unlink(missing_ok=True)
