@@ -9,11 +9,11 @@ WORKERS ?= 2
 IMAGE ?= vae-lightning
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench lock image clean
+.PHONY: help demo test lint bench measure lock image clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r target text; do \
-		printf '  make %-6s %s\n' "$$target" "$$text"; done
+		printf '  make %-7s %s\n' "$$target" "$$text"; done
 
 demo: $(INSTALLED) ## the Gaussian mixture: train, figures beside the paper's, pictures in runs/mixture
 	$(BIN)/vae-lightning reproduce mixture --out runs/mixture
@@ -29,6 +29,9 @@ lint: $(INSTALLED) ## style, format, types, and who may import whom
 
 bench: $(INSTALLED) ## run every benchmark in benchmarks/
 	@set -e; for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark"; done
+
+measure: $(INSTALLED) ## the house in numbers: functions, files, rooms, what is asked for by name
+	$(BIN)/python benchmarks/house.py
 
 lock: $(INSTALLED) ## write the versions of .venv into constraints.txt
 	$(BIN)/python -m pip list --disable-pip-version-check --format=freeze \
