@@ -20,6 +20,7 @@ from vae_lightning.models.member_updates import clip_norms, finite_members, grad
 from vae_lightning.models.members import alone, built, check_members, checkpoint, describe, learning_rate
 from vae_lightning.models.recorded import Recorded
 from vae_lightning.models.stack import Stack, StackedBatch, across, state
+from vae_lightning.trust import FromCheckpoint
 
 _ELEMENTWISE = (Adagrad, Adam, AdamW, Adamax, NAdam, RAdam, RMSprop, SGD)  # and linear in the learning rate
 _LATE = 1 << 31  # a step after all schedules
@@ -29,7 +30,7 @@ class NoMemberLeft(ValueError):
     """All members of an ensemble rest."""
 
 
-class Ensemble(pl.LightningModule):
+class Ensemble(FromCheckpoint, pl.LightningModule):
     """M members trained as one batched model, by `torch.func` over a member's pure `loss(batch, step)`.
 
     Member i is what the same module trained alone with the same seed would be, up to rounding: its initialisation, its

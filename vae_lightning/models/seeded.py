@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from vae_lightning.metrics.averages import Averages
 from vae_lightning.randomness import reseed
+from vae_lightning.trust import FromCheckpoint
 
 
 def adam(parameters: Iterable[Tensor]) -> Optimizer:
@@ -23,7 +24,7 @@ def adam(parameters: Iterable[Tensor]) -> Optimizer:
     return torch.optim.Adam(parameters, lr=1e-3)
 
 
-class SeededModule(pl.LightningModule, abc.ABC):
+class SeededModule(FromCheckpoint, pl.LightningModule, abc.ABC):
     """Trains by a loss that is a function of (batch, step), and evaluates a split by means of figures.
 
     A training step draws its noise from a seed of its own, (seed, step, rank), so that a resumed run repeats an
@@ -186,16 +187,15 @@ class SeededModule(pl.LightningModule, abc.ABC):
         checkpoint["given_as_objects"] = self.given_as_objects
 
     @classmethod
-    def load_from_checkpoint(cls, checkpoint_path: Any, *args: Any, **kwargs: Any) -> Any:
-        """As Lightning's; ValueError if the model was built in Python from objects that are not given again."""
-        objects = torch.load(checkpoint_path, weights_only=True, map_location="cpu").get("given_as_objects", [])
-        missing = [name for name in objects if name not in kwargs and name not in ("optimizer", "scheduler")]
+    def check_given(cls, content: Mapping[str, Any], path: Path, given: Mapping[str, Any]) -> None:
+        """ValueError if the model was built in Python from objects that are not given again."""
+        objects = content.get("given_as_objects", [])
+        missing = [name for name in objects if name not in given and name not in ("optimizer", "scheduler")]
         if missing:
             raise ValueError(
-                f"{checkpoint_path} is of a model that was given objects, which a checkpoint does not keep: give "
+                f"{path} is of a model that was given objects, which a checkpoint does not keep: give "
                 f"{', '.join(missing)} to load_from_checkpoint as they were"
             )
-        return super().load_from_checkpoint(checkpoint_path, *args, **kwargs)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Continue under the seed the run began with; what was learnt is not started anew by a later `fit`."""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from vae_lightning.trust.classes import Trust
 from vae_lightning.trust.slots import Slot
+from vae_lightning.trust.states import check_states
 
 _NEEDED: dict[str, type] = {"state_dict": dict, "epoch": int, "global_step": int, "pytorch-lightning_version": str}
 _OPTIONAL: dict[str, type] = {
@@ -41,21 +42,26 @@ def read_checkpoint(path: Path, kind: type | None = None, trust: Iterable[str] =
     ValueError, which names the file, unless it is there, whole (by the checksums of all its records), without pickled
     objects, of the right types, and names no class but those that `Trust` allows.
     """
-    path = Path(path)
+    content = unpickled(path)
+    try:
+        _check_form(content)
+        check_states(content)
+        _check_classes(content, kind, Trust(trust))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is no checkpoint to use: {error}") from error
+    return content
+
+
+def unpickled(path: Path) -> Any:
+    """What `torch.save` wrote, of plain types and tensors; ValueError for a file that is missing or not whole."""
     if not path.is_file():
         raise ValueError(f"there is no checkpoint {path}")
     try:
         _check_whole(path)
-        content = torch.load(path, weights_only=True, map_location="cpu")
+        return torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:  # zipfile and torch raise all kinds, by what the bytes happen to look like
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{path} is not a whole checkpoint of `vae-lightning fit`: {reason}") from error
-    try:
-        _check_form(content)
-        _check_classes(content, kind, Trust(trust))
-    except ValueError as error:
-        raise ValueError(f"{path} is no checkpoint to use: {error}") from error
-    return content
 
 
 def _check_whole(path: Path) -> None:
