@@ -6,7 +6,9 @@ import io
 import os
 import re
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -137,8 +139,43 @@ def test_a_second_start_reads_the_cache(tmp_path: Path, monkeypatch: pytest.Monk
     assert same(cached_corpus(path), parsed)
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b[:900] + b"\xff" + b[901:]])
-def test_a_damaged_cache_is_made_again(tmp_path: Path, damage: object) -> None:
+def stored(**changes: Any) -> Callable[[bytes], bytes]:
+    """What is damaged is not a byte but what the file says: a sound archive of other arrays."""
+
+    def rewritten(content: bytes) -> bytes:
+        out = io.BytesIO()
+        kept = dict(np.load(io.BytesIO(content))) | changes
+        np.savez(out, **{name: array for name, array in kept.items() if array is not None})
+        return out.getvalue()
+
+    return rewritten
+
+
+def packed(content: bytes) -> bytes:
+    """Compressed, as nothing of ours is: what takes no space in a file could take all memory."""
+    out = io.BytesIO()
+    np.savez_compressed(out, **dict(np.load(io.BytesIO(content))))
+    return out.getvalue()
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "half": lambda b: b[: len(b) // 2],
+    "empty": lambda b: b"",
+    "a byte": lambda b: b[:900] + b"\xff" + b[901:],
+    "its last name": lambda b: b[:-20],
+    "no words": stored(**{"train.words": None}),
+    "words in text": stored(**{"train.words": np.array(["a"])}),
+    "words before the first": stored(**{"test.words": np.array([-1], dtype=np.int32)}),
+    "labels of nobody": stored(label_names=np.array(["one"])),
+    "offsets beyond the end": stored(**{"train.offsets": np.array([0, 10**9])}),
+    "one number": stored(label_names=np.array(1)),
+    "objects": lambda b: stored()(b).replace(b"'descr': '<i8'", b"'descr': '|O' "),
+    "packed": packed,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_cache_is_made_again(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     path = write_miniature(tmp_path) / ARCHIVE
     parsed = cached_corpus(path)
     [file] = tmp_path.glob("20news-*.npz")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +12,13 @@ import numpy as np
 from vae_lightning.data.archive import Corpus, Documents, read_corpus
 from vae_lightning.data.download import cache_folder
 from vae_lightning.files import atomic_write
+from vae_lightning.trust import kept_arrays
 
 FORMAT = 1  # raise it when the record changes: old files are then left alone
 SPLITS = ("train", "test")
 FIELDS = ("offsets", "words", "counts", "labels")
+TEXTS = ("label_names", "members", "hashes")
+NAMES = {*TEXTS, *(f"{split}.{field}" for split in SPLITS for field in FIELDS)}
 
 
 def cached_corpus(archive: Path, check: Callable[[Corpus], None] = lambda corpus: None) -> Corpus:
@@ -48,13 +50,23 @@ def _digest(path: Path) -> str:
 
 def _load(path: Path) -> Corpus | None:
     """None for a file that is missing or damaged: it will be made again."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            train, test = (Documents(*(file[f"{split}.{field}"] for field in FIELDS)) for split in SPLITS)
-            hashes = dict(zip(file["members"].tolist(), file["hashes"].tolist(), strict=True))
-            return Corpus(train, test, file["label_names"].tolist(), hashes)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    arrays = kept_arrays(path) or {}
+    if set(arrays) != NAMES or any(array.ndim != 1 for array in arrays.values()):
         return None
+    if any(arrays[name].dtype.kind != ("U" if name in TEXTS else "i") for name in NAMES):
+        return None
+    train, test = (Documents(*(arrays[f"{split}.{field}"] for field in FIELDS)) for split in SPLITS)
+    label_names, members, hashes = (arrays[name].tolist() for name in TEXTS)
+    whole = len(members) == len(hashes) and all(_whole(part, len(label_names)) for part in (train, test))
+    return Corpus(train, test, label_names, dict(zip(members, hashes, strict=True))) if whole else None
+
+
+def _whole(part: Documents, num_labels: int) -> bool:
+    """Whether the rows are those of a matrix of counts, each with one of the labels."""
+    ends, labels = part.offsets, part.labels
+    rows = len(ends) == len(labels) + 1 and ends[0] == 0 and ends[-1] == len(part.words) == len(part.counts)
+    ranges = (np.diff(ends) >= 0, part.words >= 0, part.counts > 0, labels >= 0, labels < num_labels)
+    return bool(rows) and all(bool(held.all()) for held in ranges)
 
 
 def _save(corpus: Corpus, path: Path) -> bool:
