@@ -106,7 +106,7 @@ def test_data_of_the_test_are_looked_at_by_the_test_alone() -> None:
 
 def test_gray_pixels_are_no_bits_unless_one_says_so() -> None:
     """Then the bound is minus a cross-entropy: with the logits at 0, log 2 a pixel whatever the pixels are."""
-    with pytest.raises(ValueError, match="got 0.* among the training data"):
+    with pytest.raises(ValueError, match=r"got 0\..* among the training data"):
         trainer().fit(GaussianVAE(2, Bernoulli((1, 8, 8))), Digits())
     model = GaussianVAE(2, Bernoulli((1, 8, 8), intensities=True))
     for parameter in model.model.decoder.parameters():
