@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from vae_lightning.data.archive import Corpus, Documents, read_corpus
+from vae_lightning.data.archive import LARGEST_ARCHIVE, Corpus, Documents, read_corpus
 from vae_lightning.data.download import cache_folder
+from vae_lightning.data.reading import check_file
 from vae_lightning.files import atomic_write
 from vae_lightning.trust import kept_arrays
 
@@ -21,26 +22,29 @@ TEXTS = ("label_names", "members", "hashes")
 NAMES = {*TEXTS, *(f"{split}.{field}" for split in SPLITS for field in FIELDS)}
 
 
-def cached_corpus(archive: Path, check: Callable[[Corpus], None] = lambda corpus: None) -> Corpus:
-    """The corpus of an archive, from the cache beside it or in ~/.cache/vae-lightning if there is one.
+def cached_corpus(
+    archive: Path,
+    trust: Callable[[Mapping[str, str]], None] = lambda hashes: None,
+    check: Callable[[Corpus], Any] = lambda corpus: None,
+) -> Corpus:
+    """The corpus of an archive, from the user's cache folder if it is there.
 
-    `check` raises for a corpus that is not to be used; no cache is made of it.
+    `trust` raises for the sha256 of members that are not to be used, before they are parsed, `check` for a corpus that
+    is not: no cache is made of it.
     """
-    name = f"20news-{_digest(archive)[:16]}-v{FORMAT}.npz"
-    places = [archive.parent / name, cache_folder() / name]
-    for place in places:
-        if (corpus := _load(place)) is not None:
-            check(corpus)
-            return corpus
-    corpus = read_corpus(archive)
+    place = cache_folder() / f"20news-{_digest(archive)[:16]}-v{FORMAT}.npz"
+    if (cached := _load(place)) is not None:
+        trust(cached.hashes)
+        check(cached)
+        return cached
+    corpus = read_corpus(archive, trust)
     check(corpus)
-    for place in places:
-        if _save(corpus, place):
-            break
+    _save(corpus, place)
     return corpus
 
 
 def _digest(path: Path) -> str:
+    check_file(path, LARGEST_ARCHIVE)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -69,17 +73,13 @@ def _whole(part: Documents, num_labels: int) -> bool:
     return bool(rows) and all(bool(held.all()) for held in ranges)
 
 
-def _save(corpus: Corpus, path: Path) -> bool:
-    """Whether it could be written; a folder marked read-only is left alone, also by root."""
+def _save(corpus: Corpus, path: Path) -> None:
+    """Where it cannot be written the archive is parsed again next time."""
     arrays = {f"{split}.{field}": getattr(getattr(corpus, split), field) for split in SPLITS for field in FIELDS}
     arrays["label_names"] = np.array(corpus.label_names)
     arrays["members"], arrays["hashes"] = np.array(list(corpus.hashes)), np.array(list(corpus.hashes.values()))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not (os.access(path.parent, os.W_OK) and path.parent.stat().st_mode & 0o222):
-            return False
         with atomic_write(path) as file:
             np.savez(file, **arrays)
     except OSError:
-        return False
-    return True
+        return
