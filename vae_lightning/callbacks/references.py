@@ -13,6 +13,8 @@ import lightning.pytorch as pl
 import torch
 from torch import Size, Tensor
 
+from vae_lightning.callbacks.base import evaluated
+from vae_lightning.models.preflight import NAMES, stage_of
 from vae_lightning.randomness import seeded
 from vae_lightning.trust import read_checkpoint
 
@@ -75,12 +77,18 @@ class DataReference(Reference):
         self.split = split
 
     def check(self, trainer: pl.Trainer) -> None:
-        """ValueError unless the Trainer has a datamodule that gives any split in order."""
+        """ValueError unless the Trainer has a datamodule that gives any split in order, the one asked for of images."""
         if not callable(getattr(_data(trainer), "evaluation_dataloader", None)):
             raise ValueError(
                 "DataReference compares with the data's images: give the Trainer a datamodule with "
                 "evaluation_dataloader(split), such as vae_lightning.data.Digits"
             )
+        sizes = (
+            {self.split: len(_data(trainer).split(self.split))} if self.split else evaluated(trainer, stage_of(trainer))
+        )
+        for name, size in sizes.items():
+            if size == 1:
+                raise ValueError(f"DataReference needs two images or more, the {NAMES[name]} are one: set more aside")
 
     def description(self, trainer: pl.Trainer, module: Any, split: str) -> dict[str, Any]:
         """The data module, its hyper-parameters, the split, and its number, shape and first batch of images."""

@@ -28,6 +28,7 @@ class Split(Protocol):
     """Observations in memory: x as it is stored, or as a `view` shows it in a batch of some rows."""
 
     stored: Tensor | Counts
+    y: Tensor
     view: Any
 
     def __len__(self) -> int: ...
