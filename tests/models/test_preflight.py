@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from vae_lightning.families import Bernoulli, BernoulliMRF, Categorical, Exponen
 from vae_lightning.models import HVAE, MRFVAE, RBM, VAE, Ensemble, GaussianVAE, LiBI
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import ELBO
+from vae_lightning.process import lacks_bfloat16
 
 NAN = float("nan")
 
@@ -220,3 +222,36 @@ def test_so_they_are_for_rbms_and_ensembles() -> None:
     ensemble = Ensemble(member=lambda: GaussianVAE(2, Bernoulli((1, 8, 8))), seeds=2)
     with pytest.raises(ValueError, match="precision bf16-true would round"):
         trainer(precision="bf16-true").fit(ensemble, Stacked([digits()], 2))
+
+
+def test_bfloat16_on_a_processor_without_it_gets_a_word_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = GaussianVAE(2, Bernoulli((1, 8, 8)))
+    monkeypatch.setattr("vae_lightning.models.preflight.lacks_bfloat16", lambda: True)
+    with pytest.warns(
+        UserWarning, match="no instructions for bfloat16 and imitates them: trainer.precision 32-true is"
+    ):
+        trainer(precision="bf16-mixed", max_steps=1).fit(model, digits())
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*bfloat16")
+        trainer(max_steps=1).fit(model, digits())
+        monkeypatch.setattr("vae_lightning.models.preflight.lacks_bfloat16", lambda: False)
+        trainer(precision="bf16-mixed", max_steps=1).fit(model, digits())
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "lacks"),
+    [
+        ("flags : fpu sse4_2 avx2 avx512f avx512_bf16", False),
+        ("flags : fpu sse4_2 avx2 avx512f amx_bf16 amx_tile", False),
+        ("flags : fpu sse4_2 avx2", True),
+        ("flags : fpu sse4_2 avx2 avx512f", True),
+        ("Features : fp asimd bf16 i8mm", False),
+        ("Features : fp asimd", True),
+        ("nothing that is known", False),
+        (None, False),
+    ],
+)
+def test_what_a_processor_says_of_bfloat16(cpuinfo: str | None, lacks: bool, tmp_path: Path) -> None:
+    if cpuinfo is not None:
+        (tmp_path / "cpuinfo").write_text(cpuinfo)
+    assert lacks_bfloat16(tmp_path / "cpuinfo") is lacks
