@@ -140,7 +140,7 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
     def prepare_data(self) -> None:
         """Look at each member's data, as it would alone, before a run's folder is made."""
         if self.trainer.world_size > 1:
-            raise ValueError("an Ensemble trains on one device: use devices: 1, and share members among runs")
+            return  # only one of them is here: `setup` tells all
         check_precision(self.trainer)
         stage, data = stage_of(self.trainer), self.trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(data, OfMembers):
@@ -151,6 +151,8 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
 
     def setup(self, stage: str) -> None:
         """Let each member see its data before it trains, as it would alone."""
+        if self.trainer.world_size > 1:
+            raise ValueError("an Ensemble trains on one device: use devices: 1, and share members among runs")
         if stage == "fit" and not self.started:
             for each, its_data in self._with_data():
                 each.start(its_data)
