@@ -27,6 +27,12 @@ def adam(parameters: Iterable[Tensor]) -> Optimizer:
     return torch.optim.Adam(parameters, lr=1e-3)
 
 
+def is_logged(trainer: Any, step: int) -> bool:
+    """Whether the trainer writes the figures of this step; never if it logs every 0 steps."""
+    every: int = trainer.log_every_n_steps
+    return every > 0 and (step + 1) % every == 0
+
+
 class SeededModule(FromCheckpoint, pl.LightningModule, abc.ABC):
     """Trains by a loss that is a function of (batch, step), and evaluates a split by means of figures.
 
@@ -106,7 +112,7 @@ class SeededModule(FromCheckpoint, pl.LightningModule, abc.ABC):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The loss; figures are logged on the steps that the trainer writes, since logging costs as much as a step."""
         trainer: Any = self.trainer
-        read = (self.global_step + 1) % trainer.log_every_n_steps == 0
+        read = is_logged(trainer, self.global_step)
         loss, figures = self.loss(batch, self.global_step) if read else (self.unread_loss(batch, self.global_step), {})
         if not torch.isfinite(loss):
             self.preflight(trainer).check_batch(batch, f"batch of step {self.global_step}")  # the data come first
