@@ -51,8 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(2)
     else:
         _only_what_concerns_the_user()
-        if os.getcwd() not in sys.path and "" not in sys.path:
-            sys.path.append(os.getcwd())  # where `python -m vae_lightning` finds a class path's module, too
+        if not {"", str(here := Path.cwd())} & set(sys.path):
+            sys.path.append(str(here))  # where `python -m vae_lightning` finds a class path's module, too
         _one_line_errors(COMMANDS[command], [command, *rest])
 
 

@@ -22,6 +22,7 @@ from vae_lightning.models.member_updates import clip_norms, finite_members, grad
 from vae_lightning.models.members import alone, built, check_members, checkpoint, describe, learning_rate
 from vae_lightning.models.preflight import check_precision, stage_of
 from vae_lightning.models.recorded import Recorded
+from vae_lightning.models.schedules import scheduled
 from vae_lightning.models.seeded import is_logged
 from vae_lightning.models.stack import Stack, StackedBatch, across, state
 from vae_lightning.trust import FromCheckpoint
@@ -180,7 +181,7 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
         scheduler = first.scheduler(optimizer)
         if isinstance(scheduler, ReduceLROnPlateau):
             raise TypeError("ReduceLROnPlateau would let the members' figures set one rate: use a schedule of steps")
-        return [optimizer], [scheduler]
+        return scheduled(optimizer, scheduler)
 
     def on_train_start(self) -> None:
         """ValueError if the run ends before a member's schedule does, or without data that a member chooses by."""

@@ -73,7 +73,7 @@ class LiBI(LatentVariableModule):
         selection: what repeats are judged by on validation data; by default `ImportanceBound()`.
         prior: p(z), by default N(0, I), against which the penalties hold the codes.
         optimizer: builds the optimizer from the parameters; by default Adam at 0.01.
-        scheduler: builds a learning-rate scheduler, stepped every epoch, which knows no phases.
+        scheduler: builds a learning-rate scheduler, stepped every epoch or step (`EveryStep`), which knows no phases.
         evaluation_samples: samples of z per observation in validation and test.
     """
 

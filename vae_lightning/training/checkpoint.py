@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 from torch import Size, nn
 
 from vae_lightning.files import expanded
 from vae_lightning.models.seeded import SeededModule
+from vae_lightning.trust import read_checkpoint
 
 Config = dict[str, Any]
 
@@ -28,16 +29,13 @@ class Checkpoint:
     shapes: dict[str, Size]
 
     @classmethod
-    def read(cls, path: Path) -> Checkpoint:
-        """ValueError for a file that is no whole checkpoint."""
-        content = read_checkpoint(path)
-        try:
-            step, weights = int(content["global_step"]), content["state_dict"]
-            shapes = {name: value.shape for name, value in weights.items() if isinstance(value, torch.Tensor)}
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ValueError(f"{path} is not a whole checkpoint of `vae-lightning fit`: {error}") from error
+    def read(cls, path: Path, trust: Iterable[str] = ()) -> Checkpoint:
+        """ValueError for a file that is no whole checkpoint, or names classes that are not trusted."""
+        content = read_checkpoint(path, trust=trust)
+        shapes = {name: value.shape for name, value in content["state_dict"].items()}
         model, data = _described(content, "hyper_parameters"), _described(content, "datamodule_hyper_parameters")
-        return cls(path, step, model, data, {"optimizer_states", "loops"} <= content.keys(), shapes)
+        resumable = {"optimizer_states", "loops"} <= content.keys()
+        return cls(path, content["global_step"], model, data, resumable, shapes)
 
     @property
     def run(self) -> Path | None:
@@ -59,19 +57,6 @@ def _described(content: Config, key: str) -> Config | None:
     """What LightningCLI wrote of how an object was built."""
     said = {name: value for name, value in content.get(key, {}).items() if name != "_instantiator"}
     return {"class_path": said.pop("_class_path"), "dict_kwargs": said} if "_class_path" in said else None
-
-
-def read_checkpoint(path: Path) -> Config:
-    """All of a checkpoint, on the CPU; ValueError for a file that is none."""
-    try:
-        content = torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:  # torch raises all kinds, by what the bytes happen to look like
-        raise ValueError(f"{path} is not a whole checkpoint of `vae-lightning fit`: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(
-            f"{path} is not a whole checkpoint of `vae-lightning fit`: it holds a {type(content).__name__}"
-        )
-    return content
 
 
 def find(given: str, option: str, name: str, where: Path) -> Path:
@@ -99,9 +84,9 @@ def find(given: str, option: str, name: str, where: Path) -> Path:
     raise ValueError(f"{path} has no checkpoints/{name}.ckpt; {has}")
 
 
-def start_from(path: Path, module: nn.Module) -> None:
+def start_from(path: Path, module: nn.Module, trust: Iterable[str] = ()) -> None:
     """Give a module the weights of a checkpoint, and none of its past: its seed and its steps are a new run's."""
-    content = read_checkpoint(path)
+    content = read_checkpoint(path, trust=trust)
     if isinstance(module, SeededModule):
         seed = module.seed
         module.on_load_checkpoint(content)

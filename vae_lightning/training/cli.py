@@ -25,8 +25,8 @@ from vae_lightning.training.changes import ChangedSettings, Changes, changed_set
 from vae_lightning.training.checkpoint import Checkpoint, Config, find, start_from
 from vae_lightning.training.parser import TeachingParser
 from vae_lightning.training.paths import expand
-from vae_lightning.training.run_config import RunConfig
-from vae_lightning.training.trainer import own_callbacks, with_atomic_checkpoints
+from vae_lightning.training.run_config import RunConfig, read_options
+from vae_lightning.training.trainer import check, own_callbacks, with_atomic_checkpoints
 
 _LOG_EVERY = 20
 
@@ -53,7 +53,6 @@ class TrainingCLI(LightningCLI):
             save_config_kwargs={"overwrite": True},
             trainer_defaults={
                 "logger": place.LOGGER,
-                "use_distributed_sampler": False,
                 "log_every_n_steps": _LOG_EVERY,
                 "num_sanity_val_steps": 0,
             },
@@ -92,7 +91,9 @@ class TrainingCLI(LightningCLI):
         """Look at the checkpoint before anything is built for it; its configuration comes before what was given."""
         self.arguments = args
         subcommand, *rest = args
-        said = dict(options(rest))
+        said = {name: value for name, value in options(rest) if value is not None}
+        # whoever types a class path, or gives a configuration that has it, trusts it in a checkpoint, too
+        self.trusted = [value for value in said.values() if isinstance(value, str) and "." in value]
         self.checkpoint = self._find(said, "ckpt_path", "last" if subcommand == "fit" else "best")
         fresh = subcommand == "fit" and self.checkpoint is None
         self.start = self._find(said, "start_from", "best") if fresh else None
@@ -117,7 +118,7 @@ class TrainingCLI(LightningCLI):
     def _find(self, said: dict[str, Any], option: str, name: str) -> Checkpoint | None:
         if not said.get(option):
             return None
-        return Checkpoint.read(find(str(said[option]), option, name, place.root(said)))
+        return Checkpoint.read(find(str(said[option]), option, name, place.root(said)), self.trusted)
 
     def _first(self, said: dict[str, Any]) -> list[str]:
         """What the checkpoint says, as configurations that every other one comes after."""
@@ -125,8 +126,8 @@ class TrainingCLI(LightningCLI):
         if source is None:
             return []
         folder = Path(expanded(str(said.get("ckpt_path") or said["start_from"]))).is_dir()
-        run = ["--config", str(source.run / "config.yaml")] if folder and source.run else []
-        return run + (["--config", yaml.safe_dump(source.config())] if source.config() else [])
+        options = read_options(source.run, self.trusted) if folder and source.run else {}
+        return [f"--config={yaml.safe_dump(given)}" for given in (options, source.config()) if given]
 
     def _parse_ckpt_path(self) -> None:
         """Done: Lightning would put the checkpoint's hyper-parameters over what was typed."""
@@ -164,7 +165,7 @@ class TrainingCLI(LightningCLI):
             self.model.check_data(self.datamodule)
         self._look_at_folder()
         if self.start is not None:
-            start_from(self.start.path, self.model)
+            start_from(self.start.path, self.model, self.trusted)
 
     def _look_at_folder(self) -> None:
         """Refuse a folder that another run has; keep what this run has written into it so far."""
@@ -180,6 +181,7 @@ class TrainingCLI(LightningCLI):
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> pl.Trainer:
         """With this project's callbacks and plugin, but for those that an option does without."""
+        check(config)
         self.config = self.given  # what is written into config.yaml
         if config["barebones"]:
             self.save_config_callback = None

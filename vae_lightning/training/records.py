@@ -25,7 +25,7 @@ def check_folder(folder: Path, checkpoint: Checkpoint | None) -> None:
 
 
 @rank_zero_only
-def keep_rows(logger: CSVLogger, before: float) -> None:
+def keep_rows(logger: CSVLogger, before: int | float) -> None:
     """Let metrics.csv go on, which the logger would begin anew: its rows of steps before this one are written again."""
     file = Path(logger.log_dir) / "metrics.csv"
     if not file.is_file():

@@ -24,6 +24,12 @@ def own_callbacks(options: Mapping[str, Any], checkpoints: list[Callback]) -> li
     return [*kept, *bar, MetricsFile(), FinalFigures(), CodeWriter()]
 
 
+def check(options: Mapping[str, Any]) -> None:
+    """ValueError for an option that would count for nothing here."""
+    if options["model_registry"]:
+        raise ValueError("--trainer.model_registry: there is no model registry here; a checkpoint is a file of the run")
+
+
 def with_atomic_checkpoints(plugins: Any) -> list[Any]:
     """Checkpoints are written atomically unless the configuration brings its own plugin for them."""
     given = listed(plugins)
