@@ -78,7 +78,7 @@ TOGETHER: dict[str, tuple[list[str], Look]] = {
     "strategy": (["single_device"], lambda t, _: type(t.strategy).__name__ == "SingleDeviceStrategy"),
     "devices": (["1"], lambda t, _: t.num_devices == 1),
     "num_nodes": (["1"], lambda t, _: t.num_nodes == 1),
-    "precision": (["64-true"], lambda _, run: last(run)["state_dict"]["model.decoder.bias"].dtype == torch.float64),
+    "precision": (["64-true"], lambda t, _: weights(t.lightning_module).dtype == torch.float64),
     "min_epochs": (["2"], lambda t, run: t.min_epochs == 2 and steps(run) == 20),
     "limit_test_batches": (["0.5"], lambda t, _: t.limit_test_batches == 0.5),
     "limit_predict_batches": (["2"], lambda t, _: t.limit_predict_batches == 2),
@@ -88,7 +88,7 @@ TOGETHER: dict[str, tuple[list[str], Look]] = {
     "deterministic": (["true"], lambda _, __: torch.are_deterministic_algorithms_enabled()),
     "benchmark": (["false"], lambda _, __: not torch.backends.cudnn.benchmark),
     "inference_mode": (["false"], lambda t, _: t.validate_loop.inference_mode is False),
-    "use_distributed_sampler": (["true"], lambda _, __: not same_batches(10)),  # for DataLoaders: ours share by themselves
+    "use_distributed_sampler": (["true"], lambda _, __: not same_batches(10)),  # is for DataLoaders
     "profiler": (["simple"], lambda t, _: "run_training_batch" in t.profiler.summary()),
     "detect_anomaly": (["true"], lambda t, _: t._detect_anomaly),
     "plugins": (["lightning.pytorch.plugins.io.TorchCheckpointIO"],

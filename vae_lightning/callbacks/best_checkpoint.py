@@ -68,7 +68,10 @@ class BestCheckpoint(ModelCheckpoint):
         self._name_best(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep the best, by validations."""
+        """Keep the best, by validations; ValueError after the first for a figure that nobody logs."""
+        names = sorted(trainer.callback_metrics)
+        if self.monitor is not None and self.monitor not in names and not trainer.sanity_checking and self.save_top_k:
+            raise ValueError(f"best.monitor {self.monitor} is not logged; there are {', '.join(names)}")
         super().on_validation_end(trainer, pl_module)
         self._name_best(trainer)
 
