@@ -39,7 +39,8 @@ def alone(scheduler: Any, steps: int) -> list[float]:
 @pytest.mark.parametrize(
     ("options", "scheduler"),
     [
-        (["torch.optim.lr_scheduler.OneCycleLR", "--model.scheduler.max_lr", "0.1", "--model.scheduler.total_steps", "31"],
+        (["torch.optim.lr_scheduler.OneCycleLR", "--model.scheduler.max_lr", "0.1",
+          "--model.scheduler.total_steps", "31"],
          lambda optimizer: OneCycleLR(optimizer, 0.1, 31)),
         (["vae_lightning.models.EveryStep", "--model.scheduler.scheduler", "torch.optim.lr_scheduler.CosineAnnealingLR",
           "--model.scheduler.scheduler.T_max", "25"], lambda optimizer: CosineAnnealingLR(optimizer, 25)),

@@ -42,6 +42,15 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[Option]:
             yield name, value
 
 
+def named(value: Any) -> Iterator[str]:
+    """The dotted names in what was given: who types a class path, or a file that has it, means the class."""
+    if isinstance(value, str) and "." in value:
+        yield value
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    for part in parts:
+        yield from named(part)
+
+
 def _whole(name: str) -> str:
     """The parser takes the beginning of a name for the name."""
     return "ckpt_path" if len(name) > 1 and "ckpt_path".startswith(name) and name != "c" else name

@@ -20,7 +20,7 @@ from vae_lightning.files import expanded
 from vae_lightning.process import keep_large_buffers
 from vae_lightning.training import help as texts
 from vae_lightning.training import place, records
-from vae_lightning.training.arguments import options
+from vae_lightning.training.arguments import named, options
 from vae_lightning.training.changes import ChangedSettings, Changes, changed_settings, changes, check_weights, misfit
 from vae_lightning.training.checkpoint import Checkpoint, Config, find, start_from
 from vae_lightning.training.parser import TeachingParser
@@ -92,8 +92,7 @@ class TrainingCLI(LightningCLI):
         self.arguments = args
         subcommand, *rest = args
         said = {name: value for name, value in options(rest) if value is not None}
-        # whoever types a class path, or gives a configuration that has it, trusts it in a checkpoint, too
-        self.trusted = [value for value in said.values() if isinstance(value, str) and "." in value]
+        self.trusted = tuple(named(said))
         self.checkpoint = self._find(said, "ckpt_path", "last" if subcommand == "fit" else "best")
         fresh = subcommand == "fit" and self.checkpoint is None
         self.start = self._find(said, "start_from", "best") if fresh else None
@@ -186,7 +185,9 @@ class TrainingCLI(LightningCLI):
         if config["barebones"]:
             self.save_config_callback = None
         own = own_callbacks(config, callbacks) + self._resumed()
-        return super()._instantiate_trainer(config | {"plugins": with_atomic_checkpoints(config["plugins"])}, own)
+        return super()._instantiate_trainer(
+            config | {"plugins": with_atomic_checkpoints(config["plugins"], self.trusted)}, own
+        )
 
     def _resumed(self) -> list[Callback]:
         if self.subcommand != "fit" or self.checkpoint is None or not self.changes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lightning.pytorch.callbacks import Callback, ProgressBar, RichProgressBar
@@ -30,10 +30,10 @@ def check(options: Mapping[str, Any]) -> None:
         raise ValueError("--trainer.model_registry: there is no model registry here; a checkpoint is a file of the run")
 
 
-def with_atomic_checkpoints(plugins: Any) -> list[Any]:
+def with_atomic_checkpoints(plugins: Any, trust: Iterable[str]) -> list[Any]:
     """Checkpoints are written atomically unless the configuration brings its own plugin for them."""
     given = listed(plugins)
-    return given if any(isinstance(each, CheckpointIO) for each in given) else [*given, AtomicCheckpointIO()]
+    return given if any(isinstance(each, CheckpointIO) for each in given) else [*given, AtomicCheckpointIO(trust)]
 
 
 def listed(value: Any) -> list[Any]:
