@@ -19,7 +19,7 @@ train and evaluate (PyTorch Lightning; every option is also a key of a YAML file
               or a VAE of digits:       vae-lightning fit --config configs/digits/vae.yaml
               or an RBM of them:        vae-lightning fit --config configs/rbm/digits.yaml
               or fifty restarts at once: ... --config configs/libi/ensemble.yaml
-              resume it exactly:        ... --ckpt_path runs/version_0/checkpoints/last.ckpt
+              resume it exactly:        vae-lightning fit --ckpt_path runs/version_0
               change anything:          ... --trainer.max_epochs 50 --data.batch_size 256
               on two processes:         ... --config configs/trainer/ddp.yaml
               add a diagnostic:         ... --trainer.callbacks+ vae_lightning.callbacks.InferenceGaps

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import lightning.pytorch as pl
+import torch
 import yaml
+from jsonargparse.typing import register_type
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.strategies.launchers.multiprocessing import _MultiProcessingLauncher
+from lightning.pytorch.utilities import rank_zero_info
 
 from vae_lightning.callbacks import BestCheckpoint, LastCheckpoint
 from vae_lightning.files import expanded
@@ -23,7 +27,7 @@ from vae_lightning.training import place, records
 from vae_lightning.training.arguments import named, options
 from vae_lightning.training.changes import ChangedSettings, Changes, changed_settings, changes, check_weights, misfit
 from vae_lightning.training.checkpoint import Checkpoint, Config, find, start_from
-from vae_lightning.training.parser import TeachingParser
+from vae_lightning.training.parser import Nothing, TeachingParser
 from vae_lightning.training.paths import expand
 from vae_lightning.training.run_config import RunConfig, read_options
 from vae_lightning.training.trainer import check, own_callbacks, with_atomic_checkpoints
@@ -43,6 +47,7 @@ class TrainingCLI(LightningCLI):
     def run(cls, arguments: Sequence[str]) -> TrainingCLI:
         """Parse and run one subcommand."""
         keep_large_buffers()
+        register_type(torch.device, fail_already_registered=False)  # which config.yaml could not hold otherwise
         return cls(
             model_class=pl.LightningModule,
             datamodule_class=pl.LightningDataModule,
@@ -75,7 +80,7 @@ class TrainingCLI(LightningCLI):
         best |= {"enable_version_counter": False, "auto_insert_metric_name": False}
         parser.set_defaults({f"best.{name}": value for name, value in best.items()})
         for name, instead in texts.INSTEAD.items():  # config.yaml of earlier runs has them, as null
-            parser.add_argument(f"--{name}", type=_refused(instead), help=argparse.SUPPRESS)
+            parser.add_argument(f"--{name}", type=Nothing(instead), help=argparse.SUPPRESS)
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
@@ -150,10 +155,14 @@ class TrainingCLI(LightningCLI):
         """Say where the run logs: where the run of its checkpoint did, unless an option names another place."""
         self.given, config = self.config.clone(), self.config[self.subcommand]
         place.settle(config.trainer)
-        if self.checkpoint is None or (run := self.checkpoint.run) is None:
+        if self.checkpoint is None:
             return
-        if not place.names_another(list(options(self.arguments, without=run / "config.yaml")), run):
-            place.go_on(config.trainer, run, self.checkpoint.step if self.subcommand == "fit" else None)
+        run, fit = self.checkpoint.run, self.subcommand == "fit"
+        if run is not None and not place.names_another(list(options(self.arguments, without=run / "config.yaml")), run):
+            place.go_on(config.trainer, run, self.checkpoint.step if fit else None)
+        elif fit:
+            why = f"{self.checkpoint.path} is in no run's folder" if run is None else "an option names another place"
+            rank_zero_info(f"what goes on has a new folder: {why}")
 
     def after_instantiate_classes(self) -> None:
         """Let a model that depends on the data refuse them before anything is written."""
@@ -173,6 +182,8 @@ class TrainingCLI(LightningCLI):
             return
         if not place.is_numbered(config):  # a number is taken as late as can be
             records.check_folder(Path(self.trainer.log_dir or ""), self.checkpoint)
+        if isinstance(self.trainer.strategy.launcher, _MultiProcessingLauncher):
+            _ = self.trainer.log_dir  # the processes that it starts have a copy of the logger, and so the same folder
         step = self.checkpoint.step if self.checkpoint is not None and self.subcommand == "fit" else math.inf
         for logger in self.trainer.loggers if self.checkpoint is not None else ():
             if isinstance(logger, CSVLogger):
@@ -209,12 +220,3 @@ class TrainingCLI(LightningCLI):
         folder = self.trainer.log_dir  # asked on every rank: it is broadcast
         if self.trainer.is_global_zero and folder and not self.config["fit"].trainer.fast_dev_run:
             records.report(Path(folder), self.trainer)
-
-
-def _refused(message: str) -> Callable[[Any], NoReturn]:
-    """The type of an option that takes nothing but its default."""
-
-    def refuse(value: Any) -> NoReturn:
-        raise argparse.ArgumentTypeError(message)
-
-    return refuse

@@ -6,6 +6,7 @@ import argparse
 import inspect
 import re
 import sys
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from lightning.pytorch.cli import LightningArgumentParser
@@ -26,6 +27,17 @@ class _AsWritten(argparse.RawDescriptionHelpFormatter):
         where = "vae_lightning.nn." if "torch.nn.Module" in paths else "vae_lightning."
         ours = [path for path in paths if path.startswith(where)]
         return f"of this project: {', '.join(ours)}" if ours else f"{len(paths)} known subclasses"
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """The type of an option that takes nothing but its default, and what to do instead."""
+
+    instead: str
+
+    def __call__(self, value: object) -> NoReturn:
+        """Refuse any value."""
+        raise argparse.ArgumentTypeError(self.instead)
 
 
 class TeachingParser(LightningArgumentParser):
