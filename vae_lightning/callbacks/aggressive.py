@@ -11,6 +11,7 @@ from vae_lightning import metrics
 from vae_lightning.batches import observations
 from vae_lightning.callbacks.base import Diagnostic
 from vae_lightning.latent_variable import Draw
+from vae_lightning.models.seeded import is_logged
 from vae_lightning.objectives.lagging import Aggressive
 
 
@@ -49,7 +50,7 @@ class AggressiveInference(Diagnostic):
         """Tell the step's loss."""
         loss: Tensor = outputs["loss"] if isinstance(outputs, dict) else outputs
         self.objective.observe_loss(loss.detach())
-        if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        if is_logged(trainer, trainer.global_step - 1):
             pl_module.log("train/aggressive", self.objective.aggressive.float(), batch_size=len(observations(batch)))
 
     def begin(self, trainer: pl.Trainer, module: Any) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import abc
+import weakref
 from contextlib import AbstractContextManager
 from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers.logger import DummyLogger
+from lightning.pytorch.utilities import rank_zero_warn
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from vae_lightning.latent_variable import Draw, LatentVariableModel
@@ -138,8 +141,19 @@ def occasion(trainer: pl.Trainer, split: str) -> str:
 
 
 def tensorboard(trainer: pl.Trainer) -> SummaryWriter | None:
-    """The TensorBoard writer of this run, on the rank that has one."""
+    """The TensorBoard writer of this run, on the rank that has one; where a run has none, that is said once."""
     for logger in trainer.loggers:
         if trainer.is_global_zero and isinstance(logger, TensorBoardLogger):
             return logger.experiment
+    if (
+        not any(isinstance(logger, TensorBoardLogger | DummyLogger) for logger in trainer.loggers)
+        and trainer not in _TOLD
+    ):
+        _TOLD.add(trainer)
+        rank_zero_warn(
+            "pictures and histograms are not kept: they go to a TensorBoardLogger alone, and this run has none"
+        )
     return None
+
+
+_TOLD: weakref.WeakSet[pl.Trainer] = weakref.WeakSet()

@@ -13,6 +13,8 @@ from lightning.pytorch.utilities import rank_zero_warn
 from vae_lightning.files import atomic_write
 from vae_lightning.trust import read_checkpoint
 
+_OF_A_PROCESS = ".temp.ckpt"  # weights alone, by which a process that Lightning has spawned gives back what it learnt
+
 
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes beside the target, flushes to the disk and moves with `os.replace`; loads what `read_checkpoint` allows.
@@ -38,6 +40,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
         """ValueError, whatever the caller says, for a file that is not whole or names what it may not."""
+        if Path(path).name == _OF_A_PROCESS:
+            location: Any = map_location or "cpu"
+            return super().load_checkpoint(path, location, weights_only=True)
         content = read_checkpoint(Path(path), trust=self.trust)
         return content if map_location is None else super().load_checkpoint(path, map_location, weights_only=True)
 

@@ -47,7 +47,9 @@ class FinalFigures(pl.Callback):
     """Logs the hyper-parameters once, at the end of `fit`, beside the run's final figures (TensorBoard's HPARAMS)."""
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Hyper-parameters without figures never reach that table."""
+        """Hyper-parameters without figures never reach that table; not if the trainer is to log none."""
+        if not trainer.enable_autolog_hparams:
+            return
         data: Any = getattr(trainer, "datamodule", None)
         parameters = {"model": dict(pl_module.hparams), "data": dict(data.hparams) if data is not None else {}}
         parameters = {part: {k: v for k, v in hp.items() if k not in _LEFT_OUT} for part, hp in parameters.items()}

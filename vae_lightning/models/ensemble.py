@@ -20,6 +20,8 @@ from vae_lightning.models.member_phases import MemberPhases, Phased
 from vae_lightning.models.member_updates import clip_norms, finite_members, gradients, shorten, take
 from vae_lightning.models.members import alone, built, check_members, checkpoint, describe, learning_rate
 from vae_lightning.models.recorded import Recorded
+from vae_lightning.models.schedules import scheduled
+from vae_lightning.models.seeded import is_logged
 from vae_lightning.models.stack import Stack, StackedBatch, across, state
 from vae_lightning.trust import FromCheckpoint
 
@@ -153,7 +155,7 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
         scheduler = first.scheduler(optimizer)
         if isinstance(scheduler, ReduceLROnPlateau):
             raise TypeError("ReduceLROnPlateau would let the members' figures set one rate: use a schedule of steps")
-        return [optimizer], [scheduler]
+        return scheduled(optimizer, scheduler)
 
     def on_train_start(self) -> None:
         """ValueError if the run ends before a member's schedule does, or without data that a member chooses by."""
@@ -204,8 +206,7 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
         self.stack.noise.begin("train", self.global_step, self.global_rank, *([part] if part else []))
         losses, figures = self._recorded(batch, self.global_step)
         self._losses, self._batch = losses.detach(), batch
-        trainer: Any = self.trainer
-        if (self.global_step + 1) % trainer.log_every_n_steps == 0:
+        if is_logged(self.trainer, self.global_step):
             for name, values in figures.items():
                 self.log_dict(self._over_members(f"train/{name}", values), batch_size=1)
             summary = self._over_members("train/loss", self._losses) | {"train/resting": self.resting.sum().float()}
