@@ -19,7 +19,7 @@ from vae_lightning.models.member_data import look, look_at_unseen, stacked, with
 from vae_lightning.models.member_phases import MemberPhases, Phased
 from vae_lightning.models.member_updates import clip_norms, finite_members, gradients, shorten, take
 from vae_lightning.models.members import alone, built, check_members, checkpoint, describe, learning_rate
-from vae_lightning.models.recorded import Recorded
+from vae_lightning.models.recording import Execution, Replayed
 from vae_lightning.models.schedules import scheduled
 from vae_lightning.models.seeded import is_logged
 from vae_lightning.models.stack import Stack, StackedBatch, across, state
@@ -69,6 +69,8 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
         member: in their place, what builds one; called under each of the seeds.
         seeds: of the members that `member` builds; a number n stands for 0, ..., n - 1.
         names: what to call the members; by default their numbers.
+        execution: how losses are computed in training: by default `Replayed()`, without the overhead of vmap at every
+            step; `Eager()` as they are written, to debug them; `Compiled()` for long runs and for GPUs.
 
     ValueError for members that are not alike, several processes, and once all members rest; TypeError for an optimizer
     that mixes members' gradients, a rate that follows a figure, and members without an objective, such as RBMs.
@@ -84,6 +86,7 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
         member: Callable[[], pl.LightningModule] | None = None,
         seeds: Sequence[int] | int = (),
         names: Sequence[str] | None = None,
+        execution: Execution | None = None,
     ) -> None:
         super().__init__()
         with only_plain(self):
@@ -102,7 +105,7 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
         self.register_buffer("resting", torch.zeros(len(self.members), dtype=torch.bool))
         self.register_buffer("rates", torch.tensor([learning_rate(each) for each in self.members]), persistent=False)
         self.started = False
-        self._recorded = Recorded(self.stack)
+        self._losses_at = (execution or Replayed()).losses(self.stack)
         self._phases = MemberPhases(self.stack, self._present) if isinstance(self.members[0], Phased) else None
         self._before: list[Tensor] = []
 
@@ -204,7 +207,7 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
         """The sum of the losses: the members share no weights, so each has the gradient it has alone."""
         part, batch = batch_idx % self.trainer.accumulate_grad_batches, stacked(batch, len(self.members))
         self.stack.noise.begin("train", self.global_step, self.global_rank, *([part] if part else []))
-        losses, figures = self._recorded(batch, self.global_step)
+        losses, figures = self._losses_at(batch, self.global_step)
         self._losses, self._batch = losses.detach(), batch
         if is_logged(self.trainer, self.global_step):
             for name, values in figures.items():
