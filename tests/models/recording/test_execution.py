@@ -65,12 +65,17 @@ def as_written() -> dict[str, Tensor]:
 def test_an_ensemble_trains_the_same_and_resumes_to_the_bit(
     execution: Execution, as_written: dict[str, Tensor], tmp_path: Path
 ) -> None:
-    """30 steps of Adam, in which rounding grows; a run resumed in mid-epoch has no recording of the first one."""
+    """30 steps of Adam, in which rounding grows; a run resumed in mid-epoch has no recording of the first one.
+
+    After any of them distributions check their arguments as before; torch.compile by itself turns that off.
+    """
     path = tmp_path / "middle.ckpt"
     whole = trained(execution, Save(path, 14)).state_dict()
     resumed = trained(execution, resume=path).state_dict()
     torch.testing.assert_close(whole, as_written, rtol=1e-4, atol=1e-5)
     assert [name for name, value in whole.items() if not torch.equal(value, resumed[name])] == []
+    with pytest.raises(ValueError, match="scale"):
+        td.Normal(0.0, torch.tensor(-1.0))
 
 
 @pytest.mark.parametrize("execution", RUNNABLE, ids=lambda execution: type(execution).__name__)
@@ -125,12 +130,10 @@ def watched(execution: Execution) -> list[bool]:
     return stack.module.objective._validating
 
 
-@pytest.mark.parametrize("execution", RUNNABLE, ids=lambda execution: type(execution).__name__)
-def test_the_formulas_run_at_each_step_in_eager_and_only_to_be_recorded_else(execution: Execution) -> None:
-    """Once to ask for noise and once to be recorded. Nobody else's distributions stop checking their arguments."""
-    assert watched(execution) == [True] * (10 if isinstance(execution, Eager) else 2)
-    with pytest.raises(ValueError, match="scale"):
-        td.Normal(0.0, torch.tensor(-1.0))
+def test_the_formulas_run_at_each_step_in_eager_and_only_to_be_recorded_else() -> None:
+    """Once to ask for noise and once to be recorded, when other distributions go on checking their arguments."""
+    assert watched(Eager()) == [True] * 10
+    assert watched(Replayed()) == [True] * 2
 
 
 @pytest.mark.parametrize(

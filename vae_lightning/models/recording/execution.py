@@ -72,22 +72,19 @@ class Compiled(Recorded):
         on_gpu = inputs[2][0].is_cuda
         if not on_gpu:
             _require_compiler()
-        mode = "reduce-overhead" if on_gpu else None
         checks = Distribution._validate_args
-        compiled = torch.compile(_after_passes(graph, inputs), fullgraph=True, dynamic=False, mode=mode)
+        mode = "reduce-overhead" if on_gpu else None
+        run = torch.compile(_after_passes(graph, inputs), fullgraph=True, dynamic=False, mode=mode)
         Distribution.set_default_validate_args(checks)  # torch.compile turns them off, in the whole process
-        return _with_results_of_its_own(compiled)
+        return _copied(run) if on_gpu else run
 
 
 def _after_passes(graph: GraphModule, inputs: Inputs) -> GraphModule:
     return fold_constants(remove_identities(layout(graph)), inputs)
 
 
-def _with_results_of_its_own(run: Callable[..., Result]) -> Callable[..., Result]:
-    """Copy losses and figures: equal results may be one tensor, and a CUDA graph writes them where the last were.
-
-    Gradients are used before the next run.
-    """
+def _copied(run: Callable[..., Result]) -> Callable[..., Result]:
+    """Copy losses and figures, which a CUDA graph writes where the last were; gradients are used before that."""
 
     def copied(*inputs: object) -> Result:
         torch.compiler.cudagraph_mark_step_begin()

@@ -115,8 +115,9 @@ class _WithGradients(torch.autograd.Function):
     def forward(ctx: Any, run: Callable[[], Result], *trained: Tensor) -> tuple[Tensor, ...]:
         with torch.autocast(trained[0].device.type, enabled=False):  # what it casts is recorded
             losses, figures, ctx.gradients = run()
-        ctx.mark_non_differentiable(*figures.values())
-        return losses, *figures.values()
+        of_their_own = [figure.detach() for figure in figures.values()]  # compiled, a figure may be the losses
+        ctx.mark_non_differentiable(*of_their_own)
+        return losses, *of_their_own
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
