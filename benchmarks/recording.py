@@ -7,7 +7,8 @@ pass more than the one above it, up to `Replayed`, which is the default; then co
 `Henze-Zirkler`, whose recording has a dozen operations for each member, which take too long to compile. All rows of a
 model are measured in turns, in processor time; a figure is the median over the rounds, and so is the ratio to the
 default's of the same round. `first` is the processor time of the first 15 steps, recorded and compiled anew, the
-compiler's included. Written to recording.json beside this file, too.
+compiler's included; the first compiled row also has what torch does once in a process. Written to recording.json
+beside this file, too.
 """
 
 from __future__ import annotations
