@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
+from vae_lightning.trust import read_checkpoint
 
 HERE = Path(__file__).parent
 STORE = HERE / "newsgroups.json"
@@ -84,7 +84,7 @@ def run(cell: Cell, seed: int) -> dict[str, object]:
 
 def best_epoch(checkpoint: str) -> int:
     """The epoch that validation chose, counted from 1."""
-    return int(torch.load(checkpoint, weights_only=True)["epoch"]) + 1
+    return int(read_checkpoint(Path(checkpoint))["epoch"]) + 1
 
 
 def call(command: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""A run's checkpoint -> one to ship: the model and the vocabulary, not what only training needs or where data lay.
+"""A run's checkpoint -> one to ship: the model and its data's record, not what only training needs or where data lay.
 
 python checkpoints/ship.py runs/version_0/checkpoints/best.ckpt checkpoints/newsgroups-8bit.ckpt
 """
@@ -8,22 +8,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import torch
-
 from vae_lightning.callbacks import AtomicCheckpointIO
+from vae_lightning.trust import read_checkpoint
 
-KEPT = (
-    "state_dict", "hyper_parameters", "hparams_name", "datamodule_hyper_parameters", "datamodule_hparams_name",
-    "Newsgroups", "seed", "epoch", "global_step", "pytorch-lightning_version",
-)  # fmt: skip
+TRAINING = ("optimizer_states", "lr_schedulers", "loops", "callbacks", "MixedPrecision")
 
 
 def ship(source: Path, target: Path) -> None:
     """Write what is kept of one checkpoint into another file."""
-    checkpoint = torch.load(source, weights_only=True)
-    shipped = {key: checkpoint[key] for key in KEPT if key in checkpoint}
-    if "datamodule_hyper_parameters" in shipped:
-        shipped["datamodule_hyper_parameters"] |= {"path": None}
+    shipped = {name: value for name, value in read_checkpoint(source).items() if name not in TRAINING}
+    if "path" in (data := shipped.get("datamodule_hyper_parameters", {})):
+        shipped["datamodule_hyper_parameters"] = data | {"path": None}
     AtomicCheckpointIO().save_checkpoint(shipped, target)
 
 
@@ -36,9 +31,10 @@ def main() -> None:
     parser.add_argument("source", type=Path, help="a checkpoint of a run")
     parser.add_argument("target", type=Path, help="the file to write")
     arguments = parser.parse_args()
-    if not arguments.source.is_file():
-        parser.error(f"there is no {arguments.source}")
-    ship(arguments.source, arguments.target)
+    try:
+        ship(arguments.source, arguments.target)
+    except ValueError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

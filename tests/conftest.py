@@ -1,11 +1,18 @@
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import matplotlib
 import pytest
 from hypothesis import settings
 from miniature import write_miniature
 from real_data import find_real_newsgroups
+
+# what is parsed once is kept for the tests alone; matplotlib keeps its list of fonts where it was
+os.environ["MPLCONFIGDIR"] = os.environ.get("MPLCONFIGDIR") or matplotlib.get_configdir()
+_cache = tempfile.TemporaryDirectory(prefix="vae-lightning-tests-")
+os.environ["XDG_CACHE_HOME"] = _cache.name
 
 settings.register_profile("steady", deadline=None, derandomize=True)  # the same on a busy machine, and every time
 settings.load_profile("steady")

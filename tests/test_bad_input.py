@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from running import HASHING, ROOT, command, on_miniature, process
 
 ESTIMATOR = ("--model.objective.estimator",)
@@ -179,6 +180,55 @@ def test_wrong_options_of_digits(
     run = ("--trainer.logger.save_dir", tmp_path, "--trainer.max_epochs", "1", "--trainer.accelerator", "cpu")
     line = error_of(capsys, "fit", "--config", DIGITS, *run, *options)
     assert expected in line
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+def test_data_that_the_model_cannot_have_leave_no_run_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Reals under Bernoulli, which would give a log-likelihood above 0; gray pixels; precision that rounds weights."""
+    run = ("--trainer.logger.save_dir", tmp_path, "--trainer.max_epochs", "1", "--trainer.accelerator", "cpu")
+    bits = ("--model.observed", "vae_lightning.families.Bernoulli", "--model.observed.event_shape", "2")
+    line = error_of(capsys, "fit", "--config", ROOT / "configs" / "linear.yaml", *run, *bits)
+    assert "Bernoulli((2,)) takes zeros and ones, got" in line
+    assert "among the training data" in line
+    line = error_of(capsys, "fit", "--config", DIGITS, *run, "--data.binarisation", "null")
+    assert "Bernoulli((1, 8, 8)) takes zeros and ones, got 0." in line
+    assert "or ask for intensities=True" in line
+    line = error_of(capsys, "fit", "--config", DIGITS, *run, "--trainer.precision", "bf16-true")
+    assert "trainer.precision bf16-true would round the weights and the data" in line
+    assert not list(tmp_path.iterdir())
+
+
+def test_images_of_another_size_are_painted_or_refused_but_never_scrambled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The shapes of both networks follow the observations; one that a configuration still gives has to agree."""
+    torch.manual_seed(0)
+    for number in range(30):
+        pixels = (torch.rand(16, 16, 3) * 255).byte().numpy()
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    config = ("--config", ROOT / "configs" / "digits" / "convolutional.yaml")
+    data = ("--data", "vae_lightning.data.ImageFolder", "--data.path", tmp_path, "--data.eval_batch_size", "3")
+    shape = ("--model.observed.event_shape", "[3, 16, 16]")
+    run = ("--trainer.logger.save_dir", tmp_path / "runs", "--trainer.max_epochs", "1", "--trainer.accelerator", "cpu")
+    quiet = ("--trainer.callbacks", "[]")
+    old = ("--model.decoder.network.image_shape", "[1, 8, 8]")
+    line = error_of(capsys, "fit", *config, *data, *shape, *run, *quiet, *old)
+    assert "image_shape is (1, 8, 8), but the observations are (3, 16, 16): leave image_shape out" in line
+    assert not (tmp_path / "runs").exists()
+    command("fit", *config, *data, *shape, *run, *quiet)
+    weights = torch.load(next((tmp_path / "runs").rglob("last.ckpt")), weights_only=True)["state_dict"]
+    assert weights["model.decoder.network.network.output.3.weight"].shape == (32, 3, 4, 4)  # three maps, not 192
+
+
+def test_a_corpus_smaller_than_the_k_of_its_precision(
+    miniature: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--config", HASHING, *on_miniature(miniature, tmp_path), "--data.val_size", "82"]
+    line = error_of(capsys, "fit", *options)
+    assert "HammingPrecision's k must be at most 38, the number of training documents, got k = 100" in line
+    assert "init_args.k in trainer.callbacks" in line
     assert not list(tmp_path.rglob("*.ckpt"))
 
 

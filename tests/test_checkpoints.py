@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from crafted import LOOP, whole, written
 from running import HASHING, ROOT, command, figures, on_miniature
 
 from vae_lightning.models import HashingVAE
@@ -80,6 +82,16 @@ def test_a_run_is_shipped_without_what_only_training_needs(miniature: Path, tmp_
     assert shipped["Newsgroups"] == trained["Newsgroups"]
     ours, theirs = (HashingVAE.load_from_checkpoint(path, weights_only=True).state_dict() for path in (target, source))
     assert all(torch.equal(ours[name], weight) for name, weight in theirs.items())
+
+
+def test_whatever_a_model_and_its_data_need_is_shipped(tmp_path: Path) -> None:
+    """Objects that were given, records of any data module, and no place where data lay that there is none of."""
+    parts = {"given_as_objects": ["observed"], "Digits": {"seed": 4}, "of_my_model": {"temperature": 0.5}}
+    named = {"datamodule_hyper_parameters": {"val_size": 61}, "hyper_parameters": {"latent_dim": 2}}
+    run = {"optimizer_states": [], "lr_schedulers": [], "callbacks": {}, "loops": {"fit_loop": LOOP}}
+    script = runpy.run_path(str(ROOT / "checkpoints" / "ship.py"))
+    script["ship"](written(tmp_path / "run.ckpt", **parts, **named, **run), tmp_path / "shipped.ckpt")
+    assert torch.load(tmp_path / "shipped.ckpt", weights_only=True) == whole(**parts, **named)
 
 
 def test_shipping_says_how_it_is_used(tmp_path: Path) -> None:

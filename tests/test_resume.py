@@ -129,7 +129,7 @@ def test_nothing_half_written_takes_a_checkpoints_place(tmp_path: Path) -> None:
     io.save_checkpoint({"epoch": 1}, target)
     with pytest.raises(AttributeError):
         io.save_checkpoint({"epoch": lambda: None}, target)  # fails while it is being written
-    assert io.load_checkpoint(target) == {"epoch": 1}
+    assert torch.load(target, weights_only=True) == {"epoch": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
 
 

@@ -10,24 +10,25 @@ from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
 from vae_lightning.families import ExponentialFamily
+from vae_lightning.nn.outputs import Outputs
 
 Network = Callable[[Sequence[int], int], nn.Module]
-"""Builds a network from the shape of its context and the number of its outputs."""
+"""Builds a network from the shape of its context and the number of its outputs, from a Conditional as `nn.Outputs`."""
 
 
 class Conditional(nn.Module):
     """p(x | c), a member of the family whose parameters a network computes from the context c.
 
     c is (*B, *C) with C the `context_shape`, or a batch of `Counts`; the distribution has batch shape B and the
-    family's event shape. `network(context_shape, num_parameters)` builds the network; what it emits passes through
-    `family.constrain`.
+    family's event shape. `network(context_shape, num_parameters)` builds the network, where the number of parameters is
+    an `nn.Outputs` that knows the event shape; what it emits passes through `family.constrain`.
     """
 
     def __init__(self, family: ExponentialFamily, context_shape: Sequence[int], network: Network) -> None:
         super().__init__()
         self.family = family
         self.context_shape = Size(context_shape)
-        self.network = network(self.context_shape, family.num_parameters)
+        self.network = network(self.context_shape, Outputs(family.num_parameters, family.event_shape))
 
     @property
     def event_shape(self) -> Size:

@@ -1,4 +1,4 @@
-"""Hyper-parameters of checkpoints: plain values that load with `weights_only=True` and that a person can read."""
+"""Hyper-parameters of checkpoints: plain values that a person can read, and class paths that `trust` looks at."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a checkpoint can hold this hyper-parameter and be read again without running anybody's code."""
+    """Whether a checkpoint can hold this hyper-parameter and be unpickled without running anybody's code."""
     if isinstance(value, dict):
         return all(map(is_plain, [*value.keys(), *value.values()]))
     if isinstance(value, list | tuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+from pathlib import Path
 
 import torch
 
@@ -30,3 +31,13 @@ def leave_process_group() -> None:
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         gc.collect()  # the wrapped model, in a cycle with its trainer, holds the group: only its last owner joins
         torch.distributed.destroy_process_group()
+
+
+def lacks_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether this processor says what it can do, and arithmetic in bfloat16 is not among it."""
+    try:
+        words = cpuinfo.read_text().split()
+    except OSError:
+        return False  # another system: nothing is known
+    known = {"avx2", "avx512f", "asimd"} & set(words)
+    return bool(known) and not {"avx512_bf16", "amx_bf16", "avx10", "bf16", "svebf16"} & set(words)

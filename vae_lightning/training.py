@@ -6,12 +6,11 @@ import argparse
 import inspect
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import lightning.pytorch as pl
-import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.plugins import CheckpointIO
@@ -19,6 +18,7 @@ from lightning.pytorch.plugins import CheckpointIO
 from vae_lightning.callbacks import AtomicCheckpointIO, CodeWriter, FinalFigures, LastCheckpoint, MetricsFile
 from vae_lightning.messages import in_one_line
 from vae_lightning.process import keep_large_buffers
+from vae_lightning.trust import read_checkpoint
 
 _LOGGER = "lightning.pytorch.loggers.TensorBoardLogger"
 
@@ -112,8 +112,19 @@ class TrainingCLI(LightningCLI):
         self.checkpoint = self.config[self.config.subcommand].get("ckpt_path")
         if self.checkpoint is None and self.config.subcommand != "fit":
             raise ValueError(f"{self.config.subcommand} needs a trained model: give its checkpoint by --ckpt_path")
+        self.trust = tuple(_named(self.config[self.config.subcommand].as_dict()))
         if self.checkpoint is not None:
-            self.checkpoint_step = read_step(Path(self.checkpoint))
+            content = read_checkpoint(Path(self.checkpoint), trust=self.trust)
+            self.checkpoint_step = content["global_step"]
+            self.names_its_class = "_class_path" in content.get("hyper_parameters", {})
+
+    def _parse_ckpt_path(self) -> None:
+        """As LightningCLI's, of a checkpoint that was looked at and says of which class its hyper-parameters are.
+
+        Those of one that Python wrote would be taken for arguments of whatever the configuration names.
+        """
+        if self.checkpoint is not None and self.names_its_class:
+            super()._parse_ckpt_path()
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """`--best.*` and `--last.*` configure the two checkpoints."""
@@ -147,7 +158,7 @@ class TrainingCLI(LightningCLI):
         plugins = self._get(self.config_init, "trainer").get("plugins") or []
         plugins = list(plugins) if isinstance(plugins, list | tuple) else [plugins]
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
-            kwargs["plugins"] = [*plugins, AtomicCheckpointIO()]
+            kwargs["plugins"] = [*plugins, AtomicCheckpointIO(self.trust)]
         return super().instantiate_trainer(**kwargs)
 
     def after_fit(self) -> None:
@@ -159,14 +170,12 @@ class TrainingCLI(LightningCLI):
                 print(f"checkpoint: {checkpoint}")
 
 
-def read_step(checkpoint: Path) -> int:
-    """The training step a checkpoint was taken at; ValueError for a file that is no whole checkpoint."""
-    if not checkpoint.is_file():
-        raise ValueError(f"there is no checkpoint {checkpoint}")
-    try:
-        return int(torch.load(checkpoint, weights_only=True, map_location="cpu")["global_step"])
-    except Exception as error:  # torch raises all kinds, by what the bytes happen to look like
-        raise ValueError(f"{checkpoint} is not a whole checkpoint of `vae-lightning fit`: {error}") from error
+def _named(value: Any) -> Iterator[str]:
+    """The paths of classes and functions in a configuration, which is the user's word and has had them imported."""
+    if isinstance(value, str) and value.rpartition(".")[0] in sys.modules:
+        yield value
+    for part in value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ():
+        yield from _named(part)
 
 
 _DESCRIPTIONS = {

@@ -8,6 +8,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
+from crafted import whole
 from small import hashing, newsgroups, trainer
 
 from vae_lightning.callbacks import AtomicCheckpointIO, LastCheckpoint
@@ -55,11 +56,11 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pyte
         raise OSError(28, "No space left on device")
 
     target, io = tmp_path / "new" / "last.ckpt", AtomicCheckpointIO()
-    io.save_checkpoint({"weight": torch.ones(2)}, target)
+    io.save_checkpoint(whole(state_dict={"weight": torch.ones(2)}), target)
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(OSError, match="No space"):
-        io.save_checkpoint({"weight": torch.zeros(2)}, target)
-    assert torch.equal(io.load_checkpoint(target)["weight"], torch.ones(2))
+        io.save_checkpoint(whole(state_dict={"weight": torch.zeros(2)}), target)
+    assert torch.equal(io.load_checkpoint(target)["state_dict"]["weight"], torch.ones(2))
     assert [path.name for path in target.parent.iterdir()] == ["last.ckpt"]
 
 

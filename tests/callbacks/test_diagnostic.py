@@ -10,7 +10,16 @@ import pytest
 import torch
 from small import digits, gaussian_vae, hashing, newsgroups, trainer
 
-from vae_lightning.callbacks import Diagnostic
+from vae_lightning.callbacks import (
+    ActiveUnits,
+    CollapseWatch,
+    Diagnostic,
+    FrechetInceptionDistance,
+    HenzeZirkler,
+    NearestWords,
+    SmoothKNN,
+    Traversals,
+)
 from vae_lightning.latent_variable import Draw
 
 
@@ -54,6 +63,39 @@ def test_its_noise_is_the_same_whatever_came_before(miniature: Path) -> None:
     diary = Diary()
     trainer(diary, max_epochs=3).fit(hashing(), datamodule=newsgroups(miniature, batch_size=50))
     assert len(set(diary.drawn)) == 1
+
+
+@pytest.mark.parametrize(
+    ("callback", "least"),
+    [
+        (ActiveUnits(), 2),
+        (CollapseWatch(), 2),
+        (HenzeZirkler(), 2),
+        (SmoothKNN(), 2),
+        (SmoothKNN(k=4), 3),
+        (Traversals(), 2),
+        (FrechetInceptionDistance(features=torch.nn.Flatten()), 2),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_too_few_observations_are_said_before_the_first_epoch(callback: Diagnostic, least: int, tmp_path: Path) -> None:
+    """And as few as are said to be needed are enough: by then an epoch is over."""
+    callback.every_n_epochs = 1
+    few, enough = (digits(val_size=size, test_size=1700) for size in (least - 1, least))
+    with pytest.raises(ValueError, match=r"needs .* or more, the validation data (have|are) (1|2|one): set more aside"):
+        trainer(callback, max_epochs=0).fit(gaussian_vae(), few)
+    if isinstance(callback, FrechetInceptionDistance):
+        callback.cache.folder = tmp_path
+    trainer(callback, folder=tmp_path, limit_train_batches=1).fit(gaussian_vae(), enough)
+
+
+def test_limits_below_what_a_statistic_needs_are_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="SmoothKNN needs limit >= 4 for k = 7, got 3"):
+        SmoothKNN(k=7, limit=3)
+    with pytest.raises(ValueError, match="NearestWords needs num_words >= 1, got 0"):
+        NearestWords(num_words=0)
+    with pytest.raises(TypeError, match="NearestWords is of models of documents"):
+        trainer(NearestWords(), max_epochs=0).fit(gaussian_vae(), digits())
 
 
 def test_an_interval_is_at_least_one() -> None:

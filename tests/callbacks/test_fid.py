@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
 import lightning.pytorch as pl
+import numpy as np
 import pytest
 import torch
 from inception_file import write_weights
@@ -146,11 +148,31 @@ def test_other_weights_of_the_network_are_another_file(tmp_path: Path) -> None:
         assert len(list(tmp_path.iterdir())) == seed + 1
 
 
-@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 not a whole archive"])
-def test_a_damaged_file_is_computed_again(damage: bytes, tmp_path: Path) -> None:
+def stored(content: bytes, **changes: Any) -> bytes:
+    """A sound archive of other arrays."""
+    out = io.BytesIO()
+    kept = dict(np.load(io.BytesIO(content))) | changes
+    np.savez(out, **{name: array for name, array in kept.items() if array is not None})
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda _: b"",
+        lambda _: b"PK\x03\x04 not a whole archive",
+        lambda b: b[: len(b) // 2] + bytes([b[len(b) // 2] ^ 1]) + b[len(b) // 2 + 1 :],
+        lambda b: stored(b, mean=None),
+        lambda b: stored(b, mean=np.array(["text"])),
+        lambda b: stored(b, matrix=np.zeros(3)),
+        lambda b: stored(b, rows=np.zeros((2, 2))),
+    ],
+    ids=["empty", "no archive", "one bit", "no mean", "text", "another shape", "other rows"],
+)
+def test_a_damaged_file_is_computed_again(damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
     expected = validated(distance(tmp_path, num=5))
     (file,) = tmp_path.iterdir()
-    file.write_bytes(damage)
+    file.write_bytes(damage(file.read_bytes()))
     assert validated(distance(tmp_path, num=5)) == expected
     assert seen_by(distance(tmp_path, num=5)) == 0
 

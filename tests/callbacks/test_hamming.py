@@ -1,6 +1,7 @@
 """HammingPrecision inside a real fit: the figures of the codes at hand, at its interval, without touching training."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -12,7 +13,7 @@ from small import hashing, newsgroups, trainer
 from torch import Tensor
 
 from vae_lightning.callbacks import HammingPrecision
-from vae_lightning.data import Newsgroups
+from vae_lightning.data import Newsgroups, Observations
 from vae_lightning.metrics.functional import hamming_found_within, hamming_precision, hamming_precision_within
 from vae_lightning.models import HashingVAE
 
@@ -64,11 +65,54 @@ def test_watching_does_not_change_training(miniature: Path):
 
 
 def test_says_what_it_needs_before_training(miniature: Path):
-    with pytest.raises(ValueError, match=r"1 <= k <= 100"):
-        trainer(HammingPrecision(k=101, every_n_epochs=1)).fit(model(), datamodule=newsgroups(miniature))
+    with pytest.raises(ValueError, match=r"must be at most 100, .*, got k = 101: lower its k"):
+        trainer(HammingPrecision(k=101), max_epochs=0).fit(model(), datamodule=newsgroups(miniature))
     with pytest.raises(TypeError, match="BoringModel has none"):
         trainer(HammingPrecision(k=15)).fit(BoringModel())
     data = newsgroups(miniature)
     data.setup()
     with pytest.raises(ValueError, match="give the Trainer a datamodule"):
         trainer(HammingPrecision(k=15)).validate(model(), dataloaders=data.val_dataloader(), verbose=False)
+
+
+class Relabelled(Newsgroups):
+    """The miniature, its training documents with other labels."""
+
+    def __init__(self, folder: Path, labels: Tensor) -> None:
+        super().__init__(folder, hashes=None, num_words=80, val_size=20, batch_size=16, eval_batch_size=8)
+        self.labels = labels
+
+    def load(self) -> tuple[Observations, Observations, Observations]:
+        train, val, test = super().load()
+        return replace(train, y=self.labels), val, test
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (torch.zeros(100, dtype=torch.int64), "all 100 training documents have the same label"),
+        (torch.arange(100), "each training document has a label of its own"),
+    ],
+)
+def test_labels_that_say_nothing_give_no_precision(miniature: Path, labels: Tensor, told: str):
+    """Where all are alike every code would have precision 1; how many find any within the radius needs no labels."""
+    run = trainer(HammingPrecision(k=15, radius=10, every_n_epochs=1))
+    with pytest.warns(UserWarning, match=told):
+        run.fit(model(), datamodule=Relabelled(miniature, labels))
+    figures = {name for name in run.logged_metrics if "precision" in name or "found" in name}
+    assert figures == {"val/found_within_10"}
+    assert run.logged_metrics["val/found_within_10"] == 1
+
+
+def test_two_labels_are_enough(miniature: Path):
+    run = trainer(HammingPrecision(k=100, radius=10, every_n_epochs=1))
+    run.fit(model(), datamodule=Relabelled(miniature, torch.arange(100) % 2))
+    # all are among the nearest 100, of which half are of the label of a query of label 0 or 1, and none of 2 and 3
+    queries = torch.isin(newsgroups_labels(miniature), torch.tensor([0, 1])).double()
+    assert float(run.logged_metrics["val/precision@100"]) == pytest.approx(float(queries.mean()) / 2)
+
+
+def newsgroups_labels(miniature: Path) -> Tensor:
+    data = newsgroups(miniature)
+    data.setup()
+    return data.val.y

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import re
 import tarfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +36,15 @@ def read(folder: Path, **changes: bytes | None) -> archive.Corpus:
     members = GOOD | {name.replace("_", "."): content for name, content in changes.items()}
     write_archive(folder / ARCHIVE, {name: content for name, content in members.items() if content is not None})
     return read_corpus(folder / ARCHIVE)
+
+
+@pytest.fixture
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's cache folder, of this test alone."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    (folder / "vae-lightning").mkdir()
+    return folder / "vae-lightning"
 
 
 def test_a_good_archive(tmp_path: Path) -> None:
@@ -82,15 +94,17 @@ def test_a_malformed_archive_is_named_in_one_line(
     assert "\n" not in str(error.value)
 
 
-def test_a_truncated_archive_and_a_web_page(tmp_path: Path) -> None:
+def test_a_truncated_archive_and_a_web_page(tmp_path: Path, own_cache: Path) -> None:
     path = write_miniature(tmp_path) / ARCHIVE
     whole = path.read_bytes()
     for content in (whole[: len(whole) // 2], whole[:-6], b"<html></html>", b""):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match=r"is not a whole .tgz archive .*: delete it and get it again"):
+        with pytest.raises(
+            ValueError, match=r"is not a whole .tgz archive .*: expected the 'processed' by-date archive"
+        ):
             cached_corpus(path)
-    assert [file.name for file in tmp_path.glob("*.npz")] == []
-    with pytest.raises(ValueError, match=r"cannot read the archive .*No such file"):
+    assert [file.name for file in own_cache.glob("*.npz")] == []
+    with pytest.raises(ValueError, match=r"cannot read .*none.tgz: No such file"):
         cached_corpus(tmp_path / "none.tgz")
 
 
@@ -130,18 +144,98 @@ def same(first: archive.Corpus, second: archive.Corpus) -> bool:
     return arrays and first.label_names == second.label_names and first.hashes == second.hashes
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda text: text.replace(b"\n", b"\r\n"),
+        lambda text: b"\xef\xbb\xbf" + text,
+        lambda text: text.rstrip(b"\n"),
+        lambda text: text + b"\n\r\n",
+        lambda text: text.replace(b" ", b"\t ").replace(b"\n", b" \n"),
+        lambda text: b"\xef\xbb\xbf" + text.replace(b"\n", b"\r"),
+    ],
+    ids=["CRLF", "BOM", "no last newline", "empty lines behind", "blanks", "old Macintosh"],
+)
+def test_texts_as_other_systems_write_them(tmp_path: Path, written: Callable[[bytes], bytes]) -> None:
+    plain = read(tmp_path)
+    (tmp_path / "other").mkdir()
+    other = read(tmp_path / "other", **{name.replace(".", "_"): written(text) for name, text in GOOD.items()})
+    assert other.label_names == plain.label_names
+    for split in ("train", "test"):
+        for field in cache.FIELDS:
+            assert np.array_equal(getattr(getattr(other, split), field), getattr(getattr(plain, split), field))
+
+
+def test_hashes_are_compared_before_anything_is_parsed(tmp_path: Path) -> None:
+    write_archive(tmp_path / ARCHIVE, GOOD | {"train.data": b"not to be parsed"})
+
+    def refuse(hashes: Mapping[str, str]) -> None:
+        raise ValueError(f"another train.data: {hashes['train.data'][:6]}")
+
+    with pytest.raises(ValueError, match=hashlib.sha256(b"not to be parsed").hexdigest()[:6]):
+        cached_corpus(tmp_path / ARCHIVE, trust=refuse)
+
+
+@pytest.mark.parametrize("name", ["train.label", "test.map"])
+def test_lists_of_absurd_size_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(archive, "LARGEST_LIST", 3)
+    with pytest.raises(ValueError, match=r"is not a regular file of at most 3 bytes"):
+        read(tmp_path)
+
+
+def test_a_line_without_an_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "CHUNK", 10)
+    with pytest.raises(ValueError, match=r"train\.data has a line of more than 1000 bytes after byte 10"):
+        read(tmp_path, train_data=b"1" * 2000)
+
+
 def test_a_second_start_reads_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_miniature(tmp_path) / ARCHIVE
     parsed = cached_corpus(path)
-    monkeypatch.setattr(cache, "read_corpus", lambda _: pytest.fail("parsed again"))
+    monkeypatch.setattr(cache, "read_corpus", lambda *_: pytest.fail("parsed again"))
     assert same(cached_corpus(path), parsed)
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b[:900] + b"\xff" + b[901:]])
-def test_a_damaged_cache_is_made_again(tmp_path: Path, damage: object) -> None:
+def stored(**changes: Any) -> Callable[[bytes], bytes]:
+    """What is damaged is not a byte but what the file says: a sound archive of other arrays."""
+
+    def rewritten(content: bytes) -> bytes:
+        out = io.BytesIO()
+        kept = dict(np.load(io.BytesIO(content))) | changes
+        np.savez(out, **{name: array for name, array in kept.items() if array is not None})
+        return out.getvalue()
+
+    return rewritten
+
+
+def packed(content: bytes) -> bytes:
+    """Compressed, as nothing of ours is: what takes no space in a file could take all memory."""
+    out = io.BytesIO()
+    np.savez_compressed(out, **dict(np.load(io.BytesIO(content))))
+    return out.getvalue()
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "half": lambda b: b[: len(b) // 2],
+    "empty": lambda b: b"",
+    "a byte": lambda b: b[:900] + b"\xff" + b[901:],
+    "its last name": lambda b: b[:-20],
+    "no words": stored(**{"train.words": None}),
+    "words in text": stored(**{"train.words": np.array(["a"])}),
+    "words before the first": stored(**{"test.words": np.array([-1], dtype=np.int32)}),
+    "labels of nobody": stored(label_names=np.array(["one"])),
+    "offsets beyond the end": stored(**{"train.offsets": np.array([0, 10**9])}),
+    "one number": stored(label_names=np.array(1)),
+    "objects": lambda b: stored()(b).replace(b"'descr': '<i8'", b"'descr': '|O' "),
+    "packed": packed,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_cache_is_made_again(tmp_path: Path, own_cache: Path, damage: Callable[[bytes], bytes]) -> None:
     path = write_miniature(tmp_path) / ARCHIVE
     parsed = cached_corpus(path)
-    [file] = tmp_path.glob("20news-*.npz")
+    [file] = own_cache.glob("20news-*.npz")
     whole = file.read_bytes()
     file.write_bytes(damage(whole))
     assert same(cached_corpus(path), parsed)
@@ -155,28 +249,21 @@ def test_another_archive_has_another_cache(tmp_path: Path) -> None:
     assert len(cached_corpus(path).train) == 2
 
 
-def test_a_read_only_folder_is_cached_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    folder = tmp_path / "data"
-    folder.mkdir()
-    path = write_miniature(folder) / ARCHIVE
-    folder.chmod(0o555)
-    try:
-        parsed = cached_corpus(path)
-        assert not list(folder.glob("*.npz"))
-        [file] = (tmp_path / "home" / ".cache" / "vae-lightning").iterdir()
-        os.utime(file, (0, 0))
-        assert same(cached_corpus(path), parsed)
-        assert file.stat().st_mtime == 0
-    finally:
-        folder.chmod(0o755)
+def test_the_cache_lies_in_the_users_folder_and_not_beside_the_archive(tmp_path: Path, own_cache: Path) -> None:
+    path = write_miniature(tmp_path) / ARCHIVE
+    before = sorted(tmp_path.iterdir())
+    parsed = cached_corpus(path)
+    assert sorted(tmp_path.iterdir()) == before
+    [file] = own_cache.iterdir()
+    os.utime(file, (0, 0))
+    assert same(cached_corpus(path), parsed)
+    assert file.stat().st_mtime == 0
 
 
 def test_nowhere_to_cache_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "home").write_bytes(b"a file, not a folder")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     path = write_miniature(tmp_path) / ARCHIVE
-    monkeypatch.setattr(cache, "atomic_write", lambda _: (_ for _ in ()).throw(OSError("disk full")))
     assert len(cached_corpus(path).train) == 120
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,8 +13,9 @@ from pathlib import Path
 import miniature as archives
 import pytest
 
-from vae_lightning.data import Newsgroups, newsgroups
-from vae_lightning.data.download import RemoteFile, data_folder, fetch
+from vae_lightning.callbacks import FrechetInceptionDistance
+from vae_lightning.data import MNIST, ImageFolder, Newsgroups, download, newsgroups
+from vae_lightning.data.download import RemoteFile, cache_folder, data_folder, fetch
 
 BODY = bytes(range(256)) * 1000
 ANSWERS = {
@@ -72,6 +76,13 @@ def test_a_failed_download_leaves_nothing_and_says_the_manual_way(
     assert not list(tmp_path.iterdir())
 
 
+def test_an_answer_without_end_is_not_taken(site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "LARGEST", 1000)
+    with pytest.raises(ValueError, match="the answer has more than 1,000 bytes"):
+        fetch(RemoteFile("x", f"{site}/good"), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_no_connection(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"cannot download http://127.0.0.1:9/x .*by hand"):
         fetch(RemoteFile("x", "http://127.0.0.1:9/x"), tmp_path)
@@ -93,5 +104,51 @@ def test_newsgroups_downloads_what_its_folder_lacks(site: str, tmp_path: Path, m
 def test_the_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VAE_LIGHTNING_DATA", "/somewhere")
     assert data_folder() == Path("/somewhere")
+    monkeypatch.setenv("VAE_LIGHTNING_DATA", "~/here")
+    assert data_folder() == Path.home() / "here"
     monkeypatch.delenv("VAE_LIGHTNING_DATA")
     assert data_folder() == Path.home() / ".cache" / "vae-lightning"
+
+
+def test_the_cache_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The XDG specification has paths that are not absolute ignored."""
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert cache_folder() == Path("/somewhere/vae-lightning")
+    for none in ("", "relative"):
+        monkeypatch.setenv("XDG_CACHE_HOME", none)
+        assert cache_folder() == Path.home() / ".cache" / "vae-lightning"
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without a name, as containers have them: no HOME, and no entry among the system's users."""
+
+    def unknown(_: int) -> None:
+        raise KeyError("uid not found")
+
+    for name in ("HOME", "XDG_CACHE_HOME", "VAE_LIGHTNING_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    with pytest.raises(RuntimeError, match="home"):
+        Path.home()
+
+
+@pytest.mark.usefixtures("homeless")
+def test_without_a_home_a_folder_of_temporary_files_will_do(miniature: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Path(tempfile.gettempdir()) / f"vae-lightning-{os.getuid()}"
+    assert (data_folder(), cache_folder()) == (own, own)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("tempfile.gettempdir", lambda: str(miniature / "temporary"))
+        data = Newsgroups(miniature, hashes=None, num_words=80)
+        data.prepare_data()
+        data.setup()
+        assert len(data.test) == archives.TEST
+        FrechetInceptionDistance()
+    shutil.rmtree(miniature / "temporary")
+
+
+@pytest.mark.usefixtures("homeless")
+def test_without_a_home_only_what_asks_for_it_is_refused() -> None:
+    for data in (Newsgroups("~/data", hashes=None), MNIST("~/data"), ImageFolder("~/data")):
+        with pytest.raises(ValueError, match=r"~/data begins with ~, but HOME is not set .*: write it out"):
+            data.setup()

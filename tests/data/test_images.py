@@ -5,10 +5,17 @@ from __future__ import annotations
 import functools
 import gzip
 import hashlib
+import multiprocessing
+import os
 import re
 import shutil
+import struct
 import threading
-from collections.abc import Iterator
+import tracemalloc
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -104,6 +111,16 @@ def test_mnist_is_read_where_torchvision_keeps_it(tmp_path: Path, place: str, pa
     assert sorted(in_file.tolist()) == list(range(11))
 
 
+@pytest.mark.parametrize("packed", [True, False])
+def test_mnist_is_found_under_the_names_that_others_give_it(tmp_path: Path, packed: bool) -> None:
+    """As Kaggle hands it out."""
+    expected = ready(MNIST(write_mnist(tmp_path, packed), val_size=10))
+    for file in tmp_path.iterdir():
+        file.rename(tmp_path / file.name.replace("-idx", ".idx"))
+    assert (tmp_path / ("train-images.idx3-ubyte" + ".gz" * packed)).exists()
+    assert torch.equal(ready(MNIST(tmp_path, val_size=10)).train.x, expected.train.x)
+
+
 def test_mnist_resized_is_as_pil_resizes_with_antialiasing(tmp_path: Path) -> None:
     data = ready(MNIST(write_mnist(tmp_path), val_size=0, size=(14, 7)))
     assert data.observed_shape == (1, 14, 7)
@@ -118,11 +135,21 @@ def test_mnist_resized_is_as_pil_resizes_with_antialiasing(tmp_path: Path) -> No
     ("file", "content", "message"),
     [
         ("train-images-idx3-ubyte.gz", None, "there is no train-images-idx3-ubyte.gz in .*: get it from http"),
-        ("train-images-idx3-ubyte.gz", b"<html>", "cannot read .*train-images-idx3-ubyte.gz .*: delete it and get it"),
+        (
+            "train-images-idx3-ubyte.gz",
+            b"<html>",
+            "cannot read .*train-images-idx3-ubyte.gz .*: it is not whole, or not packed by gzip; give",
+        ),
         ("t10k-images-idx3-ubyte.gz", zipped(idx(IMAGES["t10k"]))[:5000], "cannot read .*t10k-images"),
-        ("t10k-images-idx3-ubyte.gz", zipped(idx(IMAGES["t10k"])[:5000]), "has 4984 of 8624 bytes: delete it"),
+        (
+            "t10k-images-idx3-ubyte.gz",
+            zipped(idx(IMAGES["t10k"])[:5000]),
+            "has 4984 of 8624 bytes: give the file as its authors have it",
+        ),
         ("t10k-labels-idx1-ubyte.gz", zipped(idx(IMAGES["t10k"])), "not an idx file of bytes with 1 axes"),
         ("t10k-labels-idx1-ubyte.gz", zipped(b""), "not an idx file of bytes with 1 axes"),
+        ("t10k-images-idx3-ubyte.gz", zipped(idx(IMAGES["t10k"]) + b"x"), "has more than 8624 bytes"),
+        ("t10k-images-idx3-ubyte.gz", zipped(b"\0\0\x08\x03" + b"\xff" * 12), "announces 7.* bytes, and at most 1,07"),
         ("t10k-labels-idx1-ubyte.gz", zipped(idx(LABELS["train"])), "has 11 images, but .* 60 labels"),
     ],
 )
@@ -291,11 +318,187 @@ def test_images_that_cannot_be_used(tmp_path: Path) -> None:
         f"{odd} has 5 x 6 pixels, but 1.png 12 x 16: give a size to resize all to"
     )
     odd.write_bytes(odd.read_bytes()[:60])
-    assert f"cannot read {odd}" in refused(ImageFolder(tmp_path, size=8))
+    assert f"{odd} is not a whole image (" in refused(ImageFolder(tmp_path, size=8))
     odd.write_text("<html>")
-    assert refused(ImageFolder(tmp_path, size=8)) == f"cannot read {odd} (not an image): remove it, or get it again"
-    Image.fromarray(RNG.integers(0, 2**16, (12, 16), dtype=np.uint16)).save(odd)
-    assert refused(ImageFolder(tmp_path)) == f"{odd} has more than 8 bits a channel: convert it to 8 bits"
+    assert refused(ImageFolder(tmp_path, size=8)).startswith(f"{odd} is not an image: expected one of .jpg")
+    odd.unlink()
+    os.mkfifo(odd)
+    assert len(ready(ImageFolder(tmp_path)).files) == 7  # a pipe is no file
+
+
+def png_of_16_bits(path: Path, colour: int, values: NDArray[np.uint16]) -> None:
+    """By hand, since Pillow writes gray alone: colour is PNG's number, 2 for RGB, 4 for gray and alpha, 6 for RGBA."""
+    height, width, _ = values.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    header = struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    content = b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+
+
+def deep(*shape: int) -> NDArray[np.uint16]:
+    return RNG.integers(0, 2**12, shape, dtype=np.uint16)
+
+
+DEEP = {
+    "gray.png": lambda path: Image.fromarray(deep(12, 16)).save(path),
+    "rgb.png": lambda path: png_of_16_bits(path, 2, deep(12, 16, 3)),
+    "gray and alpha.png": lambda path: png_of_16_bits(path, 4, deep(12, 16, 2)),
+    "rgba.png": lambda path: png_of_16_bits(path, 6, deep(12, 16, 4)),
+    "gray.tif": lambda path: Image.fromarray(deep(12, 16)).save(path),
+    "float.tif": lambda path: Image.fromarray(deep(12, 16).astype(np.float32)).save(path),
+    "gray.pgm": lambda path: path.write_bytes(b"P5 16 12 4095\n" + deep(12, 16).astype(">u2").tobytes()),
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_of_more_than_8_bits_are_refused_by_name(tmp_path: Path, name: str, channels: int) -> None:
+    """Of 12-bit values the high byte alone, 0 to 15, would be left."""
+    DEEP[name](tmp_path / name)
+    assert refused(ImageFolder(tmp_path, channels=channels)) == (
+        f"{tmp_path / name}: has more than 8 bits a channel: convert it to 8 bits, in which white is 255"
+    )
+
+
+def test_a_tiff_of_16_bits_a_colour_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rgb.tif"
+    Image.fromarray(pixels(12, 16, 3)).save(path)
+    assert len(ready(ImageFolder(tmp_path, val_size=0, test_size=0)).train) == 1
+    content = path.read_bytes()
+    bits = struct.pack("<HHH", 8, 8, 8)
+    assert content.count(bits) == 1
+    path.write_bytes(content.replace(bits, struct.pack("<HHH", 16, 16, 16)) + bytes(12 * 16 * 3))
+    assert "more than 8 bits a channel" in refused(ImageFolder(tmp_path))
+
+
+def only(folder: Path, **options: Any) -> NDArray[np.uint8]:
+    """The bytes of the one image of a folder, (C, H, W)."""
+    data = ready(ImageFolder(folder, val_size=0, test_size=0, **options))
+    return (data.train.x[0] * 255).round().byte().numpy()
+
+
+def test_images_of_every_kind_are_read_as_viewers_show_them(tmp_path: Path) -> None:
+    """Each against pixels that were written: of one bit, a palette with transparency, inks, alpha, 12 bits scaled."""
+    colours = np.array([[200, 10, 30], [0, 255, 7], [90, 90, 90]], dtype=np.uint8)
+    index = RNG.integers(0, 3, (6, 5)).astype(np.uint8)
+    palette = Image.fromarray(index, mode="P")
+    palette.putpalette(colours.tobytes())
+    palette.save(tmp_path / "a.png", transparency=bytes([0, 128, 255]))
+    assert (only(tmp_path) == np.moveaxis(colours[index], -1, 0)).all()
+
+    alpha = np.dstack([pixels(6, 5, 3), pixels(6, 5, 1)])
+    Image.fromarray(alpha).save(tmp_path / "a.png")
+    assert (only(tmp_path) == np.moveaxis(alpha[..., :3], -1, 0)).all()
+
+    bits = RNG.integers(0, 2, (6, 5)).astype(bool)
+    Image.fromarray(bits).save(tmp_path / "a.png")
+    assert (only(tmp_path, channels=1)[0] == 255 * bits).all()
+
+    (tmp_path / "a.png").unlink()
+    inks = pixels(6, 5, 4)
+    Image.fromarray(inks, mode="CMYK").save(tmp_path / "a.tif")
+    expected = (255 - inks[..., :3].astype(float)) * (255 - inks[..., 3:].astype(float)) / 255
+    assert np.abs(only(tmp_path) - np.moveaxis(expected, -1, 0)).max() <= 1
+
+    (tmp_path / "a.tif").unlink()
+    values = RNG.integers(0, 4096, (6, 5, 3)).astype(">u2")
+    (tmp_path / "a.ppm").write_bytes(b"P6 5 6 4095\n" + values.tobytes())
+    assert np.abs(only(tmp_path) - np.moveaxis(values / 4095 * 255, -1, 0)).max() <= 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_camera_that_was_turned(tmp_path: Path, orientation: int) -> None:
+    """EXIF's eight ways to hold a camera, by the flips and turns that its standard names."""
+    image, exif = pixels(6, 5, 3), Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(image).save(tmp_path / "a.png", exif=exif)
+    seen = {
+        1: image, 2: image[:, ::-1], 3: image[::-1, ::-1], 4: image[::-1], 5: image.swapaxes(0, 1),
+        6: np.rot90(image, -1), 7: image[::-1, ::-1].swapaxes(0, 1), 8: np.rot90(image, 1),
+    }[orientation]  # fmt: skip
+    assert (only(tmp_path) == np.moveaxis(seen, -1, 0)).all()
+
+
+# --- bombs -----------------------------------------------------------------------------------------------------------
+
+
+def status_of_memory(name: str) -> float:
+    """VmRSS, what this process holds, or VmHWM, the most it held since that was reset; in MB."""
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(lines[name].split()[0]) / 1024
+
+
+def refusals_and_memory(data: Sequence[ImageDataModule], answer: Any) -> None:
+    """Put each one's line, and the MB that all of them took at the most."""
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+    before = status_of_memory("VmRSS")
+    answer.put(([refused(each) for each in data], status_of_memory("VmHWM") - before))
+
+
+def test_bombs_are_refused_before_they_take_memory(tmp_path: Path) -> None:
+    """A PNG of 100 million pixels in 12 kB, an idx file that announces 2 GB, a zip file of 0.3 GB in 1 MB."""
+    Image.new("1", (10_000, 10_000)).save(tmp_path / "bomb.png")
+    write_mnist(tmp_path / "idx")
+    header = b"\0\0\x08\x03" + struct.pack(">III", 2_000_000, 32, 32)
+    with gzip.open(tmp_path / "idx" / "train-images-idx3-ubyte.gz", "wb", compresslevel=1) as file:
+        file.write(header + bytes(10_000_000))
+    (tmp_path / "zip").mkdir()
+    with (
+        zipfile.ZipFile(
+            tmp_path / "zip" / "images_background.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1
+        ) as archive,
+        archive.open("images_background/a/b/1.png", "w") as member,
+    ):
+        for _ in range(300):
+            member.write(bytes(1 << 20))
+    data = [ImageFolder(tmp_path, size=8), MNIST(tmp_path / "idx"), Omniglot(tmp_path / "zip")]
+    forked = multiprocessing.get_context("fork")
+    answer = forked.SimpleQueue()
+    child = forked.Process(target=refusals_and_memory, args=(data, answer))
+    child.start()
+    (picture, numbers, packed), megabytes = answer.get()
+    child.join()
+    assert "the image has 10,000 x 10,000 pixels, and at most 67,108,864 are read: make it smaller" in picture
+    assert "announces 2,048,000,000 bytes, and at most 1,073,741,824 are read" in numbers
+    assert "has 1 files of 314,572,800 bytes, and at most 100,000 of 268,435,456 are unpacked" in packed
+    assert megabytes < 60
+    assert sorted(path.name for path in (tmp_path / "zip").iterdir()) == ["images_background.zip"]
+
+
+def test_a_stream_beyond_what_its_header_says_is_not_read_to_its_end(tmp_path: Path) -> None:
+    """The bytes that come are not believed either: one more than announced is enough to know."""
+    path = tmp_path / "bomb-idx1-ubyte.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(b"\0\0\x08\x01" + struct.pack(">I", 10))
+        for _ in range(100):
+            file.write(bytes(1 << 20))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="has more than 10 bytes"):
+        mnist.read_idx(path, 1)
+    assert tracemalloc.get_traced_memory()[1] < 2e6
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", ["../escaped.png", "images_background/../../escaped.png", "/escaped.png"])
+def test_a_zip_file_cannot_write_elsewhere(tmp_path: Path, name: str) -> None:
+    zip_omniglot(tmp_path / "here")
+    with zipfile.ZipFile(tmp_path / "here" / "images_background.zip", "a") as archive:
+        archive.writestr(name, b"x")
+    with suppress(ValueError):  # or what lies elsewhere is left alone
+        ready(Omniglot(tmp_path / "here", val_size=1))
+    assert not list(tmp_path.rglob("escaped.png"))
+    assert not Path("/escaped.png").exists()
+
+
+def test_more_images_than_the_machine_can_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_labelled(tmp_path)
+    monkeypatch.setattr("os.sysconf", lambda name: {"SC_PAGE_SIZE": 1000, "SC_PHYS_PAGES": 4}[name])
+    assert "7 images of 12 x 16 pixels take 0.0 GB, and this machine has 0.0: give a smaller size" in refused(
+        ImageFolder(tmp_path)
+    )
 
 
 @pytest.mark.parametrize(

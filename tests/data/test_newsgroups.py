@@ -11,6 +11,7 @@ import sys
 import tarfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import miniature as archives
 import numpy as np
@@ -200,6 +201,69 @@ def test_a_named_archive_may_have_any_name(miniature: Path, tmp_path: Path) -> N
         newsgroups(tmp_path / "other.tgz")
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda text: text.rstrip(b"\n"),
+        lambda text: text.replace(b"\n", b"\r\n"),
+        lambda text: b"\xef\xbb\xbf" + text.replace(b"\n", b"\r"),
+        lambda text: text.replace(b"\n", b" \t\n") + b"\n\r\n",
+    ],
+    ids=["no last newline", "CRLF", "BOM, old Macintosh", "blanks and empty lines behind"],
+)
+def test_a_vocabulary_as_other_systems_write_it(miniature: Path, tmp_path: Path, written: Any) -> None:
+    """The same words under the same ids: a search finds them, and no checkpoint is of another vocabulary."""
+    shutil.copy(miniature / archives.ARCHIVE, tmp_path)
+    text = (miniature / archives.VOCABULARY).read_bytes()
+    (tmp_path / archives.VOCABULARY).write_bytes(written(text))
+    data, plain = newsgroups(tmp_path), newsgroups(miniature)
+    assert (data.words, data.vocabulary_hash) == (plain.words, plain.vocabulary_hash)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"one\n\nthree\n", "20news-vocabulary.txt, line 2: expected 1 to 1,000 characters, got none"),
+        (
+            b"one\ntwo\ncaf\xe9\n",
+            "20news-vocabulary.txt, line 3: expected UTF-8 text, got other bytes: save it as UTF-8",
+        ),
+        ("one\ntwo\n".encode("utf-16"), "line 1: expected UTF-8 text"),
+        (b"one\n" + b"x" * 1001, "20news-vocabulary.txt, line 2: expected 1 to 1,000 characters, got 1,001 characters"),
+    ],
+)
+def test_a_vocabulary_that_is_none(miniature: Path, tmp_path: Path, content: bytes, message: str) -> None:
+    shutil.copy(miniature / archives.ARCHIVE, tmp_path)
+    (tmp_path / archives.VOCABULARY).write_bytes(content)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        newsgroups(tmp_path)
+
+
+def test_stop_words_as_other_systems_write_them(tmp_path: Path) -> None:
+    (tmp_path / "stop.txt").write_bytes(b"\xef\xbb\xbfthe\r\nof\r\n")
+    assert StopWordsFile(tmp_path / "stop.txt").words() == {"the", "of"}
+    (tmp_path / "stop.txt").write_bytes(b"caf\xe9")
+    with pytest.raises(ValueError, match=r"cannot read stop words from .*stop.txt, expected UTF-8 text"):
+        StopWordsFile(tmp_path / "stop.txt").words()
+
+
+def test_paths_that_are_no_archive(miniature: Path, tmp_path: Path) -> None:
+    """Each is one line that says what it is, what was expected, and never that it should be removed."""
+    (tmp_path / "docs.csv").write_text("a,b\n1,2\n")
+    shutil.make_archive(str(tmp_path / "docs"), "zip", miniature)
+    (tmp_path / "empty.tgz").touch()
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("docs.csv", "docs.zip", "empty.tgz", "pipe", "/dev/zero"):
+        with pytest.raises(ValueError, match=r".+") as error:
+            newsgroups(tmp_path / name)
+        line = str(error.value)
+        assert re.search(
+            "is not a whole .tgz archive .*: expected the 'processed'|is a pipe or a device, where a fi", line
+        )
+        assert not re.search("delete|remove", line)
+        assert "\n" not in line
+
+
 def test_mistakes(miniature: Path, tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match=r"there is no 20news-bydate-matlab.tgz in .*get http://.* by hand and save it as"
@@ -223,7 +287,8 @@ def test_mistakes(miniature: Path, tmp_path: Path) -> None:
 def test_files_of_another_hash_are_named_and_leave_nothing_behind(
     miniature: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))  # the cache's second place
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path.parent / f"{tmp_path.name}-cache"))
+    cache = tmp_path.parent / f"{tmp_path.name}-cache" / "vae-lightning"
     for name in (archives.ARCHIVE, archives.VOCABULARY):
         shutil.copy(miniature / name, tmp_path)
     archive, vocabulary = (re.escape(str(tmp_path / name)) for name in (archives.ARCHIVE, archives.VOCABULARY))
@@ -239,9 +304,10 @@ def test_files_of_another_hash_are_named_and_leave_nothing_behind(
     ):
         newsgroups(tmp_path, hashes=members | {archives.VOCABULARY: "0" * 64})
     assert left_in(tmp_path) == {archives.ARCHIVE, archives.VOCABULARY}
+    assert not cache.exists()
     official = hashlib.sha256((tmp_path / archives.VOCABULARY).read_bytes()).hexdigest()
     newsgroups(tmp_path, hashes=members | {archives.VOCABULARY: official})
-    assert len(left_in(tmp_path)) == 3
+    assert len(left_in(cache)) == 1
     with pytest.raises(ValueError, match=r"train.data has sha256"):
         newsgroups(tmp_path, hashes=OFFICIAL)  # also where it comes from the cache
 
@@ -287,10 +353,10 @@ def test_the_real_archive_is_small_in_memory_and_quick_when_parsed(real_newsgrou
     """Under 200 MB above the imports while it is parsed; under 1 s from the cache."""
     for name in (archives.ARCHIVE, archives.VOCABULARY):
         (tmp_path / name).write_bytes((real_newsgroups / name).read_bytes())
-    environment = {**os.environ, "VAE_LIGHTNING_DATA": str(tmp_path), "HOME": str(tmp_path)}
+    environment = {**os.environ, "VAE_LIGHTNING_DATA": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
     command = [sys.executable, "-c", MEASURED]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     megabytes, seconds = map(float, done.stdout.split())
     assert megabytes < 200
     assert seconds < 1
-    assert len(list(tmp_path.glob("20news-*.npz"))) == 1
+    assert len(list(tmp_path.glob("vae-lightning/20news-*.npz"))) == 1

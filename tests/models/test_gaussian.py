@@ -167,7 +167,7 @@ def test_what_does_not_fit_is_said():
         trainer().fit(from_data, torch.utils.data.DataLoader([(torch.zeros(2), 0)]))
     with pytest.raises(ValueError, match="sides divisible by 4, got \\(1, 6, 8\\)"):
         GaussianVAE(2, Bernoulli((1, 6, 8)), encoder=Convolutions)
-    with pytest.raises(ValueError, match="set image_shape to x's"):
+    with pytest.raises(ValueError, match="observations are \\(1, 8, 8\\): leave image_shape out"):
         GaussianVAE(2, Bernoulli((1, 8, 8)), decoder=partial(Deconvolutions, image_shape=[3, 8, 8]))
     with pytest.raises(ValueError, match="gives \\(mean, log sigma\\) to a Normal family"):
         GaussianVAE(2, Normal(3, scale=1.0), decoder=partial(SharedScale, network=MLP))

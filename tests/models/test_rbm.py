@@ -346,7 +346,7 @@ def test_what_it_refuses(build: Any, error: type[Exception], message: str) -> No
 @pytest.mark.parametrize(
     ("visible", "message"),
     [
-        (PIXELS, r"Bernoulli\(\(1, 8, 8\)\) takes zeros and ones, got 0\.\d+ among the data: binarise them"),
+        (PIXELS, r"Bernoulli\(\(1, 8, 8\)\) takes zeros and ones, got 0\.\d+ among the training data.*: binarise them"),
         (Multinomial(64), r"the model observes \(64,\) but the data are \(1, 8, 8\)"),
     ],
 )
@@ -365,7 +365,7 @@ def test_loaders_without_a_data_module_are_looked_at_too(x: Tensor, message: str
 
 
 def test_counts_are_no_bits(miniature: Path) -> None:
-    with pytest.raises(ValueError, match=r"takes zeros and ones, got \d+ among the data"):
+    with pytest.raises(ValueError, match=r"takes zeros and ones, got \d+ among the training data"):
         trainer().fit(rbm(visible=Bernoulli(NUM_WORDS)), datamodule=newsgroups(miniature))
 
 

@@ -22,6 +22,24 @@ def test_a_finished_cell_is_read(tmp_path: Path) -> None:
     assert len(runs) == 2
 
 
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        *("", "{", "[1, 2]", "null", "[" * 100_000, '{"settings": {"seed": 0}}', '{"figures": {"elbo": 1}}'),
+        '{"settings": {"seed": 0}, "figures": [1]}',
+        '{"settings": {"seed": 0}, "figures": {"elbo": "high"}}',
+        '{"settings": 3, "figures": {"elbo": 1.0}, "commit": [1]}',
+    ],
+)
+def test_a_damaged_cell_is_run_again(damaged: str, tmp_path: Path) -> None:
+    finished(tmp_path / "a", {"seed": 0}, lambda: {"elbo": -1.5})
+    (file,) = (tmp_path / "a").iterdir()
+    file.write_text(damaged)
+    assert isinstance(Account(tmp_path).provenance()["commit"], str)
+    assert finished(tmp_path / "a", {"seed": 0}, lambda: {"elbo": -2.5}) == {"elbo": -2.5}
+    assert finished(tmp_path / "a", {"seed": 0}, lambda: {"elbo": 0.0}) == {"elbo": -2.5}
+
+
 def test_an_interrupted_cell_leaves_nothing(tmp_path: Path) -> None:
     def interrupted() -> dict[str, float]:
         raise KeyboardInterrupt

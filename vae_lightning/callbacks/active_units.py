@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from torch import Tensor
 
 from vae_lightning import metrics
-from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, tensorboard
+from vae_lightning.callbacks.base import Diagnostic, check_size, latent_variable_model, logged_step, tensorboard
 from vae_lightning.latent_variable import Draw
 
 LEAST_SHOWN = 0.1  # of the threshold: a logarithmic axis has no place for a variance of zero
@@ -50,6 +50,7 @@ class ActiveUnits(Diagnostic):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch, not after it, that there is no mean."""
         check_mean(self, latent_variable_model(self, pl_module).encoder.prototype())
+        check_size(self, trainer, stage, 2)
 
     def begin(self, trainer: pl.Trainer, module: Any) -> None:
         """Forget the last split."""

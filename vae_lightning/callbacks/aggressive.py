@@ -8,6 +8,7 @@ import lightning.pytorch as pl
 from torch import Tensor
 
 from vae_lightning import metrics
+from vae_lightning.batches import observations
 from vae_lightning.callbacks.base import Diagnostic
 from vae_lightning.latent_variable import Draw
 from vae_lightning.objectives.lagging import Aggressive
@@ -49,7 +50,7 @@ class AggressiveInference(Diagnostic):
         loss: Tensor = outputs["loss"] if isinstance(outputs, dict) else outputs
         self.objective.observe_loss(loss.detach())
         if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            pl_module.log("train/aggressive", self.objective.aggressive.float(), batch_size=len(batch[0]))
+            pl_module.log("train/aggressive", self.objective.aggressive.float(), batch_size=len(observations(batch)))
 
     def begin(self, trainer: pl.Trainer, module: Any) -> None:
         """Forget the last split."""

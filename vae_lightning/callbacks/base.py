@@ -12,6 +12,7 @@ from torch.utils.tensorboard.writer import SummaryWriter
 
 from vae_lightning.latent_variable import Draw, LatentVariableModel
 from vae_lightning.models import Ensemble
+from vae_lightning.models.preflight import NAMES, SPLITS, in_memory
 from vae_lightning.randomness import seeded
 
 
@@ -101,6 +102,23 @@ def latent_variable_model(callback: pl.Callback, module: Any) -> LatentVariableM
             f"{type(module).__name__} has none{way_out}"
         )
     return model
+
+
+def check_size(callback: pl.Callback, trainer: pl.Trainer, stage: str, least: int) -> None:
+    """ValueError, before the first epoch, for a split that the stage evaluates and that is too small for a figure."""
+    for name, size in evaluated(trainer, stage).items():
+        if 0 < size < least:
+            raise ValueError(
+                f"{type(callback).__name__} needs {least} observations or more, the {NAMES[name]} have {size}: set "
+                "more aside, or leave this callback out"
+            )
+
+
+def evaluated(trainer: pl.Trainer, stage: str) -> dict[str, int]:
+    """The splits in memory that a stage evaluates, and how many observations they have."""
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    names = [name for name in SPLITS.get(stage, ()) if name != "train"] if in_memory(data) else []
+    return {name: len(data.split(name)) for name in names}
 
 
 def logged_step(trainer: pl.Trainer) -> int:

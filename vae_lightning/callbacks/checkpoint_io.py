@@ -1,27 +1,50 @@
-"""AtomicCheckpointIO: a checkpoint is whole or it is not there."""
+"""AtomicCheckpointIO: a checkpoint is whole or it is not there, and can do nothing but be read."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch.utilities import rank_zero_warn
 
 from vae_lightning.files import atomic_write
+from vae_lightning.trust import read_checkpoint
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target, flushes to the disk and moves with `os.replace`; loads with `weights_only=True`."""
+    """Writes beside the target, flushes to the disk and moves with `os.replace`; loads what `read_checkpoint` allows.
+
+    Args:
+        trust: packages, or class paths, of the user's own that a checkpoint may name.
+    """
+
+    trust: tuple[str, ...] = ()
+    _folders: frozenset[Path] = frozenset()  # that this run has written checkpoints into
+
+    def __init__(self, trust: Iterable[str] = ()) -> None:
+        super().__init__()
+        self.trust = tuple(trust)
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
         """Whoever reads `path` at any moment finds the old checkpoint or the new one."""
+        self._folders |= {Path(path).parent.resolve()}
         with atomic_write(Path(path)) as file:
             torch.save(checkpoint, file)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """Plain types and tensors only, whatever the caller says."""
-        location: Any = map_location or "cpu"
-        return super().load_checkpoint(path, location, weights_only=True)
+        """ValueError, whatever the caller says, for a file that is not whole or names what it may not."""
+        content = read_checkpoint(Path(path), trust=self.trust)
+        return content if map_location is None else super().load_checkpoint(path, map_location, weights_only=True)
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Remove a file of a folder that this run writes to: paths come from checkpoints, and those from anyone."""
+        target = Path(path)
+        if target.parent.resolve() not in self._folders or (target.exists() and not target.is_file()):
+            rank_zero_warn(f"not removing {target}: it is no checkpoint in a folder that this run writes to")
+            return
+        target.unlink(missing_ok=True)

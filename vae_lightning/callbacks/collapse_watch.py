@@ -11,7 +11,14 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from vae_lightning import metrics
 from vae_lightning.callbacks.active_units import check_mean
-from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, occasion, tensorboard
+from vae_lightning.callbacks.base import (
+    Diagnostic,
+    check_size,
+    latent_variable_model,
+    logged_step,
+    occasion,
+    tensorboard,
+)
 from vae_lightning.latent_variable import Draw
 from vae_lightning.metrics.surgery import natural_parameters
 
@@ -137,6 +144,7 @@ class CollapseWatch(Diagnostic):
         posterior = latent_variable_model(self, pl_module).encoder.prototype()
         natural_parameters("CollapseWatch", posterior)
         check_mean(self, posterior)
+        check_size(self, trainer, stage, 2)
 
     def begin(self, trainer: pl.Trainer, module: Any) -> None:
         """Forget the last split."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 
+from vae_lightning.batches import observations
 from vae_lightning.callbacks.base import latent_variable_model
 from vae_lightning.objectives.gradient_variance import gradient_variance
 from vae_lightning.randomness import seeded
@@ -39,6 +40,6 @@ class GradientVariance(pl.Callback):
             return
         objective = pl_module.objective.at(trainer.global_step)
         with seeded(type(self).__name__, trainer.global_step):
-            variance, _ = gradient_variance(objective, pl_module.model, batch[0], parameters, self.num_draws)
+            variance, _ = gradient_variance(objective, pl_module.model, observations(batch), parameters, self.num_draws)
         for logger in trainer.loggers:
             logger.log_metrics({"train/gradient_variance": variance}, trainer.global_step)

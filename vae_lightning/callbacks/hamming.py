@@ -8,11 +8,13 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from jaxtyping import Bool
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from vae_lightning import metrics
 from vae_lightning.callbacks.base import Diagnostic
 from vae_lightning.counts import Counts
+from vae_lightning.models.preflight import in_memory
 
 CHUNK_DOCUMENTS = 1024  # encoded at once
 
@@ -21,7 +23,9 @@ class HammingPrecision(Diagnostic):
     """Logs `precision@k`, `precision_within_r` and `found_within_r` of evaluated documents among the training ones.
 
     As `vae_lightning.metrics.HammingPrecision` defines them, on the codes of `model.encode`, the mode of q(z | x).
-    Raises TypeError for a model that has no such codes, ValueError for data without k training documents.
+    Where all training documents have one label, or each its own, nothing is to be retrieved: the precisions are left
+    out, with one line that says so. TypeError for a model that has no such codes, ValueError for data without k
+    training documents.
 
     Args:
         k: how many nearest training documents count.
@@ -39,11 +43,20 @@ class HammingPrecision(Diagnostic):
             raise TypeError(
                 f"HammingPrecision needs a model with encode(x) -> codes; {type(pl_module).__name__} has none"
             )
-        data: Any = getattr(trainer, "datamodule", None)
-        if getattr(data, "train", None) is None:
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if not in_memory(data):
             raise ValueError(
                 "HammingPrecision searches the training documents: give the Trainer a datamodule with .train"
             )
+        train = data.split("train")
+        if self.metric.k > len(train):
+            raise ValueError(
+                f"HammingPrecision's k must be at most {len(train)}, the number of training documents, got k = "
+                f"{self.metric.k}: lower its k (init_args.k in trainer.callbacks)"
+            )
+        self.without_labels = _say_nothing(train.y)
+        if self.without_labels:
+            rank_zero_warn(f"HammingPrecision: {self.without_labels}: its precisions are left out")
 
     def begin(self, trainer: pl.Trainer, module: Any) -> None:
         """Encode the training documents."""
@@ -58,8 +71,18 @@ class HammingPrecision(Diagnostic):
 
     def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
         """Log; the metric has merged its sums over processes."""
-        figures = {f"{split}/{name}": value.float() for name, value in self.metric.compute().items()}
-        module.log_dict(figures, sync_dist=True)
+        found = self.metric.compute()
+        if self.without_labels:
+            found = {name: value for name, value in found.items() if not name.startswith("precision")}
+        module.log_dict({f"{split}/{name}": value.float() for name, value in found.items()}, sync_dist=True)
+
+
+def _say_nothing(labels: Tensor) -> str:
+    """Why the labels say nothing of retrieval, if they do not."""
+    kinds = len(labels.unique())
+    if kinds == 1:
+        return f"all {len(labels)} training documents have the same label, so any code would retrieve with precision 1"
+    return "each training document has a label of its own, so no code can retrieve" if kinds == len(labels) else ""
 
 
 def encode_all(model: Any, x: Counts) -> Iterator[Bool[Tensor, "chunk m"]]:

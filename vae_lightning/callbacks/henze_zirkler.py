@@ -7,7 +7,7 @@ from typing import Any
 import lightning.pytorch as pl
 
 from vae_lightning import metrics
-from vae_lightning.callbacks.base import Diagnostic, latent_variable_model
+from vae_lightning.callbacks.base import Diagnostic, check_size, latent_variable_model
 from vae_lightning.latent_variable import Draw
 
 
@@ -48,6 +48,7 @@ class HenzeZirkler(Diagnostic):
                 f"HenzeZirkler asks whether codes are Gaussian, and those of {type(pl_module).__name__} are discrete, "
                 f"q(z | x) being {posterior}: leave this callback out"
             )
+        check_size(self, trainer, stage, 2)
 
     def begin(self, trainer: pl.Trainer, module: Any) -> None:
         """Forget the last split."""

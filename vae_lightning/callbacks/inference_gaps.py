@@ -82,7 +82,7 @@ class InferenceGaps(Diagnostic):
 
     def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
         """Fit posteriors to a few observations of this batch."""
-        x = select(batch[0], torch.arange(min(self.per_batch, len(batch[0]))))
+        x = select(draw.x, torch.arange(min(self.per_batch, len(draw.x))))
         gaps = inference_gaps(
             module.model, x, self.estimator, self.steps, self.learning_rate, self.num_samples, self.proposal
         )

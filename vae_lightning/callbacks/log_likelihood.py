@@ -69,8 +69,7 @@ class LogLikelihood(Diagnostic):
 
     def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
         """Draw samples of this batch."""
-        x, _ = batch
-        for part in log_weights(module.model, x, self.metric.Ks[-1], self.proposal, chunk=self.chunk):
+        for part in log_weights(module.model, draw.x, self.metric.Ks[-1], self.proposal, chunk=self.chunk):
             self.metric.update(part)
 
     def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:

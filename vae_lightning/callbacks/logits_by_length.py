@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, tensorboard
+from vae_lightning.counts import Counts
 from vae_lightning.families import Bernoulli, Multinomial
 from vae_lightning.latent_variable import Draw
 
@@ -41,7 +42,8 @@ class LogitsByLength(Diagnostic):
 
     def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
         """Two numbers a document."""
-        self.lengths.append(batch[0].total.cpu())
+        assert isinstance(draw.x, Counts), "setup refuses other models"
+        self.lengths.append(draw.x.total.cpu())
         posterior: Any = draw.posterior  # independent bits
         self.logits.append(posterior.base_dist.logits.abs().mean(-1).cpu())
 

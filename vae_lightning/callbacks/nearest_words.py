@@ -11,7 +11,8 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from vae_lightning.callbacks.base import Diagnostic, logged_step, tensorboard
+from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, tensorboard
+from vae_lightning.families.multinomial import BagOfWords
 from vae_lightning.latent_variable import Draw
 
 
@@ -26,7 +27,15 @@ class NearestWords(Diagnostic):
 
     def __init__(self, num_words: int = 8, num_codes: int = 64, every_n_epochs: int = 10) -> None:
         super().__init__(every_n_epochs)
+        for name, value in {"num_words": num_words, "num_codes": num_codes}.items():
+            if value < 1:
+                raise ValueError(f"NearestWords needs {name} >= 1, got {value}")
         self.num_words, self.num_codes = num_words, num_codes
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Say before the first epoch that there are no words."""
+        if not isinstance(latent_variable_model(self, pl_module).decoder.prototype(), BagOfWords):
+            raise TypeError(f"NearestWords is of models of documents, as HashingVAE, not of {type(pl_module).__name__}")
 
     def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
         """Nothing: it reads the decoder alone."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch import Tensor
 from vae_lightning.files import atomic_write
 from vae_lightning.metrics.feature_sample import FeatureSample
 from vae_lightning.metrics.functional.scatter import Scatter
+from vae_lightning.trust import kept_arrays
 
 FORMAT = 1  # raise it when what is stored changes
 
@@ -29,14 +29,14 @@ class ReferenceCache:
     def load(self, description: dict[str, Any]) -> FeatureSample | None:
         """What was saved under this description, if anything was."""
         key = _key(description)
-        try:
-            with np.load(self._path(key), allow_pickle=False) as file:
-                if str(file["key"]) != key:
-                    return None
-                count, mean, matrix, rows, keys = (torch.from_numpy(file[name]) for name in FIELDS)
-                return FeatureSample(Scatter(count, mean, matrix), rows, keys)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        arrays = kept_arrays(self._path(key)) or {}
+        if set(arrays) != {"key", *FIELDS} or str(arrays["key"]) != key:
             return None
+        if any(arrays[name].dtype.kind not in "iuf" for name in FIELDS):
+            return None
+        count, mean, matrix, rows, keys = (torch.from_numpy(arrays[name]) for name in FIELDS)
+        whole = count.ndim == 0 and matrix.shape == 2 * mean.shape and rows.shape == (len(keys), *mean.shape)
+        return FeatureSample(Scatter(count, mean, matrix), rows, keys) if whole and mean.ndim == 1 else None
 
     def save(self, description: dict[str, Any], sample: FeatureSample) -> None:
         """Atomically, or not at all where the folder cannot be written: then they are computed again."""

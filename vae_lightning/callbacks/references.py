@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,10 @@ import lightning.pytorch as pl
 import torch
 from torch import Size, Tensor
 
+from vae_lightning.callbacks.base import evaluated
+from vae_lightning.models.preflight import NAMES, stage_of
 from vae_lightning.randomness import seeded
+from vae_lightning.trust import read_checkpoint
 
 CHUNK_SAMPLES = 100  # with a seed of their own, and the share of one process
 
@@ -74,12 +77,18 @@ class DataReference(Reference):
         self.split = split
 
     def check(self, trainer: pl.Trainer) -> None:
-        """ValueError unless the Trainer has a datamodule that gives any split in order."""
+        """ValueError unless the Trainer has a datamodule that gives any split in order, the one asked for of images."""
         if not callable(getattr(_data(trainer), "evaluation_dataloader", None)):
             raise ValueError(
                 "DataReference compares with the data's images: give the Trainer a datamodule with "
                 "evaluation_dataloader(split), such as vae_lightning.data.Digits"
             )
+        sizes = (
+            {self.split: len(_data(trainer).split(self.split))} if self.split else evaluated(trainer, stage_of(trainer))
+        )
+        for name, size in sizes.items():
+            if size == 1:
+                raise ValueError(f"DataReference needs two images or more, the {NAMES[name]} are one: set more aside")
 
     def description(self, trainer: pl.Trainer, module: Any, split: str) -> dict[str, Any]:
         """The data module, its hyper-parameters, the split, and its number, shape and first batch of images."""
@@ -107,20 +116,24 @@ class CheckpointReference(Reference):
     """ImageSamples of another trained model, or of the same one at another time.
 
     Args:
-        path: the checkpoint that `fit` wrote of it; only weights and plain values are read.
+        path: the checkpoint that `fit` wrote of it; it can build models, and cannot run anything else.
         num: how many images, at least two.
         sampler: how they are made: `ImageSamples` (default) or `ImageMeans`.
+        trust: packages of your own whose classes it may name, beside those of VAE_LIGHTNING_TRUST.
     """
 
-    def __init__(self, path: str | Path, num: int = 10_000, sampler: Sampler | None = None) -> None:
+    def __init__(
+        self, path: str | Path, num: int = 10_000, sampler: Sampler | None = None, trust: Sequence[str] = ()
+    ) -> None:
         if num < 2:
             raise ValueError(f"CheckpointReference needs num >= 2 images, got {num}")
-        self.path, self.num, self.sampler = Path(path), num, sampler or ImageSamples()
+        self.path, self.num, self.sampler, self.trust = Path(path), num, sampler or ImageSamples(), tuple(trust)
 
     def check(self, trainer: pl.Trainer) -> None:
-        """ValueError unless there is such a file."""
+        """ValueError unless there is such a file, which may be used."""
         if not self.path.is_file():
             raise ValueError(f"there is no checkpoint {self.path}: give CheckpointReference the path of a .ckpt file")
+        read_checkpoint(self.path, trust=self.trust)
 
     def description(self, trainer: pl.Trainer, module: Any, split: str) -> dict[str, Any]:
         """The file's hash, how many images and how they were made."""
@@ -134,7 +147,7 @@ class CheckpointReference(Reference):
         yield from sampled(other, self.sampler, self.num, trainer, "CheckpointReference")
 
     def _load(self, module: Any) -> Any:
-        content = torch.load(self.path, map_location="cpu", weights_only=True)
+        content = read_checkpoint(self.path, trust=self.trust)
         # the command's checkpoints name their class; one that Python wrote is of the class at hand
         named = "_class_path" in content.get("hyper_parameters", {})
         kind: Any = pl.LightningModule if named else type(module)

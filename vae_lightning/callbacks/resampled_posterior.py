@@ -70,7 +70,7 @@ class ResampledPosterior(Diagnostic):
     def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
         """Draw the first observations of the first batch, which is the first process's."""
         if self.figure is None and tensorboard(trainer):
-            x = select(batch[0], torch.arange(min(self.observations, len(batch[0]))))
+            x = select(draw.x, torch.arange(min(self.observations, len(draw.x))))
             with torch.no_grad(), torch.autocast(module.device.type, enabled=False):
                 rows = [self._row(module.model, select(x, torch.tensor([n]))) for n in range(len(x))]
             self.figure = posteriors_picture([f"q_EW, k = {k}" if k > 1 else "q(z | x)" for k in self.ks], rows)

@@ -9,7 +9,7 @@ import lightning.pytorch as pl
 from torch import Tensor
 
 from vae_lightning import metrics
-from vae_lightning.callbacks.base import Diagnostic, latent_variable_model
+from vae_lightning.callbacks.base import Diagnostic, check_size, latent_variable_model
 from vae_lightning.families.multinomial import BagOfWords
 from vae_lightning.latent_variable import Draw
 
@@ -46,7 +46,9 @@ class SmoothKNN(Diagnostic):
         self, k: int = 1, alpha: float | Sequence[float] = 1.0, limit: int = 500, every_n_epochs: int = 50
     ) -> None:
         super().__init__(every_n_epochs)
-        self.metric = metrics.SmoothKNN(k, alpha, limit)
+        self.metric, self.least = metrics.SmoothKNN(k, alpha, limit), max(2, k // 2 + 1)  # beside as many samples
+        if limit < self.least:
+            raise ValueError(f"SmoothKNN needs limit >= {self.least} for k = {k}, got {limit}")
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch, not after it, that there are no distances."""
@@ -55,6 +57,7 @@ class SmoothKNN(Diagnostic):
                 f"SmoothKNN takes distances between observations, and {type(pl_module).__name__} models bags of words: "
                 "leave this callback out"
             )
+        check_size(self, trainer, stage, self.least)
 
     def begin(self, trainer: pl.Trainer, module: Any) -> None:
         """Forget the last split."""

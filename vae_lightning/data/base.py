@@ -19,11 +19,12 @@ from vae_lightning.data.loaders import (
     TrainingLoader,
     TrainingOrder,
 )
+from vae_lightning.trust import FromCheckpoint
 
 SplitName = Literal["train", "val", "test"]
 
 
-class InMemoryDataModule(LightningDataModule, abc.ABC):
+class InMemoryDataModule(FromCheckpoint, LightningDataModule, abc.ABC):
     """Data that fit in memory: `load` gives the three splits, and a batch is one slice (x, y) of them.
 
     Training batches are shuffled by (seed of the run, epoch), the seed being that of `seed_everything`; evaluation
@@ -117,8 +118,11 @@ class InMemoryDataModule(LightningDataModule, abc.ABC):
         return {"seed": self._seed}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with the seed of the checkpoint."""
-        self._restored_seed = state_dict["seed"]
+        """Go on with the seed of the checkpoint; ValueError if it has none."""
+        seed = state_dict.get("seed") if isinstance(state_dict, dict) else None
+        if not isinstance(seed, int):
+            raise ValueError(f"the checkpoint's record of {type(self).__name__} has no seed, which is a whole number")
+        self._restored_seed = seed
 
     def _process(self) -> tuple[int, int]:
         trainer = self.trainer

@@ -3,42 +3,48 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from vae_lightning.data.archive import Corpus, Documents, read_corpus
+from vae_lightning.data.archive import LARGEST_ARCHIVE, Corpus, Documents, read_corpus
 from vae_lightning.data.download import cache_folder
+from vae_lightning.data.reading import check_file
 from vae_lightning.files import atomic_write
+from vae_lightning.trust import kept_arrays
 
 FORMAT = 1  # raise it when the record changes: old files are then left alone
 SPLITS = ("train", "test")
 FIELDS = ("offsets", "words", "counts", "labels")
+TEXTS = ("label_names", "members", "hashes")
+NAMES = {*TEXTS, *(f"{split}.{field}" for split in SPLITS for field in FIELDS)}
 
 
-def cached_corpus(archive: Path, check: Callable[[Corpus], None] = lambda corpus: None) -> Corpus:
-    """The corpus of an archive, from the cache beside it or in ~/.cache/vae-lightning if there is one.
+def cached_corpus(
+    archive: Path,
+    trust: Callable[[Mapping[str, str]], None] = lambda hashes: None,
+    check: Callable[[Corpus], Any] = lambda corpus: None,
+) -> Corpus:
+    """The corpus of an archive, from the user's cache folder if it is there.
 
-    `check` raises for a corpus that is not to be used; no cache is made of it.
+    `trust` raises for the sha256 of members that are not to be used, before they are parsed, `check` for a corpus that
+    is not: no cache is made of it.
     """
-    name = f"20news-{_digest(archive)[:16]}-v{FORMAT}.npz"
-    places = [archive.parent / name, cache_folder() / name]
-    for place in places:
-        if (corpus := _load(place)) is not None:
-            check(corpus)
-            return corpus
-    corpus = read_corpus(archive)
+    place = cache_folder() / f"20news-{_digest(archive)[:16]}-v{FORMAT}.npz"
+    if (cached := _load(place)) is not None:
+        trust(cached.hashes)
+        check(cached)
+        return cached
+    corpus = read_corpus(archive, trust)
     check(corpus)
-    for place in places:
-        if _save(corpus, place):
-            break
+    _save(corpus, place)
     return corpus
 
 
 def _digest(path: Path) -> str:
+    check_file(path, LARGEST_ARCHIVE)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -48,26 +54,32 @@ def _digest(path: Path) -> str:
 
 def _load(path: Path) -> Corpus | None:
     """None for a file that is missing or damaged: it will be made again."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            train, test = (Documents(*(file[f"{split}.{field}"] for field in FIELDS)) for split in SPLITS)
-            hashes = dict(zip(file["members"].tolist(), file["hashes"].tolist(), strict=True))
-            return Corpus(train, test, file["label_names"].tolist(), hashes)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    arrays = kept_arrays(path) or {}
+    if set(arrays) != NAMES or any(array.ndim != 1 for array in arrays.values()):
         return None
+    if any(arrays[name].dtype.kind != ("U" if name in TEXTS else "i") for name in NAMES):
+        return None
+    train, test = (Documents(*(arrays[f"{split}.{field}"] for field in FIELDS)) for split in SPLITS)
+    label_names, members, hashes = (arrays[name].tolist() for name in TEXTS)
+    whole = len(members) == len(hashes) and all(_whole(part, len(label_names)) for part in (train, test))
+    return Corpus(train, test, label_names, dict(zip(members, hashes, strict=True))) if whole else None
 
 
-def _save(corpus: Corpus, path: Path) -> bool:
-    """Whether it could be written; a folder marked read-only is left alone, also by root."""
+def _whole(part: Documents, num_labels: int) -> bool:
+    """Whether the rows are those of a matrix of counts, each with one of the labels."""
+    ends, labels = part.offsets, part.labels
+    rows = len(ends) == len(labels) + 1 and ends[0] == 0 and ends[-1] == len(part.words) == len(part.counts)
+    ranges = (np.diff(ends) >= 0, part.words >= 0, part.counts > 0, labels >= 0, labels < num_labels)
+    return bool(rows) and all(bool(held.all()) for held in ranges)
+
+
+def _save(corpus: Corpus, path: Path) -> None:
+    """Where it cannot be written the archive is parsed again next time."""
     arrays = {f"{split}.{field}": getattr(getattr(corpus, split), field) for split in SPLITS for field in FIELDS}
     arrays["label_names"] = np.array(corpus.label_names)
     arrays["members"], arrays["hashes"] = np.array(list(corpus.hashes)), np.array(list(corpus.hashes.values()))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not (os.access(path.parent, os.W_OK) and path.parent.stat().st_mode & 0o222):
-            return False
         with atomic_write(path) as file:
             np.savez(file, **arrays)
     except OSError:
-        return False
-    return True
+        return

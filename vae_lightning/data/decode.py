@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 import torch
 from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 from torch import Tensor
+from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms.v2 import functional as transforms
 
+from vae_lightning.data.reading import check_memory
+
 CHUNK = 4096  # images resized at once
+LARGEST = 1 << 26  # pixels of a file, 67 million, which take 0.8 GB while they are decoded
+LARGE = 1 << 24  # pixels above which one file is decoded at a time
+_ONE_AT_A_TIME = Lock()
+_PNG_BIT_DEPTH = 24  # the byte of a PNG file that says how many bits a channel has
 
 
 def sides(name: str, size: int | Sequence[int] | None) -> tuple[int, int] | None:
@@ -59,12 +70,15 @@ class Shape:
 def decode_all(paths: Sequence[Path], shape: Shape) -> UInt8[Tensor, "N C H W"]:
     """The images of these files, in their order, decoded by as many threads as there are cores.
 
-    Raises ValueError for a file that is no whole image, and for images that come out in different sizes.
+    Raises ValueError for a file that is no whole image of at most 67 million pixels of 8 bits, for images that come out
+    in different sizes, and for more of them than the machine can hold.
     """
     with ThreadPoolExecutor() as pool:
         images = pool.map(lambda path: decode(path, shape), paths)
         for n, image in enumerate(images):
             if n == 0:
+                many = f"{len(paths):,} images of {_pixels(image)} pixels"
+                check_memory(len(paths) * image.numel(), many, "give a smaller size to resize them to")
                 out = torch.empty(len(paths), *image.shape, dtype=torch.uint8)
             elif image.shape != out.shape[1:]:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -78,17 +92,49 @@ def decode(path: Path, shape: Shape) -> UInt8[Tensor, "C H W"]:
     """One image file, the right way up; transparency is ignored. ValueError if it is no whole image of 8 bits."""
     try:
         with Image.open(path) as image:
-            deep = image.mode.startswith(("I", "F"))
-            upright = ImageOps.exif_transpose(image).convert("L" if shape.channels == 1 else "RGB")
-    except Exception as error:  # decoders raise all kinds, by what the bytes happen to look like
-        reason = "not an image" if isinstance(error, UnidentifiedImageError) else error
-        raise ValueError(f"cannot read {path} ({reason}): remove it, or get it again") from error
-    if deep:
-        raise ValueError(f"{path} has more than 8 bits a channel: convert it to 8 bits")
-    try:
-        return shape.apply(transforms.pil_to_tensor(upright))
-    except ValueError as error:
+            check_image(image)
+            with _ONE_AT_A_TIME if image.width * image.height > LARGE else nullcontext():
+                return shape.apply(_upright(image, "L" if shape.channels == 1 else "RGB"))
+    except UnidentifiedImageError as error:
+        raise ValueError(f"{path} is not an image: expected one of {', '.join(IMG_EXTENSIONS)}") from error
+    except (ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path}: {error}") from error
+    except Exception as error:  # decoders raise all kinds, by what the bytes happen to look like
+        raise ValueError(f"{path} is not a whole image ({error}): give the whole file") from error
+
+
+def check_image(image: Image.Image) -> None:
+    """ValueError, before any of its pixels is read, for an image of too many, or of more than 8 bits a channel."""
+    if image.width * image.height > LARGEST:
+        size = f"{image.height:,} x {image.width:,}"
+        raise ValueError(f"the image has {size} pixels, and at most {LARGEST:,} are read: make it smaller")
+    if _bits(image) > 8:
+        raise ValueError("has more than 8 bits a channel: convert it to 8 bits, in which white is 255")
+
+
+def _bits(image: Image.Image) -> int:
+    """The most bits that the file has for a channel, of which Pillow may keep 8 without a word."""
+    if image.mode.startswith(("I", "F")):
+        return 16
+    if isinstance(image, TiffImageFile):
+        bits = image.tag_v2.get(BITSPERSAMPLE, (8,))
+        return max(bits) if isinstance(bits, tuple) else bits
+    if isinstance(image, PngImageFile):
+        assert image.fp is not None, "just opened"
+        here = image.fp.tell()
+        image.fp.seek(_PNG_BIT_DEPTH)
+        depth = image.fp.read(1)[0]
+        image.fp.seek(here)
+        return depth
+    return 8
+
+
+def _upright(image: Image.Image, mode: str) -> UInt8[Tensor, "C H W"]:
+    """In this mode, as a viewer turns it; colours of a palette lose their transparency first, as all others do."""
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode in ("P", "PA"):
+        upright = upright.convert("RGBA")
+    return transforms.pil_to_tensor(upright.convert(mode))
 
 
 def _pixels(image: Tensor) -> str:

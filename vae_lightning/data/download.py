@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import tempfile
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import BinaryIO
 
 from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
+from vae_lightning.data.reading import user_path
 from vae_lightning.files import atomic_write
 
 TIMEOUT = 30.0  # seconds without a byte
 CHUNK = 1 << 16
+LARGEST = 1 << 30  # bytes; the largest that is known of here has 95 million
 
 
 @dataclass(frozen=True)
@@ -26,13 +29,23 @@ class RemoteFile:
 
 
 def cache_folder() -> Path:
-    """Where files are kept if nothing else is said."""
-    return Path.home() / ".cache" / "vae-lightning"
+    """Where what can be made again is kept: $XDG_CACHE_HOME/vae-lightning, or ~/.cache/vae-lightning."""
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    return Path(given) / "vae-lightning" if Path(given).is_absolute() else _own_folder()
 
 
 def data_folder() -> Path:
     """$VAE_LIGHTNING_DATA, or ~/.cache/vae-lightning."""
-    return Path(os.environ.get("VAE_LIGHTNING_DATA") or cache_folder()).expanduser()
+    given = os.environ.get("VAE_LIGHTNING_DATA")
+    return user_path(given) if given else _own_folder()
+
+
+def _own_folder() -> Path:
+    """~/.cache/vae-lightning; of a user without a home, as containers have them, a folder of temporary files."""
+    try:
+        return Path.home() / ".cache" / "vae-lightning"
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / f"vae-lightning-{os.getuid()}"
 
 
 def by_hand(file: RemoteFile, folder: Path) -> str:
@@ -69,6 +82,8 @@ def _receive(answer: http.client.HTTPResponse, out: BinaryIO, file: RemoteFile) 
             if received == 0 and chunk.lstrip().startswith(b"<"):
                 raise OSError("the answer is a web page (HTML), not the file")
             received += out.write(chunk)
+            if received > LARGEST:
+                raise OSError(f"the answer has more than {LARGEST:,} bytes")
             progress.update(task, completed=received)
     if expected is not None and received != expected:
         raise OSError(f"the connection ended after {received} of {expected} bytes")

@@ -17,6 +17,7 @@ from vae_lightning.data.decode import Shape
 from vae_lightning.data.download import RemoteFile, by_hand, data_folder, fetch
 from vae_lightning.data.loaders import Observations
 from vae_lightning.data.pixels import Pixels
+from vae_lightning.data.reading import user_path
 from vae_lightning.data.splits import stratified_rows
 
 WHITE = 255
@@ -57,7 +58,7 @@ class ImageDataModule(InMemoryDataModule, abc.ABC):
     @property
     def folder(self) -> Path:
         """Where the files are looked for."""
-        return Path(self.path).expanduser() if self.path is not None else data_folder() / self.name
+        return user_path(self.path) if self.path is not None else data_folder() / self.name
 
     @property
     def observed_shape(self) -> tuple[int, ...] | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from math import prod
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
@@ -17,22 +17,26 @@ from vae_lightning.data.binarise import Binarisation
 from vae_lightning.data.decode import Shape, sides
 from vae_lightning.data.download import RemoteFile
 from vae_lightning.data.images import ImageDataModule, Labelled, fetch_checked
+from vae_lightning.data.reading import Readable, check_file
 from vae_lightning.hyperparameters import only_plain
 
 MD5 = dict(datasets.MNIST.resources)
 SITE = datasets.MNIST.mirrors[0]
 IMAGES, LABELS = "{}-images-idx3-ubyte.gz", "{}-labels-idx1-ubyte.gz"
+LARGEST = 1 << 30  # bytes of a file's entries; 697,932 letters and digits of EMNIST have 547 million
 _UNSIGNED_BYTES = 8  # how idx files name their type
+_PART = 1 << 22  # bytes read at once
+_WAY_OUT = "give the file as its authors have it, whole"
 
 
 class MNIST(ImageDataModule):
     """60,000 handwritten digits for training and validation and 10,000 for the test; x (B, 1, 28, 28) in [0, 1].
 
-    Reads `train-images-idx3-ubyte.gz`, `train-labels-idx1-ubyte.gz` and the two of `t10k`, packed or not, from `path`
-    or, as torchvision keeps them, from `raw` or `MNIST/raw` in it; so also Fashion-MNIST, KMNIST and others of this
-    format. Without a path they are looked for in $VAE_LIGHTNING_DATA/MNIST or ~/.cache/vae-lightning/MNIST, and
-    downloaded there, as torchvision does. Ids are rows of the training file, then of the test file. Source: Y. LeCun,
-    C. Cortes and C. Burges, The MNIST database of handwritten digits.
+    Reads `train-images-idx3-ubyte.gz`, `train-labels-idx1-ubyte.gz` and the two of `t10k`, packed or not, also as
+    `train-images.idx3-ubyte`, from `path` or, as torchvision keeps them, from `raw` or `MNIST/raw` in it; so also
+    Fashion-MNIST, KMNIST and others of this format. Without a path they are looked for in $VAE_LIGHTNING_DATA/MNIST or
+    ~/.cache/vae-lightning/MNIST, and downloaded there, as torchvision does. Ids are rows of the training file, then of
+    the test file. Source: Y. LeCun, C. Cortes and C. Burges, The MNIST database of handwritten digits.
 
     Args:
         path: the folder of the files.
@@ -84,13 +88,15 @@ class MNIST(ImageDataModule):
         images, labels = self._find(IMAGES.format(part)), self._find(LABELS.format(part))
         x, y = read_idx(images, 3), read_idx(labels, 1)
         if len(x) != len(y) or not len(x):
-            raise ValueError(f"{images} has {len(x)} images, but {labels.name} {len(y)} labels: get both again")
+            raise ValueError(
+                f"{images} has {len(x)} images, but {labels.name} {len(y)} labels: give the two files of one data set"
+            )
         return Labelled(self.shape.apply_to_all(x[:, None]), y.long())
 
     def _find(self, name: str) -> Path:
         folder = self.folder
         for place in (folder, folder / "raw", folder / "MNIST" / "raw"):
-            for file in (place / name.removesuffix(".gz"), place / name):
+            for file in (place / written for written in spellings(name)):
                 if file.is_file():
                     return file
         if self.path is None and self.download:
@@ -100,17 +106,37 @@ class MNIST(ImageDataModule):
         )
 
 
+def spellings(name: str) -> list[str]:
+    """What a file is called: unpacked or not, and as others that hand it on write it, `train-images.idx3-ubyte`."""
+    plain = name.removesuffix(".gz")
+    dotted = plain.replace("-idx", ".idx")
+    return [plain, name, dotted, f"{dotted}.gz"]
+
+
 def read_idx(path: Path, num_axes: int) -> UInt8[Tensor, "..."]:
-    """The bytes of an idx file, packed or not; ValueError unless it is whole and of so many axes."""
+    """The bytes of an idx file, packed or not; ValueError unless it is whole, of so many axes and <= 2^30 bytes."""
+    check_file(path, LARGEST)
     try:
-        content = path.read_bytes()
-        content = gzip.decompress(content) if path.suffix == ".gz" else content
+        with gzip.GzipFile(path) if path.suffix == ".gz" else path.open("rb") as file:
+            return _entries(file, path, num_axes)
     except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"cannot read {path} ({error}): delete it and get it again") from error
-    header = 4 + 4 * num_axes
-    shape = np.frombuffer(content[4:header], ">u4") if len(content) >= header else None
-    if shape is None or content[:4] != bytes([0, 0, _UNSIGNED_BYTES, num_axes]):
-        raise ValueError(f"{path} is not an idx file of bytes with {num_axes} axes: delete it and get it again")
-    if len(content) - header != (expected := int(shape.prod(dtype=np.int64))):
-        raise ValueError(f"{path} has {len(content) - header} of {expected} bytes: delete it and get it again")
-    return torch.frombuffer(bytearray(content[header:]), dtype=torch.uint8).view(*shape.tolist())
+        raise ValueError(f"cannot read {path} ({error}): it is not whole, or not packed by gzip; {_WAY_OUT}") from error
+
+
+def _entries(file: Readable, path: Path, num_axes: int) -> UInt8[Tensor, "..."]:
+    """What follows the header, which is believed only as far as the file goes."""
+    header = file.read(4 + 4 * num_axes)
+    if len(header) < 4 + 4 * num_axes or header[:4] != bytes([0, 0, _UNSIGNED_BYTES, num_axes]):
+        raise ValueError(f"{path} is not an idx file of bytes with {num_axes} axes: {_WAY_OUT}")
+    shape = [int.from_bytes(header[start : start + 4]) for start in range(4, len(header), 4)]
+    if (expected := prod(shape)) > LARGEST:
+        raise ValueError(f"{path} announces {expected:,} bytes, and at most {LARGEST:,} are read: {_WAY_OUT}")
+    content = bytearray()
+    while part := file.read(min(_PART, expected + 1 - len(content))):
+        content += part
+    if len(content) != expected:
+        found = f"more than {expected}" if len(content) > expected else f"{len(content)} of {expected}"
+        raise ValueError(f"{path} has {found} bytes: {_WAY_OUT}")
+    return (
+        torch.frombuffer(content, dtype=torch.uint8).view(*shape) if content else torch.empty(shape, dtype=torch.uint8)
+    )

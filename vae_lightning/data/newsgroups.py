@@ -16,11 +16,12 @@ from torch import Tensor
 from torch.distributions import LogNormal
 
 from vae_lightning.counts import Counts
-from vae_lightning.data.archive import Corpus, Documents
+from vae_lightning.data.archive import LARGEST_ARCHIVE, Corpus, Documents
 from vae_lightning.data.base import InMemoryDataModule, SplitName
 from vae_lightning.data.cache import cached_corpus
 from vae_lightning.data.download import RemoteFile, by_hand, data_folder, fetch
 from vae_lightning.data.loaders import Observations
+from vae_lightning.data.reading import check_file, read_bytes, text_lines, user_path
 from vae_lightning.data.vocabulary import ByCount, Ranking, StopWords, choose_words, keep_words, vocabulary_hash
 from vae_lightning.hyperparameters import only_plain
 from vae_lightning.randomness import derive_seed
@@ -28,6 +29,7 @@ from vae_lightning.randomness import derive_seed
 SITE = "http://qwone.com/~jason/20Newsgroups"
 ARCHIVE = RemoteFile("20news-bydate-matlab.tgz", f"{SITE}/20news-bydate-matlab.tgz")
 VOCABULARY = RemoteFile("20news-vocabulary.txt", f"{SITE}/vocabulary.txt")
+LARGEST_VOCABULARY = 1 << 26  # bytes; the real one has half a million
 
 # sha256 of what the archive holds (its wrapper differs from mirror to mirror) and of the vocabulary
 OFFICIAL = {
@@ -127,26 +129,27 @@ class Newsgroups(InMemoryDataModule):
             )
 
     def _corpus(self) -> Corpus:
-        return cached_corpus(self._find(ARCHIVE), self._check)
+        return cached_corpus(self._find(ARCHIVE), self._trust, self._vocabulary)
 
-    def _check(self, corpus: Corpus) -> None:
-        for member, found in corpus.hashes.items():
+    def _trust(self, hashes: Mapping[str, str]) -> None:
+        for member, found in hashes.items():
             self._check_hash(ARCHIVE, member, found)
-        self._vocabulary(corpus)
 
     def _vocabulary(self, corpus: Corpus) -> list[str]:
-        content = self._find(VOCABULARY).read_bytes()
+        content = read_bytes(self._find(VOCABULARY), LARGEST_VOCABULARY)
         self._check_hash(VOCABULARY, VOCABULARY.name, sha256(content).hexdigest())
-        words = content.decode(errors="replace").split("\n")[: content.count(b"\n") or 1]
+        words = text_lines(content, VOCABULARY.name)
         for split, documents in {"train": corpus.train, "test": corpus.test}.items():
             if len(documents.words) and (largest := int(documents.words.max()) + 1) > len(words):
                 raise ValueError(f"{split}.data has word {largest}, but {VOCABULARY.name} only {len(words)} words")
         return words
 
     def _find(self, file: RemoteFile) -> Path:
-        given = Path(self.path).expanduser() if self.path else data_folder()
-        if file is ARCHIVE and given.is_file():
-            return given
+        given = user_path(self.path) if self.path else data_folder()
+        if given.exists() and not given.is_dir():
+            check_file(given, LARGEST_ARCHIVE)
+            if file is ARCHIVE:
+                return given
         folder = given.parent if given.is_file() else given
         found = folder / file.name
         if found.is_file():

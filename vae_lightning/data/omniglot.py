@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
-from pathlib import Path
+import zlib
+from pathlib import Path, PurePosixPath
 
 import torch
 from torchvision import datasets
@@ -15,11 +16,14 @@ from vae_lightning.data.decode import Shape, decode_all, sides
 from vae_lightning.data.download import RemoteFile
 from vae_lightning.data.image_folder import image_files
 from vae_lightning.data.images import WHITE, ImageDataModule, Labelled, fetch_checked
+from vae_lightning.data.reading import check_file
 from vae_lightning.hyperparameters import only_plain
 
 MD5 = datasets.Omniglot.zips_md5
 SITE = datasets.Omniglot.download_url_prefix
 BACKGROUND, EVALUATION = MD5
+LARGEST = 1 << 28  # bytes of a zip file, and of all that it holds
+MOST_MEMBERS = 100_000  # the larger of the two has 20,304
 
 
 class Omniglot(ImageDataModule):
@@ -113,13 +117,29 @@ class Omniglot(ImageDataModule):
 
 
 def unpack(archive: Path, name: str) -> Path:
-    """The folder `name` of a zip file, unpacked beside it, whole or not at all."""
+    """The folder `name` of a zip file, unpacked beside it, whole or not at all.
+
+    ValueError unless the file is whole, and what it holds is within the bounds above.
+    """
     target = archive.parent / name
+    check_file(archive, LARGEST)
     try:
         with tempfile.TemporaryDirectory(dir=archive.parent, prefix=f".{name}.") as temporary:
             with zipfile.ZipFile(archive) as content:
-                content.extractall(temporary)
+                content.extractall(temporary, _within(name, content.infolist(), archive))
             (Path(temporary) / name).rename(target)
-    except (OSError, zipfile.BadZipFile, EOFError) as error:
-        raise ValueError(f"cannot unpack {archive} ({error}): delete it and get it again") from error
+    except (OSError, zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError) as error:
+        raise ValueError(f"cannot unpack {archive} ({error}): give the file as its authors have it, whole") from error
     return target
+
+
+def _within(name: str, members: list[zipfile.ZipInfo], archive: Path) -> list[zipfile.ZipInfo]:
+    """Those in the folder of this name; ValueError for too many or too large ones: none has more than it says."""
+    size = sum(member.file_size for member in members)
+    if len(members) > MOST_MEMBERS or size > LARGEST:
+        many = f"{len(members):,} files of {size:,} bytes"
+        raise ValueError(f"{archive} has {many}, and at most {MOST_MEMBERS:,} of {LARGEST:,} are unpacked")
+    within = [member for member in members if PurePosixPath(member.filename).parts[:1] == (name,)]
+    if not within or any(".." in member.filename for member in within):
+        raise ValueError(f"{archive} does not hold a folder {name} alone: give the file as its authors have it")
+    return within

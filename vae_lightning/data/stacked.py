@@ -11,9 +11,10 @@ from torch import Tensor
 
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.loaders import Batch
+from vae_lightning.trust import FromCheckpoint
 
 
-class Stacked(LightningDataModule):
+class Stacked(FromCheckpoint, LightningDataModule):
     """Data for `models.Ensemble`: member i sees the batches that the i-th data module would give it alone.
 
     A batch is (x, y) with x (M, B, *X) and y (M, B). Members may share a data module. The order of member i's

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
+from vae_lightning.data.reading import read_bytes, user_path
 from vae_lightning.data.vocabulary import StopWords
+
+LARGEST = 1 << 22  # bytes of a list
 
 
 class EnglishStopWords(StopWords):
@@ -22,11 +25,11 @@ class StopWordsFile(StopWords):
     """The words of a text file, separated by white space; raises ValueError if it cannot be read."""
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = user_path(path)
 
     def words(self) -> Collection[str]:
         """The words, in lower case."""
         try:
-            return frozenset(self.path.read_text(encoding="utf-8").lower().split())
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"cannot read stop words from {self.path}: {error}") from error
+            return frozenset(read_bytes(self.path, LARGEST).decode("utf-8-sig").lower().split())
+        except ValueError as error:  # UnicodeDecodeError among them
+            raise ValueError(f"cannot read stop words from {self.path}, expected UTF-8 text: {error}") from error

@@ -20,11 +20,17 @@ class Bernoulli(ExponentialFamily):
     """Independent bits: T(x) = x, A(eta) = sum softplus(eta), h = 1; eta are the logits.
 
     `Bernoulli(8)` is a code of 8 bits, `Bernoulli((1, 28, 28))` a binary image.
+
+    Args:
+        event_shape: of one observation.
+        intensities: take data between 0 and 1, too, as papers do with gray pixels. log p(x) is then a cross-entropy and
+            no log-likelihood: p does not integrate to 1, and figures made of it are not to be held against others.
     """
 
-    def __init__(self, event_shape: int | Sequence[int]) -> None:
+    def __init__(self, event_shape: int | Sequence[int], intensities: bool = False) -> None:
         self.event_shape = as_event_shape(event_shape, "Bernoulli")
         self.num_parameters = prod(self.event_shape)
+        self.intensities = intensities
 
     def log_partition(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B"]:
         """A(eta) = sum softplus(eta)."""

@@ -9,7 +9,10 @@ import torch.distributions as td
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Size, Tensor
 
+from vae_lightning.batches import observations
+from vae_lightning.conditional import Conditional
 from vae_lightning.estimators.base import sample
+from vae_lightning.families import ExponentialFamily
 from vae_lightning.latent_variable import Draw, LatentVariableModel
 from vae_lightning.models.seeded import SeededModule, adam
 from vae_lightning.objectives import Objective
@@ -38,6 +41,12 @@ class LatentVariableModule(SeededModule):
         self.model, self.objective = model, objective
         self.evaluation_samples = evaluation_samples
 
+    @property
+    def observed(self) -> ExponentialFamily | None:
+        """The decoder's, where it is made of one."""
+        decoder = self.model.decoder
+        return decoder.family if isinstance(decoder, Conditional) else None
+
     def check_data(self, data: Any) -> None:
         """ValueError if the data module says that its observations are of another shape."""
         shape, expected = getattr(data, "observed_shape", None), self.model.decoder.event_shape
@@ -61,9 +70,8 @@ class LatentVariableModule(SeededModule):
 
     def loss(self, batch: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """What training minimises at this step, in nats per observation, and figures to log; a pure function."""
-        x, _ = batch
         objective = self.objective.at(step)
-        loss = -objective(self.model, x).mean()
+        loss = -objective(self.model, observations(batch)).mean()
         return loss, {"nelbo": loss.detach()} if objective.is_elbo else {}
 
     @torch.no_grad()
@@ -74,7 +82,7 @@ class LatentVariableModule(SeededModule):
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The codes of a batch: the posterior means E_q[z | x], (B, *Z), in full precision."""
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            return self.model.encoder(batch[0]).mean
+            return self.model.encoder(observations(batch)).mean
 
     def on_train_start(self) -> None:
         """ValueError if the run ends before the objective's schedule does."""
@@ -94,7 +102,7 @@ class LatentVariableModule(SeededModule):
     @torch.no_grad()
     def evaluate(self, batch: Any, index: int) -> Draw:
         """One Draw of `evaluation_samples` samples, in full precision, its noise a function of (seed, index) alone."""
-        x, _ = batch
+        x = observations(batch)
         with seeded(self.seed, "evaluate", index), torch.autocast(self.device.type, enabled=False):
             q = self.model.encoder(x)
             return self.model.draw(x, q, sample(q, self.evaluation_samples, Noise()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import lightning.pytorch as pl
 import torch
@@ -14,22 +14,39 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adagrad, Adam, Adamax, AdamW, NAdam, Optimizer, RAdam, RMSprop
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from vae_lightning.batches import labels, observations
+from vae_lightning.counts import Counts
 from vae_lightning.hyperparameters import only_plain
 from vae_lightning.models.member_phases import MemberPhases, Phased
 from vae_lightning.models.member_updates import clip_norms, finite_members, gradients, shorten, take
 from vae_lightning.models.members import alone, built, check_members, checkpoint, describe, learning_rate
+from vae_lightning.models.preflight import check_precision, stage_of
 from vae_lightning.models.recorded import Recorded
 from vae_lightning.models.stack import Stack, StackedBatch, across, state
+from vae_lightning.trust import FromCheckpoint
 
 _ELEMENTWISE = (Adagrad, Adam, AdamW, Adamax, NAdam, RAdam, RMSprop, SGD)  # and linear in the learning rate
 _LATE = 1 << 31  # a step after all schedules
+
+
+NOT_FINITE = "Its data are not finite: leave such observations out, or fill in what is missing"
+
+
+@runtime_checkable
+class OfMembers(Protocol):
+    """A data module of data modules, one for each member, as `data.Stacked`."""
+
+    members: Sequence[Any]
+
+    def setup(self, stage: str) -> None:
+        """Read all of them."""
 
 
 class NoMemberLeft(ValueError):
     """All members of an ensemble rest."""
 
 
-class Ensemble(pl.LightningModule):
+class Ensemble(FromCheckpoint, pl.LightningModule):
     """M members trained as one batched model, by `torch.func` over a member's pure `loss(batch, step)`.
 
     Member i is what the same module trained alone with the same seed would be, up to rounding: its initialisation, its
@@ -120,20 +137,35 @@ class Ensemble(pl.LightningModule):
 
     # -- training ------------------------------------------------------------------------------------------------
 
+    def prepare_data(self) -> None:
+        """Look at each member's data, as it would alone, before a run's folder is made."""
+        if self.trainer.world_size > 1:
+            return  # only one of them is here: `setup` tells all
+        check_precision(self.trainer)
+        stage, data = stage_of(self.trainer), self.trainer.datamodule  # type: ignore[attr-defined]
+        if isinstance(data, OfMembers):
+            data.setup(stage)
+        for each, its_data in self._with_data():
+            each.check_data(its_data)
+            each.preflight(self.trainer).check_splits(its_data, stage)
+
     def setup(self, stage: str) -> None:
         """Let each member see its data before it trains, as it would alone."""
         if self.trainer.world_size > 1:
             raise ValueError("an Ensemble trains on one device: use devices: 1, and share members among runs")
-        data = getattr(getattr(self.trainer, "datamodule", None), "members", [None] * len(self.members))
-        if len(data) != len(self.members):
-            raise ValueError(f"the data are for {len(data)} members, the ensemble has {len(self.members)}")
-        for each, its_data in zip(self.members, data, strict=True):
-            each.check_data(its_data)
-            if stage == "fit" and not self.started:
-                each.start(its_data)
         if stage == "fit" and not self.started:
+            for each, its_data in self._with_data():
+                each.start(its_data)
             self.stack.read()
             self.started = True
+
+    def _with_data(self) -> list[tuple[Any, Any]]:
+        """Each member beside the data module that is its own, or None."""
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        members = data.members if isinstance(data, OfMembers) else [None] * len(self.members)
+        if len(members) != len(self.members):
+            raise ValueError(f"the data are for {len(members)} members, the ensemble has {len(self.members)}")
+        return list(zip(self.members, members, strict=True))
 
     def configure_optimizers(self) -> Any:
         """The first member's optimizer over all members, at the highest of their learning rates, and its scheduler."""
@@ -154,12 +186,13 @@ class Ensemble(pl.LightningModule):
         for each in self.members:
             each.objective.check_run(float(self.trainer.estimated_stepping_batches))
         if self._phases is not None:
-            data: Any = getattr(self.trainer, "datamodule", None)
-            self._phases.start(getattr(data, "members", [None] * len(self.members)))
+            self._phases.start([its_data for _, its_data in self._with_data()])
 
     def on_train_batch_start(self, batch: StackedBatch, batch_idx: int) -> None:
         """Where the members' next phase begins, close the last one and start anew."""
-        step = self.global_step
+        step, batch = self.global_step, self._checked(batch)
+        if batch_idx == 0:
+            self._check_unseen(batch)
         if self._phases is None or batch_idx % self.trainer.accumulate_grad_batches:
             return
         self._choose(step)  # again in a run resumed from a checkpoint that was written before it was done
@@ -193,9 +226,9 @@ class Ensemble(pl.LightningModule):
 
     def training_step(self, batch: StackedBatch, batch_idx: int) -> Tensor:
         """The sum of the losses: the members share no weights, so each has the gradient it has alone."""
-        part = batch_idx % self.trainer.accumulate_grad_batches
+        part, batch = batch_idx % self.trainer.accumulate_grad_batches, self._checked(batch)
         self.stack.noise.begin("train", self.global_step, self.global_rank, *([part] if part else []))
-        losses, figures = self._recorded(self._checked(batch), self.global_step)
+        losses, figures = self._recorded(batch, self.global_step)
         self._losses, self._batch = losses.detach(), batch
         trainer: Any = self.trainer
         if (self.global_step + 1) % trainer.log_every_n_steps == 0:
@@ -242,9 +275,11 @@ class Ensemble(pl.LightningModule):
             failed = "" if self._phases is None else self._phases.failures(self._batch, self.global_step, number)
             what += f" ({failed})" if failed else ""
             kept = "best" if self.best_loss[number].isfinite() else "present"
+            finite = bool(self._batch[0][number].isfinite().all())
+            way_out = "Lower its learning rate or set trainer.gradient_clip_val" if finite else NOT_FINITE
             rank_zero_warn(
                 f"member {self.names[number]} rests from step {self.global_step} on: its {what}; it keeps its {kept} "
-                "weights, the others go on. Lower its learning rate or set trainer.gradient_clip_val"
+                f"weights, the others go on. {way_out}"
             )
         self.resting |= fails
         if self.resting.all():
@@ -284,19 +319,28 @@ class Ensemble(pl.LightningModule):
 
     @torch.no_grad()
     def _evaluate(self, batch: StackedBatch, batch_idx: int, weights: nn.Module) -> None:
+        batch = self._checked(batch)
+        self._check_unseen(batch)
         self.stack.noise.begin("evaluate", batch_idx)
         steps = self.trainer.estimated_stepping_batches if self.trainer.state.fn == "fit" else _LATE
-        losses, _ = self.stack(self._checked(batch), int(min(steps, _LATE)) - 1, weights)
-        self._sums += losses.double() * batch[1].shape[1]
-        self._count += batch[1].shape[1]
+        losses, _ = self.stack(batch, int(min(steps, _LATE)) - 1, weights)
+        self._sums += losses.double() * batch[0].shape[1]
+        self._count += batch[0].shape[1]
 
-    def _checked(self, batch: StackedBatch) -> StackedBatch:
-        if len(batch[0]) != len(self.members):
+    def _checked(self, batch: Any) -> StackedBatch:
+        x, y = observations(batch), labels(batch)
+        if isinstance(x, Counts) or len(x) != len(self.members):
+            shape = "Counts" if isinstance(x, Counts) else f"shape {tuple(x.shape)}"
             raise ValueError(
-                f"a batch has a part for each of the {len(self.members)} members, (M, B, *X), got shape "
-                f"{tuple(batch[0].shape)}: vae_lightning.data.Stacked gives such batches"
+                f"a batch has a part for each of the {len(self.members)} members, (M, B, *X), got {shape}: "
+                "vae_lightning.data.Stacked gives such batches"
             )
-        return batch
+        return x, x.new_zeros(x.shape[:2]) if y is None else y
+
+    def _check_unseen(self, batch: StackedBatch) -> None:
+        if not isinstance(self.trainer.datamodule, OfMembers):  # type: ignore[attr-defined]
+            for each, x in zip(self.members, batch[0], strict=True):
+                each.preflight(self.trainer).check_batch(x, "rows of a batch")
 
     def _log_each(self, name: str, values: Float[Tensor, " M"]) -> None:
         """At an epoch's end, a figure of each member and over all."""

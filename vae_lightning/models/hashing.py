@@ -11,6 +11,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Size, Tensor
 from torch.distributions import LogNormal
 
+from vae_lightning.batches import observations
 from vae_lightning.conditional import Conditional, Network
 from vae_lightning.counts import Counts
 from vae_lightning.estimators import DisARM
@@ -99,7 +100,8 @@ class HashingVAE(LatentVariableModule):
         """The objective's negative; where that is the NELBO, also relative to the saturated multinomial."""
         loss, figures = super().loss(batch, step)
         if "nelbo" in figures:
-            figures["deviance"] = figures["nelbo"] + saturated_log_likelihood(batch[0]).mean()
+            x = cast(Counts, observations(batch))
+            figures["deviance"] = figures["nelbo"] + saturated_log_likelihood(x).mean()
         return loss, figures
 
     def figures(self, draw: Draw) -> dict[str, Tensor]:
@@ -124,7 +126,7 @@ class HashingVAE(LatentVariableModule):
 
     def predict_step(self, batch: Any, batch_idx: int) -> Bool[Tensor, "rows bits"]:
         """Codes."""
-        return self.encode(batch[0])
+        return self.encode(cast(Counts, observations(batch)))
 
     @torch.no_grad()
     def sample(self, n: int) -> Counts:

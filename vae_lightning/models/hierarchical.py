@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
+from vae_lightning.batches import observations
 from vae_lightning.conditional import Conditional, Network
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import ExponentialFamily, Normal
@@ -73,6 +74,6 @@ class HVAE(LatentVariableModule):
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The codes of a batch, (B, d2 + d1): the mean of q(z2 | x), and that of q(z1 | x, z2) there."""
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            q = self.model.encoder(batch[0])
+            q = self.model.encoder(observations(batch))
             assert isinstance(q, Chain), "the encoder has two levels"
             return torch.cat((q.top.mean, q.lower(q.top.mean).mean), -1)

@@ -12,6 +12,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Size, Tensor, nn
 
+from vae_lightning.batches import observations
 from vae_lightning.conditional import Conditional, Network
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import ExponentialFamily, Normal
@@ -168,7 +169,7 @@ class LiBI(LatentVariableModule):
         objective = self.objective.at(step)
         if not isinstance(objective, CodeLikelihood):
             return super().loss(batch, step)
-        log_likelihood, paid = objective.terms(self.model, batch[0])
+        log_likelihood, paid = objective.terms(self.model, observations(batch))
         reconstruction = -log_likelihood.mean()
         figures = {"reconstruction": reconstruction} | paid
         return reconstruction + sum(paid.values()), {name: value.detach() for name, value in figures.items()}
@@ -214,7 +215,7 @@ class LiBI(LatentVariableModule):
     def failures(self, batch: Any, step: int) -> dict[str, str]:
         """The penalties that the codes of a batch fail at this step, by name, with the reason."""
         objective = self.objective.at(step)
-        return objective.failures(self.model, batch[0]) if isinstance(objective, CodeLikelihood) else {}
+        return objective.failures(self.model, observations(batch)) if isinstance(objective, CodeLikelihood) else {}
 
     def _explain(self, loss: Tensor, batch: Any) -> str:
         failed = "; ".join(

@@ -13,9 +13,9 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 from torch.optim import Optimizer
 
+from vae_lightning.batches import observations
 from vae_lightning.counts import Counts
 from vae_lightning.families import Bernoulli, ExponentialFamily
-from vae_lightning.families.support import check_support
 from vae_lightning.harmonium import Harmonium
 from vae_lightning.hyperparameters import only_plain
 from vae_lightning.models.rbm_data import first_look, free_energy_gap
@@ -116,6 +116,11 @@ class RBM(SeededModule):
             )
         super().setup(stage)
 
+    @property
+    def observed(self) -> ExponentialFamily:
+        """The visible side's."""
+        return self.model.visible
+
     def check_data(self, data: Any) -> None:
         """ValueError if the data module's observations are of another shape."""
         shape = getattr(data, "observed_shape", None) or _vocabulary(data)
@@ -128,7 +133,7 @@ class RBM(SeededModule):
 
     @torch.no_grad()
     def start(self, data: Any) -> None:
-        """Check the training data, start the visible bias at their mean and the chains where that leads."""
+        """Start the visible bias at their mean and the chains where that leads."""
         visible, train = self.model.visible, getattr(data, "train", None)
         totals = None
         if train is not None:
@@ -143,23 +148,18 @@ class RBM(SeededModule):
 
     # -- training ------------------------------------------------------------------------------------------------
 
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Seed this step; look at an epoch's first batch: without a data module there was no `train` to see."""
-        super().on_train_batch_start(batch, batch_idx)
-        if batch_idx == 0:
-            check_support(self.model.visible, batch[0])
-
     def loss(self, batch: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """How far the data's free energy lies above that of the model's samples; its gradient in closed form.
 
         A function of the batch and the chains, which it moves on.
         """
-        x, _ = batch
-        return self._with_closed_form(x, read=True), {"reconstruction": self.evaluate(batch, 0).reconstruction.mean()}
+        return self._with_closed_form(observations(batch), read=True), {
+            "reconstruction": self.evaluate(batch, 0).reconstruction.mean()
+        }
 
     def unread_loss(self, batch: Any, step: int) -> Tensor:
         """The same gradient; the value only tells whether it is finite."""
-        return self._with_closed_form(batch[0], read=False)
+        return self._with_closed_form(observations(batch), read=False)
 
     def _with_closed_form(self, x: Tensor | Counts, read: bool) -> Tensor:
         model = self.model
@@ -198,11 +198,10 @@ class RBM(SeededModule):
     @torch.no_grad()
     def evaluate(self, batch: Any, index: int) -> Evaluated:
         """Free energies and reconstructions, in full precision, the noise a function of (seed, index) alone."""
-        x, _ = batch
-        check_support(self.model.visible, x)
+        x = observations(batch)
         with seeded(self.seed, "evaluate", index), torch.autocast(self.device.type, enabled=False):
             h = self.model.hidden.sample(self.model.hidden_natural(x))
-            reconstruction = -self.model.visible_given(h).log_prob(x)
+            reconstruction = -self.model.visible_given(h).log_prob(x)  # type: ignore[arg-type]  # a bag of words takes Counts
             return Evaluated(x, self.model.free_energy(x), reconstruction)
 
     def figures(self, draw: Evaluated) -> dict[str, Tensor]:
@@ -244,7 +243,7 @@ class RBM(SeededModule):
 
     def predict_step(self, batch: Any, batch_idx: int) -> Bool[Tensor, "rows bits"]:
         """Codes."""
-        return self.encode(batch[0])
+        return self.encode(observations(batch))
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from vae_lightning.counts import Counts
 from vae_lightning.families import ExponentialFamily
-from vae_lightning.families.support import check_support
 from vae_lightning.harmonium import Harmonium
 from vae_lightning.objectives.lengths import equally_long
 
@@ -18,14 +17,10 @@ _ROWS = 1024  # observations at once
 
 
 def first_look(visible: ExponentialFamily, data: Any) -> tuple[Float64[Tensor, " P"], Float[Tensor, " N"]]:
-    """The mean of T(x) over a split, and the sums of its observations in order: lengths, if they are documents.
-
-    ValueError for data outside the family's support.
-    """
+    """The mean of T(x) over a split, and the sums of its observations in order: lengths, if they are documents."""
     total, lengths = torch.zeros(visible.num_parameters, dtype=torch.float64), []
     for rows in torch.arange(len(data)).split(_ROWS):
         x, _ = data.batch(rows)
-        check_support(visible, x)
         total += _sum_of_statistics(visible, x).to(total)
         lengths.append(_lengths(x))
     return total / len(data), torch.cat(lengths).sort().values

@@ -14,8 +14,12 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable, Reduce
 from torch import Tensor
 from torch.optim import Optimizer
 
+from vae_lightning.batches import observations
+from vae_lightning.families import ExponentialFamily
 from vae_lightning.metrics.averages import Averages
+from vae_lightning.models.preflight import Preflight, check_precision, in_memory, stage_of
 from vae_lightning.randomness import reseed
+from vae_lightning.trust import FromCheckpoint
 
 
 def adam(parameters: Iterable[Tensor]) -> Optimizer:
@@ -23,7 +27,7 @@ def adam(parameters: Iterable[Tensor]) -> Optimizer:
     return torch.optim.Adam(parameters, lr=1e-3)
 
 
-class SeededModule(pl.LightningModule, abc.ABC):
+class SeededModule(FromCheckpoint, pl.LightningModule, abc.ABC):
     """Trains by a loss that is a function of (batch, step), and evaluates a split by means of figures.
 
     A training step draws its noise from a seed of its own, (seed, step, rank), so that a resumed run repeats an
@@ -43,13 +47,38 @@ class SeededModule(pl.LightningModule, abc.ABC):
 
     # -- data ----------------------------------------------------------------------------------------------------
 
+    @property
+    def observed(self) -> ExponentialFamily | None:
+        """The family that observations must be of, if the model has one."""
+        return None
+
+    def preflight(self, trainer: pl.Trainer) -> Preflight:
+        """What the model asks of its data in this trainer."""
+        return Preflight.of(self.observed, self.parameters(), trainer)
+
+    def prepare_data(self) -> None:
+        """Look at the data before a run's folder is made; of several processes each does so in `setup`."""
+        if self.trainer.world_size == 1:
+            self._look(stage_of(self.trainer))
+
     def setup(self, stage: str) -> None:
-        """Check the data; before a new model trains, show it the training data."""
-        data: Any = getattr(self.trainer, "datamodule", None)
-        self.check_data(data)
+        """Before a new model trains, show it the training data."""
+        if self.trainer.world_size > 1:
+            self._look(stage)
         if stage == "fit" and not self.started:
-            self.start(data)
+            self.start(self._data)
             self.started = True
+
+    def _look(self, stage: str) -> None:
+        check_precision(self.trainer)
+        self.check_data(self._data)
+        if in_memory(self._data):
+            self._data.setup(stage)
+            self.preflight(self.trainer).check_splits(self._data, stage)
+
+    @property
+    def _data(self) -> Any:
+        return self.trainer.datamodule  # type: ignore[attr-defined]
 
     def check_data(self, data: Any) -> None:
         """ValueError, before anything is written, if the model is not of these data; by default any will do."""
@@ -68,7 +97,9 @@ class SeededModule(pl.LightningModule, abc.ABC):
         return self.loss(batch, step)[0]
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Seed this step."""
+        """Seed this step; look at an epoch's first batch, if the data were not to be seen before."""
+        if batch_idx == 0:
+            self._check_unseen(batch)
         part = batch_idx % self.trainer.accumulate_grad_batches
         reseed(self.seed, "train", self.global_step, self.global_rank, *([part] if part else []))
 
@@ -78,11 +109,16 @@ class SeededModule(pl.LightningModule, abc.ABC):
         read = (self.global_step + 1) % trainer.log_every_n_steps == 0
         loss, figures = self.loss(batch, self.global_step) if read else (self.unread_loss(batch, self.global_step), {})
         if not torch.isfinite(loss):
+            self.preflight(trainer).check_batch(batch, f"batch of step {self.global_step}")  # the data come first
             raise ValueError(self._explain(loss, batch))
         if read:
             named = {f"train/{name}": value for name, value in ({"loss": loss.detach()} | figures).items()}
-            self.log_dict(named, batch_size=len(batch[0]))
+            self.log_dict(named, batch_size=len(observations(batch)))
         return loss
+
+    def _check_unseen(self, batch: Any) -> None:
+        if not in_memory(self._data):
+            self.preflight(self.trainer).check_batch(batch, "rows of a batch")
 
     def _explain(self, loss: Tensor, batch: Any) -> str:
         """Where what is not finite comes from, and the way out."""
@@ -136,6 +172,7 @@ class SeededModule(pl.LightningModule, abc.ABC):
 
     def validation_step(self, batch: Any, batch_idx: int) -> Any:
         """What `evaluate` gives; its figures go into the averages of the split."""
+        self._check_unseen(batch)
         draw = self.evaluate(batch, batch_idx * self.trainer.world_size + self.global_rank)
         self.averages.update(self.figures(draw))
         return draw
@@ -186,16 +223,15 @@ class SeededModule(pl.LightningModule, abc.ABC):
         checkpoint["given_as_objects"] = self.given_as_objects
 
     @classmethod
-    def load_from_checkpoint(cls, checkpoint_path: Any, *args: Any, **kwargs: Any) -> Any:
-        """As Lightning's; ValueError if the model was built in Python from objects that are not given again."""
-        objects = torch.load(checkpoint_path, weights_only=True, map_location="cpu").get("given_as_objects", [])
-        missing = [name for name in objects if name not in kwargs and name not in ("optimizer", "scheduler")]
+    def check_given(cls, content: Mapping[str, Any], path: Path, given: Mapping[str, Any]) -> None:
+        """ValueError if the model was built in Python from objects that are not given again."""
+        objects = content.get("given_as_objects", [])
+        missing = [name for name in objects if name not in given and name not in ("optimizer", "scheduler")]
         if missing:
             raise ValueError(
-                f"{checkpoint_path} is of a model that was given objects, which a checkpoint does not keep: give "
+                f"{path} is of a model that was given objects, which a checkpoint does not keep: give "
                 f"{', '.join(missing)} to load_from_checkpoint as they were"
             )
-        return super().load_from_checkpoint(checkpoint_path, *args, **kwargs)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Continue under the seed the run began with; what was learnt is not started anew by a later `fit`."""

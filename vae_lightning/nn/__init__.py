@@ -14,6 +14,7 @@ from vae_lightning.nn.cube_root import CubeRootMLP
 from vae_lightning.nn.linear_map import CholeskyLinear, Cubed, LinearMap
 from vae_lightning.nn.mlp import MLP
 from vae_lightning.nn.one_hot import OneHotLinear
+from vae_lightning.nn.outputs import Outputs
 from vae_lightning.nn.scale import ScalePerDimension, SharedScale
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Features",
     "LinearMap",
     "OneHotLinear",
+    "Outputs",
     "ScalePerDimension",
     "ScaledFrequencies",
     "SharedScale",

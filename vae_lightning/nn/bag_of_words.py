@@ -113,7 +113,7 @@ class BagOfWordsMLP(nn.Module):
         activation: Callable[[], nn.Module] = nn.ReLU,
     ) -> None:
         super().__init__()
-        (num_words,) = context_shape
+        num_words = _length("BagOfWordsMLP reads bags of words", context_shape)
         widths = (*hidden, num_outputs)
         self.features = features(num_words)
         # initialised as nn.Linear(num_words, widths[0]) would be, but kept words-first: a word is a row to gather
@@ -125,8 +125,10 @@ class BagOfWordsMLP(nn.Module):
             self.rest.append(activation()).extend(hidden_layers(hidden[0], hidden[1:], activation))
             self.rest.append(nn.Linear(hidden[-1], num_outputs))
 
-    def forward(self, x: Counts) -> Float[Tensor, "rows outputs"]:
-        """B documents -> (B, P)."""
+    def forward(self, x: Counts | Tensor) -> Float[Tensor, "rows outputs"]:
+        """B documents -> (B, P); TypeError for dense ones."""
+        if not isinstance(x, Counts):
+            raise TypeError(f"BagOfWordsMLP reads sparse documents, got a {type(x).__name__}: use Counts.from_dense(x)")
         return self.rest(self.features(x) @ self.weight + self.bias)
 
 
@@ -144,7 +146,7 @@ class WordLogits(nn.Module):
         activation: Callable[[], nn.Module] = nn.ReLU,
     ) -> None:
         super().__init__()
-        (width,) = context_shape
+        width = _length("WordLogits decodes codes that are vectors", context_shape)
         self.hidden = hidden_layers(width, hidden, activation)
         self.output = nn.Linear((width, *hidden)[-1], num_outputs)
 
@@ -162,3 +164,9 @@ class WordLogits(nn.Module):
     def forward(self, c: Float[Tensor, "*batch inputs"]) -> Affine:
         """Natural parameters, not yet multiplied out."""
         return Affine(self.hidden(c), self.output.weight, self.output.bias)
+
+
+def _length(what: str, context_shape: Sequence[int]) -> int:
+    if len(context_shape) != 1:
+        raise ValueError(f"{what}, of one axis; got contexts of shape {tuple(context_shape)}: use MLP")
+    return context_shape[0]

@@ -9,6 +9,8 @@ from math import prod
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vae_lightning.nn.outputs import image_of
+
 
 class Convolutions(nn.Module):
     """Image (C, H, W) -> outputs: `Conv 4x4, stride 2 -> activation` for each width, halving the image, then Linear.
@@ -39,21 +41,28 @@ class Convolutions(nn.Module):
 class Deconvolutions(nn.Module):
     """Context -> parameters of an image, flat: Linear, then `activation -> transposed Conv 4x4, stride 2` doubling it.
 
-    The number of outputs is a multiple of the image's entries: one map of parameters for Bernoulli or fixed-scale
-    pixels, two (means, then log sigmas) for a Normal with free scale. ValueError unless image_shape's sides are
-    divisible by 2^(number of widths) and the image divides the outputs.
+    The image is the observation, which the Conditional tells. The number of outputs is a multiple of its entries: one
+    map of parameters for Bernoulli or fixed-scale pixels, two (means, then log sigmas) for a Normal with free scale.
+    ValueError unless the image's sides are divisible by 2^(number of widths) and it divides the outputs.
+
+    Args:
+        context_shape: bound by the Conditional.
+        num_outputs: bound by the Conditional.
+        image_shape: (C, H, W), only where the observation is flat, or there is no Conditional.
+        channels: widths, from the context to the image; one for each doubling.
+        activation: builds what comes before each of the transposed convolutions.
     """
 
     def __init__(
         self,
         context_shape: Sequence[int],
         num_outputs: int,
-        image_shape: Sequence[int],
+        image_shape: Sequence[int] | None = None,
         channels: Sequence[int] = (64, 32),
         activation: Callable[[], nn.Module] = nn.ReLU,
     ) -> None:
         super().__init__()
-        image, height, width = _halved(image_shape, len(channels), "Deconvolutions")
+        image, height, width = _halved(image_of(num_outputs, image_shape), len(channels), "Deconvolutions")
         if num_outputs % prod(image):
             raise ValueError(
                 f"Deconvolutions of images {image} cannot give {num_outputs} outputs: set image_shape to x's"

@@ -6,17 +6,17 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-
-import torch
+from typing import Any
 
 from vae_lightning.data import Newsgroups
 from vae_lightning.data.vocabulary import vocabulary_hash
 from vae_lightning.models import HashingVAE
+from vae_lightning.trust import read_checkpoint
 
 
 @dataclass(frozen=True)
 class HashingCheckpoint:
-    """A checkpoint that `fit` wrote of a `HashingVAE` on `Newsgroups`; only weights and plain values are read of it."""
+    """A checkpoint that `fit` wrote of a `HashingVAE` on `Newsgroups`; it can build models, and run nothing else."""
 
     path: Path
     sha256: str
@@ -30,28 +30,23 @@ class HashingCheckpoint:
                 f"there is no checkpoint {path}: give --ckpt the .ckpt file that `vae-lightning fit` wrote"
             )
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # bytes that are no checkpoint fail in as many ways as there are bytes
-            raise ValueError(
-                f"{path} is not a checkpoint that can be read safely: {' '.join(str(error).split())[:100]}"
-            ) from error
-        data = content.get(Newsgroups.__qualname__) if isinstance(content, dict) else None
-        if data is None:
+        content = read_checkpoint(path)
+        if (data := content.get(Newsgroups.__qualname__)) is None:
             raise ValueError(
                 f"{path} holds no vocabulary: search needs a checkpoint of a HashingVAE trained on Newsgroups"
             )
-        kind = content["hyper_parameters"].get("_class_path", HashingVAE.__qualname__).rpartition(".")[2]
+        kind = content.get("hyper_parameters", {}).get("_class_path", HashingVAE.__qualname__).rpartition(".")[2]
         if kind != HashingVAE.__qualname__:
             raise ValueError(f"{path} is of {kind}: search needs a checkpoint of a HashingVAE trained on Newsgroups")
-        if vocabulary_hash(data["words"]) != data["vocabulary_hash"]:
-            raise ValueError(f"{path}: its words are not those of its vocabulary hash {data['vocabulary_hash'][:12]}")
-        return cls(path, digest, data["words"])
+        words, told = _vocabulary(path, data)
+        if vocabulary_hash(words) != told:
+            raise ValueError(f"{path}: its words are not those of its vocabulary hash {told[:12]}")
+        return cls(path, digest, words)
 
     @cached_property
     def model(self) -> HashingVAE:
         """The trained model, on the CPU."""
-        return HashingVAE.load_from_checkpoint(self.path, map_location="cpu", weights_only=True).eval()
+        return HashingVAE.load_from_checkpoint(self.path, map_location="cpu").eval()
 
     @property
     def vocabulary_hash(self) -> str:
@@ -61,6 +56,15 @@ class HashingCheckpoint:
     def data(self, path: Path | None) -> Newsgroups:
         """The data it was trained on, read from `path` or from where it was; ValueError for another vocabulary."""
         moved = {} if path is None else {"path": str(path)}
-        data = Newsgroups.load_from_checkpoint(self.path, map_location="cpu", weights_only=True, **moved)
+        data = Newsgroups.load_from_checkpoint(self.path, map_location="cpu", **moved)
         data.setup()
         return data
+
+
+def _vocabulary(path: Path, record: Any) -> tuple[list[str], str]:
+    """The words and their hash, of the right types; ValueError otherwise."""
+    found = record if isinstance(record, dict) else {}
+    words, told = found.get("words"), found.get("vocabulary_hash")
+    if not (isinstance(words, list) and all(isinstance(word, str) for word in words) and isinstance(told, str)):
+        raise ValueError(f"{path}: its record of {Newsgroups.__qualname__} is no vocabulary with its hash")
+    return words, told

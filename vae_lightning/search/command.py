@@ -68,8 +68,8 @@ def open_index(checkpoint: HashingCheckpoint, data: Path | None) -> CodeIndex:
         except ValueError as error:
             notice.print(f"building the index again: {error}", markup=False)
         else:
-            if index.checkpoint == checkpoint.sha256:
-                return _same_vocabulary(index, checkpoint)
+            if (index.checkpoint, index.vocabulary_hash) == (checkpoint.sha256, checkpoint.vocabulary_hash):
+                return index
             notice.print("building the index again: the checkpoint has changed since it was built")
     index = _build(checkpoint, checkpoint.data(data))
     try:
@@ -77,15 +77,6 @@ def open_index(checkpoint: HashingCheckpoint, data: Path | None) -> CodeIndex:
         notice.print(f"index of {len(index.documents):,} training documents: {paths(checkpoint.path)[0]}", markup=False)
     except OSError as error:  # a folder that only root may write to
         notice.print(f"the index is not saved and will be built again next time: {error}", markup=False)
-    return index
-
-
-def _same_vocabulary(index: CodeIndex, checkpoint: HashingCheckpoint) -> CodeIndex:
-    if index.vocabulary_hash != checkpoint.vocabulary_hash:
-        raise ValueError(
-            f"the index's vocabulary {index.vocabulary_hash[:12]} is not the checkpoint's "
-            f"{checkpoint.vocabulary_hash[:12]}: delete {paths(checkpoint.path)[1]} to build the index again"
-        )
     return index
 
 

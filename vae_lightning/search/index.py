@@ -17,6 +17,11 @@ from torch import Tensor
 
 from vae_lightning.files import atomic_write
 
+_LARGEST = 1 << 28  # bytes of a record; that of 20 Newsgroups has about a million
+_HEADERS = 1 << 10  # bytes of a faiss file that are neither codes nor ids
+_RECORD = {"checkpoint": str, "vocabulary_hash": str, "num_bits": int, "codes": str, "documents": list}
+_DOCUMENT = {"id": int, "label": str, "words": list}
+
 
 @dataclass(frozen=True)
 class Document:
@@ -55,8 +60,7 @@ class CodeIndex:
     ) -> CodeIndex:
         """Index codes[n] as that of documents[n]."""
         packed = pack(codes)
-        index = faiss.IndexBinaryIDMap2(faiss.IndexBinaryFlat(8 * packed.shape[1]))
-        index.add_with_ids(packed, np.array([document.id for document in documents], dtype=np.int64))
+        index = _faiss_index(packed, np.array([document.id for document in documents], dtype=np.int64))
         by_id = {document.id: document for document in documents}
         return cls(index, codes.shape[1], by_id, checkpoint, vocabulary_hash)
 
@@ -82,31 +86,76 @@ class CodeIndex:
         return Neighbours([(distance, self.documents[n]) for distance, n in found], tied)
 
     def save(self, checkpoint: Path) -> None:
-        """Write `CHECKPOINT.faiss` and, last, `CHECKPOINT.documents.json`, which holds the hash of the first."""
+        """Write `CHECKPOINT.faiss` and, last, `CHECKPOINT.documents.json`, which holds the hashes of both."""
         codes = faiss.serialize_index_binary(self.codes).tobytes()
-        header = {name: getattr(self, name) for name in ("checkpoint", "vocabulary_hash", "num_bits")}
-        record = header | {
+        record = {
+            "checkpoint": self.checkpoint,
+            "vocabulary_hash": self.vocabulary_hash,
+            "num_bits": self.num_bits,
             "codes": hashlib.sha256(codes).hexdigest(),
             "documents": [asdict(document) for document in self.documents.values()],
         }
-        for path, content in zip(paths(checkpoint), (codes, json.dumps(record).encode()), strict=True):
+        content = json.dumps(record | {"record": _hash(record)}).encode()
+        for path, written in zip(paths(checkpoint), (codes, content), strict=True):
             with atomic_write(path) as file:
-                file.write(content)
+                file.write(written)
 
     @classmethod
     def load(cls, checkpoint: Path) -> CodeIndex:
         """Read the two files beside a checkpoint; ValueError if they are damaged or not of one piece."""
-        path, documents = paths(checkpoint)
+        path, described = paths(checkpoint)
+        record = _read(described)
+        documents = {entry["id"]: Document(**entry) for entry in record["documents"]}
+        width = -(-record["num_bits"] // 8)
+        if path.stat().st_size > len(documents) * (width + 8) + _HEADERS:
+            raise ValueError(f"{path} is too large for the documents of {described}")
         codes = path.read_bytes()
-        try:
-            record = json.loads(documents.read_bytes())
-            whole = record.pop("codes") == hashlib.sha256(codes).hexdigest()
-            by_id = {entry["id"]: Document(**entry) for entry in record.pop("documents")}
-            if whole:
-                return cls(faiss.deserialize_index_binary(np.frombuffer(codes, np.uint8)), documents=by_id, **record)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{documents} is not the record of an index: {error}") from error
-        raise ValueError(f"{path} does not belong to {documents}")
+        if hashlib.sha256(codes).hexdigest() != record["codes"]:
+            raise ValueError(f"{path} does not belong to {described}")
+        index = _of_bytes(codes, list(documents), width)
+        if index is None:
+            raise ValueError(f"{path} holds no codes of the documents of {described}")
+        return cls(index, record["num_bits"], documents, record["checkpoint"], record["vocabulary_hash"])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The record of an index, of the right types, whose hash of itself is right."""
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise ValueError(f"it has more than {_LARGEST:,} bytes")
+        record = json.loads(path.read_bytes())
+        if not isinstance(record, dict) or record.pop("record", None) != _hash(record):
+            raise ValueError("it is not as it was written")
+        if not (_typed(record, _RECORD) and all(_typed(entry, _DOCUMENT) for entry in record["documents"])):
+            raise ValueError("it has not what a record has")
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not the record of an index: {error}") from error
+    return record
+
+
+def _typed(entry: Any, types: Mapping[str, type]) -> bool:
+    return isinstance(entry, dict) and {name: type(value) for name, value in entry.items()} == types
+
+
+def _hash(record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record).encode()).hexdigest()
+
+
+def _faiss_index(packed: NDArray[np.uint8], ids: NDArray[np.int64]) -> Any:
+    index = faiss.IndexBinaryIDMap2(faiss.IndexBinaryFlat(8 * packed.shape[1]))
+    index.add_with_ids(packed, ids)
+    return index
+
+
+def _of_bytes(stored: bytes, documents: list[int], width: int) -> Any:
+    """The index whose file is these bytes; None if there is none. What others wrote is not given to faiss to parse."""
+    ids = np.array(documents, dtype=np.int64)
+    start = len(stored) - len(ids) * (width + 8) - 8  # codes, how many ids, ids
+    if start < 0 or width < 1 or not len(ids):
+        return None
+    packed = np.frombuffer(stored, np.uint8, len(ids) * width, start).reshape(len(ids), width)
+    index = _faiss_index(packed, ids)
+    return index if faiss.serialize_index_binary(index).tobytes() == stored else None
 
 
 def paths(checkpoint: Path) -> tuple[Path, Path]:

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from vae_lightning.files import atomic_write
 from vae_lightning.studies.base import environment
@@ -27,11 +28,11 @@ def finished(folder: Path, settings: Settings, run: Callable[[], Figures]) -> Fi
 
 def kept(folder: Path, settings: Settings) -> Figures | None:
     """The figures in `folder`, if they are of these settings."""
-    target = folder / FILE
-    if not target.is_file():
+    found = _read(folder / FILE)
+    figures = found.get("figures")
+    if found.get("settings") != dict(settings) or not isinstance(figures, dict):
         return None
-    found = json.loads(target.read_text())
-    return found["figures"] if found["settings"] == dict(settings) else None
+    return figures if all(isinstance(value, int | float) for value in figures.values()) else None
 
 
 def keep(folder: Path, settings: Settings, figures: Figures) -> Figures:
@@ -57,5 +58,14 @@ class Account:
 
 def commits(folder: Path) -> str:
     """The commits that the cells below a folder were run at: a study that goes on may be of several."""
-    found = {json.loads(path.read_text()).get("commit", "unknown") for path in folder.rglob(FILE)}
-    return ", ".join(sorted(found))
+    found = [_read(path) for path in folder.rglob(FILE)]
+    return ", ".join(sorted({str(cell.get("commit", "unknown")) for cell in found if cell}))
+
+
+def _read(target: Path) -> dict[str, Any]:
+    """What a cell's file holds: nothing, if it is missing or damaged, for then the cell is run again."""
+    try:
+        found = json.loads(target.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

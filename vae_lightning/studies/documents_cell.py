@@ -20,6 +20,7 @@ from vae_lightning.studies.cells import Figures
 from vae_lightning.studies.documents_claim import rbm_of, vae_of
 from vae_lightning.studies.documents_worlds import World
 from vae_lightning.studies.fewer import Fewer
+from vae_lightning.trust import read_checkpoint
 
 EXACT_BITS = 16
 
@@ -53,7 +54,7 @@ def run_cell(world: World, model: str, bits: int, n: int | None, size: Size, see
     best = ModelCheckpoint(folder, "best", "val/nelbo", mode="min", enable_version_counter=False)
     fitting = _trainer(folder, [best, *_bound(module, size)], epochs, max(1, epochs // size.validations))
     fitting.fit(module, data)
-    selected = torch.load(best.best_model_path, weights_only=True)
+    selected = read_checkpoint(Path(best.best_model_path))
     module.load_state_dict(selected["state_dict"])
     found = {
         "steps": float(fitting.global_step),

@@ -12,6 +12,7 @@ import torch
 from rich.progress import Progress
 
 from vae_lightning.data.processes import LinearGaussian
+from vae_lightning.files import atomic_write
 from vae_lightning.studies import Scale
 from vae_lightning.studies.base import Report, Row, announce, line, long
 from vae_lightning.studies.cells import Account, Figures, keep, kept
@@ -22,6 +23,7 @@ from vae_lightning.studies.libi_methods import METHODS, PAPER, Grid, Method, Tra
 from vae_lightning.studies.libi_protocol import POINTS, Cell, Size, rebuilt, run_cell
 from vae_lightning.studies.libi_table import CLOSED_FORMS, ELBO_SHORTFALL, REMARKS, Found, gather, table_one
 from vae_lightning.studies.libi_worlds import WORLDS, World
+from vae_lightning.trust import unpickled
 
 SIZES: dict[Scale, Size] = {
     "quick": Size(1, 4, Training(8_000, True), Grid((0.5, 2.0), (1.0,), 1, (1.0,), (0.2,), (0.2,), (1,)), 5_000, 300),
@@ -94,8 +96,8 @@ def run_all(cells: Sequence[Cell], size: Size, out: Path, seed: int, executor: E
         work = partial(run_cell, size=size, seed=seed, logs=out / "cells")
         for cell, (figures, learned) in executor.each(work, waiting()):
             folder = folder_of(out, cell)
-            folder.mkdir(parents=True, exist_ok=True)
-            torch.save(learned, folder / WEIGHTS)
+            with atomic_write(folder / WEIGHTS) as file:
+                torch.save(learned, file)
             found[cell.name] = keep(folder, settings[cell.name], figures)
             progress.advance(task)
     return {name: figures for name, figures in found.items() if figures is not None}
@@ -141,7 +143,7 @@ def chosen_module(cells: Sequence[Cell], chosen: str, size: Size, out: Path) -> 
     for cell in cells:
         for setting in cell.settings:
             if label(setting) == chosen:
-                learned = torch.load(folder_of(out, cell) / WEIGHTS, weights_only=True)
+                learned = unpickled(folder_of(out, cell) / WEIGHTS)
                 return rebuilt(cell, setting, size, learned[chosen]) if chosen in learned else None
     return None
 

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 import lightning.pytorch as pl
-import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.progress import track
@@ -28,6 +27,7 @@ from vae_lightning.studies.base import Report, Row, announce, wide
 from vae_lightning.studies.cells import Account, Figures, finished
 from vae_lightning.studies.figures import publish
 from vae_lightning.studies.priors_figure import TERMS, priors_figure
+from vae_lightning.trust import read_checkpoint
 
 LATENT, IMAGE, HIDDEN = 16, (1, 8, 8), (200, 200)
 VALIDATE_EVERY = 10  # epochs
@@ -128,7 +128,7 @@ def run_cell(make: Make, size: Size, seed: int, folder: Path) -> Figures:
     data = Digits(DynamicBinarisation())
     trainer.fit(module, data)
     steps = trainer.global_step
-    selected = torch.load(best.best_model_path, weights_only=True)
+    selected = read_checkpoint(Path(best.best_model_path))
     module.load_state_dict(selected["state_dict"])
     trainer.test(module, data, verbose=False)
     figures = trainer.callback_metrics.items()

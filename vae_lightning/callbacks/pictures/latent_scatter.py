@@ -15,6 +15,7 @@ from torch.distributions import Distribution
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from vae_lightning.batches import labels
 from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, tensorboard
 from vae_lightning.callbacks.pictures.codes import mean_code
 from vae_lightning.callbacks.pictures.painters import render
@@ -87,8 +88,9 @@ class LatentScatter(Diagnostic):
 
     def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
         """Keep a batch's means and labels."""
-        y = batch[1]
-        self.points.update(mean_code(draw.posterior).flatten(1), y if y.ndim == 1 else torch.zeros_like(y[:, 0]))
+        y, codes = labels(batch), mean_code(draw.posterior).flatten(1)
+        named = isinstance(y, Tensor) and y.ndim == 1
+        self.points.update(codes, y if named else torch.zeros(len(codes), dtype=torch.int64, device=codes.device))
 
     def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
         """Gather them from all processes before one of them draws."""

@@ -8,6 +8,7 @@ import lightning.pytorch as pl
 import torch
 
 from vae_lightning import metrics
+from vae_lightning.callbacks.base import check_size
 from vae_lightning.callbacks.pictures.base import Picture, decode
 from vae_lightning.callbacks.pictures.codes import codes_of, mean_code
 from vae_lightning.callbacks.pictures.strips import Strips
@@ -42,6 +43,7 @@ class Traversals(Picture):
         """Also that units can be moved."""
         super().setup(trainer, pl_module, stage)
         self.codes = codes_of(self, pl_module.model)
+        check_size(self, trainer, stage, 2)
 
     def begin(self, trainer: pl.Trainer, module: Any) -> None:
         """Forget the last split."""

@@ -1,0 +1,127 @@
+"""Preflight: a model's family, its data and its trainer -> one clear line for what cannot go well, before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeGuard, runtime_checkable
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
+
+from vae_lightning.batches import observations
+from vae_lightning.counts import Counts
+from vae_lightning.families import ExponentialFamily
+from vae_lightning.families.support import check_support
+from vae_lightning.process import lacks_bfloat16
+
+SPLITS = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": ()}
+NAMES = {"train": "training data", "val": "validation data", "test": "test data"}
+EXACT = ("32-true", "64-true", "16-mixed", "bf16-mixed")  # those that leave weights and data as they are
+_ROWS = 4096  # observations looked at once
+
+
+@runtime_checkable
+class Split(Protocol):
+    """Observations in memory: x as it is stored, or as a `view` shows it in a batch of some rows."""
+
+    stored: Tensor | Counts
+    y: Tensor
+    view: Any
+
+    def __len__(self) -> int: ...
+
+    def batch(self, rows: Tensor) -> tuple[Tensor | Counts, Tensor]:
+        """(x, y) of these rows."""
+
+
+@runtime_checkable
+class InMemory(Protocol):
+    """A data module whose splits are in memory once it is set up."""
+
+    def setup(self, stage: str) -> None:
+        """Read them, once."""
+
+    def split(self, name: str) -> Split:
+        """One of "train", "val" and "test"."""
+
+
+def stage_of(trainer: pl.Trainer) -> str:
+    """ "fit", "validate", "test" or "predict"."""
+    assert trainer.state.fn is not None, "a trainer that runs has a stage"
+    return trainer.state.fn.value
+
+
+def in_memory(data: Any) -> TypeGuard[InMemory]:
+    """Whether all of the data can be looked at before training."""
+    return isinstance(data, InMemory)
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What a model asks of its data: observations of a family, if it has one, in floats of a kind, or of any."""
+
+    family: ExponentialFamily | None
+    dtype: torch.dtype | None
+
+    @classmethod
+    def of(cls, family: ExponentialFamily | None, weights: Iterable[Tensor], trainer: pl.Trainer) -> Preflight:
+        """Of a model in a trainer: floats as its weights are, unless the trainer converts both."""
+        converts = str(trainer.precision) == "64-true"
+        return cls(family, None if converts else next(iter(weights), torch.zeros(())).dtype)
+
+    def check_splits(self, data: Any, stage: str) -> None:
+        """ValueError unless the splits that the stage reads are such observations, all of what is stored.
+
+        Where a view makes them when a batch is made, the first ones stand for all. Of data that are not in memory
+        nothing is known yet.
+        """
+        for name in SPLITS[stage] if in_memory(data) else ():
+            split = data.split(name)
+            whole = split.view is None or len(split) <= _ROWS
+            self._check(Parts(split), NAMES[name] if whole else f"first of the {NAMES[name]}")
+
+    def check_batch(self, batch: Any, name: str) -> None:
+        """The same of one batch; TypeError for what is none."""
+        self._check([observations(batch)], name)
+
+    def _check(self, parts: Parts | list[Tensor | Counts], name: str) -> None:
+        x = next(iter(parts), None)
+        if isinstance(x, Tensor) and not (x.is_floating_point() and x.dtype == (self.dtype or x.dtype)):
+            wanted = self.dtype or torch.get_default_dtype()
+            raise ValueError(f"the {name} are {x.dtype}, but the model computes in {wanted}: convert by x.to({wanted})")
+        if self.family is not None:
+            check_support(self.family, parts, name)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A split, in pieces to be looked at: all of what is stored, or the first observations of a view."""
+
+    split: Split
+
+    def __iter__(self) -> Iterator[Tensor | Counts]:
+        split = self.split
+        if split.view is not None:
+            yield split.batch(torch.arange(min(len(split), _ROWS)))[0]
+        elif isinstance(split.stored, Counts):
+            yield split.stored
+        else:
+            yield from split.stored.split(_ROWS)
+
+
+def check_precision(trainer: pl.Trainer) -> None:
+    """ValueError for a precision that would round weights and data; a word where one is slow."""
+    precision = str(trainer.precision)
+    if precision not in EXACT:
+        raise ValueError(
+            f"trainer.precision {precision} would round the weights and the data, and so every figure: use bf16-mixed, "
+            "which computes as fast and keeps both in single precision"
+        )
+    if precision == "bf16-mixed" and trainer.strategy.root_device.type == "cpu" and lacks_bfloat16():
+        rank_zero_warn(
+            "this processor has no instructions for bfloat16 and imitates them: trainer.precision 32-true is several "
+            "times faster here"
+        )

@@ -1,0 +1,8 @@
+"""Trust: what others may have sent -> data that build nothing but models, or one line that says what is wrong."""
+
+from vae_lightning.trust.arrays import kept_arrays
+from vae_lightning.trust.checkpoint import read_checkpoint, unpickled
+from vae_lightning.trust.classes import VARIABLE, Trust
+from vae_lightning.trust.loading import FromCheckpoint
+
+__all__ = ["VARIABLE", "FromCheckpoint", "Trust", "kept_arrays", "read_checkpoint", "unpickled"]

@@ -1,0 +1,27 @@
+"""FromCheckpoint: Lightning's `load_from_checkpoint`, of a file that came by the one door."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vae_lightning.trust.checkpoint import read_checkpoint
+
+
+class FromCheckpoint:
+    """What models and data have in common that are built from checkpoints; stands before Lightning's class."""
+
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: Any, *args: Any, trust: Sequence[str] = (), **kwargs: Any) -> Any:
+        """As Lightning's; `trust` names packages of your own whose classes the checkpoint may name.
+
+        ValueError for a file that is no whole checkpoint, and for one that names other classes.
+        """
+        cls.check_given(read_checkpoint(Path(checkpoint_path), cls, trust), Path(checkpoint_path), kwargs)
+        loaded: Any = super()
+        return loaded.load_from_checkpoint(checkpoint_path, *args, **kwargs | {"weights_only": True})
+
+    @classmethod
+    def check_given(cls, content: Mapping[str, Any], path: Path, given: Mapping[str, Any]) -> None:
+        """ValueError if it takes more than was given to build this of a checkpoint; by default it does not."""
