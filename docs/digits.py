@@ -18,15 +18,23 @@ WIDTH, GAP = 900, 20
 
 
 def last_pictures(run: Path) -> list[Image.Image]:
-    """The last image of each tag."""
+    """The last image of each tag that the run has; exits in one line if it has none."""
+    if not run.is_dir():
+        sys.exit(f"{run} is no folder: give that of a run, such as runs/version_0")
     events = EventAccumulator(str(run), size_guidance={"images": 0}).Reload()
-    return [Image.open(io.BytesIO(events.Images(tag)[-1].encoded_image_string)).convert("RGB") for tag in SHOWN]
+    tags = [tag for tag in SHOWN if tag in events.Tags()["images"]]
+    if not tags:
+        sys.exit(f"{run} has no {', '.join(SHOWN)}: fit with the callbacks that draw them, and give the run's folder")
+    if missing := sorted(set(SHOWN) - set(tags)):
+        print(f"{run} has no {', '.join(missing)}: drawn without", file=sys.stderr)
+    return [Image.open(io.BytesIO(events.Images(tag)[-1].encoded_image_string)).convert("RGB") for tag in tags]
 
 
 def side_by_side(pictures: list[Image.Image]) -> Image.Image:
-    """Two and two, each row as wide as the page."""
-    rows = [scaled(pictures[:2]), scaled(pictures[2:])]
-    page = Image.new("RGB", (WIDTH, sum(row[0].height for row in rows) + GAP), "white")
+    """Four in two rows, fewer in one, each as wide as the page."""
+    per_row = 2 if len(pictures) > 3 else len(pictures)
+    rows = [scaled(pictures[k : k + per_row]) for k in range(0, len(pictures), per_row)]
+    page = Image.new("RGB", (WIDTH, sum(row[0].height for row in rows) + GAP * (len(rows) - 1)), "white")
     top = 0
     for row in rows:
         left = 0
@@ -44,5 +52,7 @@ def scaled(row: list[Image.Image]) -> list[Image.Image]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("python docs/digits.py RUN PICTURE, such as runs/version_0 docs/digits.png")
     run, out = map(Path, sys.argv[1:])
     side_by_side(last_pictures(run)).save(out, optimize=True)

@@ -6,6 +6,7 @@ import itertools
 import math
 from typing import Any
 
+import mpmath
 import pytest
 import torch
 from consistency_goldens import EXAMPLE_A1, MODEL_MARGINAL, OTHER_DATA, PD
@@ -26,6 +27,7 @@ from vae_lightning.consistency import (
 from vae_lightning.families import Bernoulli, Categorical, Multinomial, Normal
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.metrics import functional
+from vae_lightning.metrics.functional.tightness import SECOND_PART
 from vae_lightning.nn import MLP
 from vae_lightning.priors import FactorisedPrior
 
@@ -50,7 +52,7 @@ def test_a_curved_decoder_of_two_bits(row: dict[str, Any], other: bool) -> None:
     close(exact.delta_squared, row["delta_squared"])
     close(exact.leading_bound, row["leading_bound"])
     r = row["leading_bound"]
-    close(exact.bound, row["log1p_bound"] + 0.64761 * r)
+    close(exact.bound, row["log1p_bound"] + SECOND_PART * r)
 
     nearest = nearest_harmonium(model, x, data)
     close(nearest.matrix, row["matrix"])
@@ -101,10 +103,14 @@ def test_example_a1_becomes_tight_without_becoming_consistent() -> None:
 
 
 def test_the_constant_of_the_bound_is_the_maximum_it_stands_for() -> None:
-    r = torch.linspace(1, 50, 1_000_001, dtype=torch.float64)
-    assert float((r.log1p().square() / r).max()) == pytest.approx(0.64761, abs=1e-5)
+    with mpmath.workdps(40):
+        r = mpmath.findroot(lambda r: 2 * r - (1 + r) * mpmath.log(1 + r), 4)
+        supremum = mpmath.log(1 + r) ** 2 / r
+        assert supremum <= SECOND_PART < supremum + 2.0**-53  # no float64 between them
+    grid = torch.logspace(0, 6, 1_000_001, dtype=torch.float64)
+    assert float((grid.log1p().square() / grid).max()) == pytest.approx(float(supremum), abs=1e-10)
     one = torch.ones((), dtype=torch.float64)
-    assert functional.theorem_2_bound(one / 2, one / 2) == pytest.approx(math.log(2) + 0.64761)
+    assert functional.theorem_2_bound(2 * one, one / 2) == pytest.approx(math.log(5) + 4 * SECOND_PART, rel=1e-15)
 
 
 @pytest.mark.parametrize("num_bits", [1, 2, 3])

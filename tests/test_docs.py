@@ -1,26 +1,35 @@
-"""Every Python block of docs/ runs, page by page; what the documents name is there."""
+"""Every Python block of docs/ runs, page by page, and prints what the page shows; what the documents name is there."""
 
 from __future__ import annotations
 
 import re
+import runpy
+import sys
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
+import torch
 from diagnostics import SMALL, imported
+from pages import blocks, differences, shown_and_printed, unproduced
+from PIL import Image
+from torch.utils.tensorboard.writer import SummaryWriter
 
 ROOT = Path(__file__).parent.parent
-PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
-DOCUMENTS = [*sorted((ROOT / "docs").glob("*.md")), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md"))]
-PAGES = [page for page in DOCUMENTS if PYTHON.search(page.read_text())]
+OTHERS = "README.md", "CONTRIBUTING.md", "benchmarks/RESULTS.md", "checkpoints/newsgroups-8bit.md"
+DOCUMENTS = [*sorted((ROOT / "docs").glob("*.md")), *(ROOT / name for name in OTHERS)]
+PAGES = [page for page in DOCUMENTS if {block.language for block in blocks(page.read_text())} & {"python", "text"}]
+MEASURED = [page for page in DOCUMENTS if page.parent.name in ("docs", "benchmarks")]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_page_runs(page: Path) -> None:
-    names: dict[str, Any] = {}
-    for block in PYTHON.findall(page.read_text()):
-        exec(compile(block, page.name, "exec"), names)
+def test_page_runs_and_prints_what_it_shows(page: Path) -> None:
+    assert [line for pair in shown_and_printed(page.read_text()) for line in differences(*pair)] == []
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.stem)
+def test_no_page_shows_output_that_nothing_is_compared_with(page: Path) -> None:
+    assert unproduced(page.read_text()) == []
 
 
 @pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.stem)
@@ -37,6 +46,15 @@ def test_configs_and_classes_that_are_named_exist(page: Path) -> None:
         assert isinstance(imported(path), type), path
 
 
+@pytest.mark.parametrize("page", MEASURED, ids=lambda page: page.stem)
+def test_tables_of_figures_name_their_commit_and_the_command_that_reruns_them(page: Path) -> None:
+    for section in re.split(r"^#+ ", page.read_text(), flags=re.MULTILINE):
+        if re.search(r"^\|.*\d\.\d", section, re.MULTILINE):
+            title = section.splitlines()[0]
+            assert re.search(r"\b(?=[a-f]*\d)[0-9a-f]{7}\b", section), title
+            assert re.search(r"^ *(OMP_NUM_THREADS=1 )?(vae-lightning|python|make) ", section, re.MULTILINE), title
+
+
 def test_the_readme_names_every_diagnostic_of_a_gaussian_vae() -> None:
     assert set(re.findall(r"`(\w+)`", (ROOT / "README.md").read_text())) >= SMALL.keys()
 
@@ -46,3 +64,38 @@ def test_the_table_of_layers_is_the_one_that_lint_enforces() -> None:
     lines = (ROOT / "CONTRIBUTING.md").read_text().partition("| layer, from the top")[2].splitlines()[2:]
     table = [set(re.findall(r"`(\w+)`", line.split(" | ")[0])) for line in lines if line.startswith("|")]
     assert table == [set(layer.split(" | ")) for layer in contract["layers"]]
+
+
+TAGS = ("val/samples", "val/pseudo_inputs", "val/reconstructions", "val/active_units")
+
+
+@pytest.mark.parametrize("tags", [TAGS, TAGS[:1] + TAGS[2:], TAGS[1:3], TAGS[:1]])
+def test_the_pictures_of_a_run_are_drawn_side_by_side(
+    tags: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those that it has: a run without VampPrior has no pseudo-inputs."""
+    with SummaryWriter(str(tmp_path)) as writer:
+        for tag in tags:
+            writer.add_image(tag, torch.zeros(3, 40, 80))
+    draw(monkeypatch, tmp_path, tmp_path / "picture.png")
+    said = capsys.readouterr().err
+    assert [tag for tag in TAGS if tag in said] == [tag for tag in TAGS if tag not in tags]
+    picture = Image.open(tmp_path / "picture.png")
+    columns, rows = (2, 2) if len(tags) == 4 else (len(tags), 1)
+    assert picture.width == 900
+    each = (900 - 20 * (columns - 1)) / columns / 2  # twice as wide as high
+    assert picture.height == rows * int(each) + 20 * (rows - 1)
+
+
+@pytest.mark.parametrize(("folder", "said"), [("empty", "has no val/samples, "), ("nowhere", "nowhere is no folder")])
+def test_a_run_without_pictures_is_said(
+    folder: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SystemExit, match=said):
+        draw(monkeypatch, tmp_path / folder, tmp_path / "picture.png")
+
+
+def draw(monkeypatch: pytest.MonkeyPatch, *arguments: Path) -> None:
+    monkeypatch.setattr(sys, "argv", ["digits.py", *map(str, arguments)])
+    runpy.run_path(str(ROOT / "docs" / "digits.py"), run_name="__main__")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol, runtime_checkable
@@ -10,6 +9,8 @@ from typing import Protocol, runtime_checkable
 import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
+
+from vae_lightning.log_mean import log_mean, log_share_of_others, variance_of_log_mean
 
 
 @runtime_checkable
@@ -48,7 +49,8 @@ def anneal(path: Path, x: Tensor, betas: Float[Tensor, " steps"]) -> Float64[Ten
 class LogMean:
     """The log of a mean of n independent weights, in nats, with the standard error of that log.
 
-    `effective_sample_size` is (sum w)^2 / sum w^2, between 1 and n: near 1, neither figure can be trusted.
+    `stderr` is by leaving each weight out (`log_mean.variance_of_log_mean`), rather too large than too small where n
+    is small. `effective_sample_size` is (sum w)^2 / sum w^2, between 1 and n: near 1, neither figure can be trusted.
     """
 
     value: Float64[Tensor, "*batch"]
@@ -57,8 +59,6 @@ class LogMean:
 
     @classmethod
     def of(cls, log_weight: Float64[Tensor, "n *batch"]) -> LogMean:
-        """Log 1/n sum_i w_i with the delta method's standard error, which is nan for a single weight."""
-        n = len(log_weight)
-        effective = 1 / log_weight.softmax(0).square().sum(0)
-        variance = (n / effective - 1).clamp_min(0) / torch.tensor(n - 1)
-        return cls(log_weight.logsumexp(0) - math.log(n), variance.sqrt(), effective)
+        """Log 1/n sum_i w_i with its standard error, which is NaN for a single weight."""
+        stderr = variance_of_log_mean(log_share_of_others(log_weight)).sqrt()
+        return cls(log_mean(log_weight), stderr, 1 / log_weight.softmax(0).square().sum(0))

@@ -54,7 +54,7 @@ def test_a_picture_reaches_tensorboard(miniature: Path, tmp_path: Path) -> None:
     run = trainer(LogitsByLength(every_n_epochs=1), folder=tmp_path)
     run.fit(hashing(), datamodule=newsgroups(miniature))
     (image,) = events(Path(run.log_dir)).Images("val/logits_by_length")
-    assert (image.width, image.height) == (600, 400)
+    assert (image.width, image.height) == (440, 320)
     assert image.step == run.global_step - 1 == 6  # where Lightning logs the epoch's scalars
 
 

@@ -12,7 +12,7 @@ from matplotlib.image import imread
 from small import events, hashing, newsgroups, trainer
 
 from vae_lightning.callbacks import NearestWords
-from vae_lightning.callbacks.nearest_words import bit_effects, word_table
+from vae_lightning.callbacks.nearest_words import bit_effects, named, word_table
 from vae_lightning.models import HashingVAE
 
 
@@ -48,13 +48,13 @@ def texts(figure: Figure) -> list[str]:
 
 def test_the_table_has_the_words_in_order() -> None:
     effects = torch.tensor([[0.1, 3.0, -2.0, 1.0], [-5.0, 0.0, 4.0, -1.0]])
-    written = texts(word_table(effects, ["apple", "bread", "cheese", "dates"], 2))
+    written = texts(word_table(named(effects, ["apple", "bread", "cheese", "dates"], 2)))
     assert written[2:] == ["0", "bread, dates", "cheese, apple", "1", "cheese, bread", "apple, dates"]
 
 
 def test_words_are_not_formulas() -> None:
     """Matplotlib takes what stands between two dollar signs for mathematics, and fails on most of it."""
-    figure = word_table(torch.tensor([[2.0, 1.0]]), ["$^", "_$"], 2)
+    figure = word_table(named(torch.tensor([[2.0, 1.0]]), ["$^", "_$"], 2))
     figure.savefig(io.BytesIO())
     assert "$^, _$" in texts(figure)
 
@@ -62,12 +62,17 @@ def test_words_are_not_formulas() -> None:
 def test_a_picture_reaches_tensorboard(miniature: Path, tmp_path: Path) -> None:
     module, run = hashing(num_bits=18), trainer(NearestWords(num_words=4, num_codes=8), folder=tmp_path)
     run.validate(module, datamodule=newsgroups(miniature), verbose=False)
-    (image,) = events(Path(run.log_dir)).Images("val/nearest_words")
+    seen = events(Path(run.log_dir))
+    (image,) = seen.Images("val/nearest_words")
     pixels = imread(io.BytesIO(image.encoded_image_string))
     assert pixels.shape == (image.height, image.width, pixels.shape[-1])
     assert np.ptp(pixels[..., :3]) == 1  # black or coloured letters on white
     # 16 of the 18 bits: 0.5 + 0.45 * 16 inches of 100 dots
     assert image.height == 770
+    (text,) = seen.Tensors("val/nearest_words/text_summary")
+    heading, _, *rows = text.tensor_proto.string_val[0].decode().splitlines()
+    assert heading.startswith("| bit |")
+    assert [row.count(", ") for row in rows] == [2 * 3] * 16  # four words raised, four lowered
 
 
 def test_without_tensorboard_or_words_there_is_no_picture(miniature: Path, tmp_path: Path) -> None:

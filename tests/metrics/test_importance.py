@@ -102,11 +102,43 @@ def test_effective_sample_size():
     assert effective_sample_size(weights.log()[:, None]).item() == pytest.approx(100 / 30)
 
 
-def test_delta_method_matches_the_spread_of_the_bound():
+def test_the_variance_of_many_samples_is_the_spread_of_the_bound():
     weights = log_weights(WIDE, 500, 4000)
     spread = importance_weighted_bound(weights).var()
     # the relative error of a variance of 4000 values is sqrt(2 / 4000)
     assert importance_weighted_variance(weights).mean() / spread == pytest.approx(1, abs=4 * (2 / 4000) ** 0.5)
+
+
+@pytest.mark.parametrize("deviation", [0.5, 1.0, 1.5, 3.0])
+@pytest.mark.parametrize("k", [2, 3, 5, 20, 100])
+def test_the_error_of_few_samples_holds(k: int, deviation: float) -> None:
+    """20,000 repetitions of k log-normal weights: never below the true deviation of L_k, and little above it."""
+    generator = torch.Generator().manual_seed(k)
+    weights = deviation * torch.randn(k, 20_000, generator=generator, dtype=torch.float64)
+    squares = (importance_weighted_bound(weights) - importance_weighted_bound(weights).mean()).square()
+    true, claimed = mean_over_data(squares), mean_over_data(importance_weighted_variance(weights))
+    ratio = float(claimed.mean / true.mean)
+    error = 4 * ratio * float((true.standard_error / true.mean).hypot(claimed.standard_error / claimed.mean))
+    assert 1 - error < ratio < 1.15 * k / (k - 1) + error
+    assert error < 0.25
+
+
+@pytest.mark.parametrize("deviation", [0.5, 3.0])
+def test_the_variance_of_two_samples_is_on_average_that_of_one(deviation: float) -> None:
+    """What Efron and Stein's inequality bounds, the variance of L_{k - 1}, is met exactly by k = 2."""
+    weights = deviation * torch.randn(2, 20_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = mean_over_data(importance_weighted_variance(weights))
+    assert abs(found.mean - deviation**2) < 4 * found.standard_error
+
+
+def test_the_variance_of_weights_of_any_size() -> None:
+    weights = torch.tensor([[0.0, 0.0, 1e4, -torch.inf], [-torch.inf, 0.0, 0.0, -torch.inf]])
+    lone, equal, one_counts, none = importance_weighted_variance(weights).tolist()
+    assert lone == math.inf  # without the only weight there is none
+    assert (equal, one_counts) == pytest.approx((0, 1e8 / 2))
+    assert math.isnan(none)
+    far = log_weights(WIDE, 50, 100)
+    torch.testing.assert_close(importance_weighted_variance(far - 1e6), importance_weighted_variance(far))
 
 
 def test_error_of_a_mean_over_data():

@@ -41,8 +41,24 @@ def test_rows_are_means_over_seeds_with_their_error(folder: Path) -> None:
         assert row["stderr"] == pytest.approx(abs(first - second) / 2)
 
 
+def test_the_terms_of_every_row_are_its_elbo(folder: Path) -> None:
+    rows = json.loads((folder / "results.json").read_text())
+    value = {(row["cell"], row["metric"]): row["value"] for row in rows}
+    for cell in SOME:
+        terms = sum(value[cell, term] for term in ("reconstruction", "mutual_information", "marginal_kl"))
+        assert -value[cell, "elbo"] == pytest.approx(terms, abs=1e-9)
+
+
+def test_the_elbo_of_the_terms_is_that_of_independent_samples(folder: Path) -> None:
+    """L_1 of the importance weights is an average over other samples of z, of the same digits."""
+    for path in folder.glob("cells/*/*/figures.json"):
+        run = json.loads(path.read_text())["figures"]
+        # both errors count the digits, which they share: their difference is within either by far
+        assert run["elbo"] == pytest.approx(run["elbo_of_weights"], abs=run["elbo_error"])
+
+
 def test_terms_of_a_cell_add_up(folder: Path) -> None:
-    """NELBO = reconstruction + mutual information + marginal KL, of the test's own samples of z."""
+    """The rate is mutual information and marginal KL, of the test's own samples of z."""
     for path in folder.glob("cells/*/*/figures.json"):
         run = json.loads(path.read_text())["figures"]
         assert run["rate"] == pytest.approx(run["mutual_information"] + run["marginal_kl"], abs=1e-4)

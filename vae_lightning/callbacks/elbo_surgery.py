@@ -114,7 +114,7 @@ def is_saturated(figures: Mapping[str, float]) -> bool:
 
 def surgery_picture(figures: Mapping[str, float]) -> Figure:
     """Mutual information and marginal KL end to end, the rate below them, and the line that the former cannot cross."""
-    figure = Figure(figsize=(7, 2.4), layout="constrained")
+    figure = Figure(figsize=(4.2, 2.8), layout="constrained")
     axes = figure.add_subplot(xlabel="nats")
     bars = {"mutual_information": (1, 0.0, "tab:blue"), "rate": (0, 0.0, "0.6")}
     bars["marginal_kl"] = (1, figures["mutual_information"], "tab:orange")
@@ -125,5 +125,5 @@ def surgery_picture(figures: Mapping[str, float]) -> Figure:
     saturated = " (saturated)" if is_saturated(figures) else ""
     axes.axvline(figures["log_n"], color="tab:red", linewidth=1, label=f"log N {figures['log_n']:.2f}{saturated}")
     axes.set_yticks([])
-    figure.legend(loc="outside right upper", fontsize="small")
+    figure.legend(loc="outside upper left", frameon=False)
     return figure

@@ -56,7 +56,7 @@ class LogitsByLength(Diagnostic):
 
 def length_picture(lengths: Tensor, logits: Tensor, num_bins: int = 12) -> Figure:
     """A dot for each document, the mean in bins of equal numbers of documents, and a line of slope one to compare."""
-    figure = Figure(figsize=(6, 4), layout="constrained")
+    figure = Figure(figsize=(4.4, 3.2), layout="constrained")
     axes = figure.add_subplot(xscale="log", yscale="log", xlabel="document length (words)", ylabel="mean |logit|")
     axes.plot(lengths, logits, ".", markersize=2, alpha=0.3, color="tab:gray", label="documents")
     bins = [b for b in lengths.argsort().chunk(num_bins) if len(b)]
@@ -64,5 +64,5 @@ def length_picture(lengths: Tensor, logits: Tensor, num_bins: int = 12) -> Figur
     axes.plot(x, y, "o-", color="tab:blue", label="mean of a twelfth of the documents")
     middle = len(x) // 2
     axes.plot(x, y[middle] * x / x[middle], "--", color="tab:orange", label="in proportion to the length")
-    axes.legend(loc="lower right", fontsize="small")
+    figure.legend(loc="outside upper left", frameon=False)
     return figure

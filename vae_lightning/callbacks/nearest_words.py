@@ -21,7 +21,8 @@ class NearestWords(Diagnostic):
 
     The effect of bit j on word k is E_z[sqrt p(k | z, z_j = 1) - sqrt p(k | z, z_j = 0)] over `num_codes` codes of the
     prior: the word's share of the Hellinger distance. Differences of probabilities would name only the commonest
-    words, of their logarithms only the rarest. Shows the first 16 bits.
+    words, of their logarithms only the rarest. Shows the first 16 bits. The same table is among TensorBoard's texts,
+    where it can be read without enlarging it.
     """
 
     def __init__(self, num_words: int = 8, num_codes: int = 64, every_n_epochs: int = 10) -> None:
@@ -43,9 +44,9 @@ class NearestWords(Diagnostic):
         """Draw the picture."""
         words = getattr(getattr(trainer, "datamodule", None), "words", None)
         if (writer := tensorboard(trainer)) and words:
-            effect = bit_effects(module, self.num_codes)[:16]
-            figure = word_table(effect, words, self.num_words)
-            writer.add_figure(f"{split}/nearest_words", figure, logged_step(trainer))
+            rows = named(bit_effects(module, self.num_codes)[:16], words, self.num_words)
+            writer.add_figure(f"{split}/nearest_words", word_table(rows), logged_step(trainer))
+            writer.add_text(f"{split}/nearest_words", in_markdown(rows), logged_step(trainer))
 
 
 @torch.no_grad()
@@ -61,19 +62,38 @@ def bit_effects(module: Any, num_codes: int) -> Float[Tensor, "bits words"]:
     return torch.stack(effects).cpu()
 
 
-def word_table(effects: Float[Tensor, "bits words"], words: Sequence[str], num_words: int) -> Figure:
+Rows = list[tuple[str, str]]
+"""For each bit the words it raises, strongest first, and those it lowers."""
+
+
+def named(effects: Float[Tensor, "bits words"], words: Sequence[str], num_words: int) -> Rows:
+    """The words of the largest and the least effects."""
+    orders = effects.argsort(1, descending=True)
+    ends = ((order[:num_words], order.flip(0)[:num_words]) for order in orders)
+    return [(_joined(raised, words), _joined(lowered, words)) for raised, lowered in ends]
+
+
+def _joined(which: Tensor, words: Sequence[str]) -> str:
+    return ", ".join(words[int(k)] for k in which)
+
+
+def in_markdown(rows: Rows) -> str:
+    """One row a bit."""
+    lines = [f"| {bit} | {raised} | {lowered} |" for bit, (raised, lowered) in enumerate(rows)]
+    return "\n".join(["| bit | more likely when it is on | less likely |", "|---|---|---|", *lines])
+
+
+def word_table(rows: Rows) -> Figure:
     """One row a bit: the words it raises, strongest first, then those it lowers."""
-    figure = Figure(figsize=(14, 0.5 + 0.45 * len(effects)))
+    figure = Figure(figsize=(14, 0.5 + 0.45 * len(rows)))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set_xlim(0, 1)
-    axes.set_ylim(len(effects), -1)
+    axes.set_ylim(len(rows), -1)
     axes.text(0.05, -0.4, "more likely when the bit is on", weight="bold", color="tab:blue")
     axes.text(0.55, -0.4, "less likely", weight="bold", color="tab:red")
-    for bit, effect in enumerate(effects):
-        order = effect.argsort(descending=True)
+    for bit, (raised, lowered) in enumerate(rows):
         axes.text(0.01, bit + 0.5, f"{bit}", weight="bold")
-        raised, lowered = order[:num_words], order.flip(0)[:num_words]
-        axes.text(0.05, bit + 0.5, ", ".join(words[int(k)] for k in raised), parse_math=False)
-        axes.text(0.55, bit + 0.5, ", ".join(words[int(k)] for k in lowered), parse_math=False)
+        axes.text(0.05, bit + 0.5, raised, parse_math=False)
+        axes.text(0.55, bit + 0.5, lowered, parse_math=False)
     return figure

@@ -120,13 +120,14 @@ def grid(box: Tensor, pixels: int) -> Tensor:
 def posteriors_picture(titles: Sequence[str], rows: Sequence[tuple[Tensor, list[Tensor]]]) -> Figure:
     """A row for each box with its log-densities, the last of which is the true posterior's."""
     columns = [*titles, "p(z | x)"]
-    figure = Figure(figsize=(2.4 * len(columns), 2.4 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(len(columns), 0.8 * len(rows) + 0.2), dpi=200, layout="constrained")
     panels = figure.subplots(len(rows), len(columns), squeeze=False, sharex="row", sharey="row")
     for line, (box, densities) in zip(panels, rows, strict=True):
         for axes, density in zip(line, densities, strict=True):
             extent = tuple(box.T.flatten().tolist())
             axes.imshow((density - density.max()).exp(), origin="lower", extent=extent, aspect="auto", cmap="magma_r")
-            axes.tick_params(labelsize="x-small")
+            axes.tick_params(labelsize="small")
+            axes.locator_params(nbins=2)
     for axes, title in zip(panels[0], columns, strict=True):
-        axes.set_title(title, fontsize="medium")
+        axes.set_title(title, fontsize="small")
     return figure

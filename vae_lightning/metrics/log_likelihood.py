@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,8 +12,7 @@ from torch import Tensor
 from vae_lightning.metrics.functional.importance import (
     effective_sample_size,
     grouped_bound,
-    importance_weighted_variance,
-    jackknife_bound,
+    jackknife,
 )
 from vae_lightning.metrics.moments import Moments, with_errors
 
@@ -49,8 +49,7 @@ class LogLikelihood(Moments):
         figures = {bound_name(k): grouped_bound(log_weight, k) for k in self.Ks}
         figures["effective_sample_size"] = effective_sample_size(log_weight)
         if self.Ks[-1] > 1:
-            figures["jackknife"] = jackknife_bound(log_weight)
-            figures["variance"] = importance_weighted_variance(log_weight)
+            figures["jackknife"], figures["variance"] = jackknife(log_weight)
         self.add(figures)
 
     def compute(self) -> dict[str, Tensor]:
@@ -59,15 +58,16 @@ class LogLikelihood(Moments):
         `log_likelihood` is L_K of the largest K and `log_likelihood_k{K}` that of each; `jackknife` is its correction;
         `effective_sample_size` and its share of K, `effective_sample_fraction`, say how far to trust them. An error
         is of the data and the samples together; `log_likelihood_sampling_error` of the samples alone, these data being
-        fixed. For K = 1 there is neither the latter nor a jackknife.
+        fixed, by leaving each of them out (`functional.importance_weighted_variance`): for small K rather too large
+        than too small. A single sample has no such error: for K = 1 it is NaN, and there is no jackknife.
         """
         estimates, largest = self.estimates(), self.Ks[-1]
         variance = estimates.pop("variance", None)
         figures = with_errors({"log_likelihood": estimates[bound_name(largest)]} | estimates)
         figures["effective_sample_fraction"] = figures["effective_sample_size"] / largest
-        if variance is not None:
-            # the mean of N variances, over N
-            figures["log_likelihood_sampling_error"] = (variance.mean / self.merged().count).sqrt()
+        # the mean of N variances, over N
+        squared = figures["log_likelihood"] * math.nan if variance is None else variance.mean / self.merged().count
+        figures["log_likelihood_sampling_error"] = squared.sqrt()
         return figures
 
 

@@ -26,11 +26,12 @@ from vae_lightning.studies import Scale
 from vae_lightning.studies.base import Report, Row, announce, wide
 from vae_lightning.studies.cells import Account, Figures, finished
 from vae_lightning.studies.figures import publish
-from vae_lightning.studies.priors_figure import priors_figure
+from vae_lightning.studies.priors_figure import TERMS, priors_figure
 from vae_lightning.trust import read_checkpoint
 
 LATENT, IMAGE, HIDDEN = 16, (1, 8, 8), (200, 200)
 VALIDATE_EVERY = 10  # epochs
+SAMPLES = 100  # of z for each digit: what the ELBO and its terms are averages over
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ METRICS: dict[str, str] = {
     "marginal_kl": "nats",
     "active_units": f"of {LATENT}",
 }
-"""What is reported of the test split; NELBO = reconstruction + mutual information + marginal KL."""
+"""What is reported of the test split; -elbo = reconstruction + mutual information + marginal KL."""
 
 
 def priors(scale: Scale, out: Path, seed: int) -> list[Row]:
@@ -83,7 +84,7 @@ def priors(scale: Scale, out: Path, seed: int) -> list[Row]:
     figures: dict[str, list[Figures]] = {name: [] for name in CELLS}
     for name, s in track([(name, s) for s in seeds for name in CELLS], "priors on digits"):
         folder = out / "cells" / name.replace(" ", "-").replace(",", "").replace("=-", "") / f"seed-{s}"
-        settings = {"scale": scale, "seed": s, "epochs": size.epochs, "samples": size.samples}
+        settings = {"scale": scale, "seed": s, "epochs": size.epochs, "samples": size.samples, "terms": SAMPLES}
         figures[name].append(finished(folder, settings, partial(run_cell, CELLS[name], size, s, folder)))
     rows = table(figures)
     publish(priors_figure(figures), out, "priors")
@@ -92,6 +93,7 @@ def priors(scale: Scale, out: Path, seed: int) -> list[Row]:
         "scale": scale,
         "seeds": f"{seeds[0]} to {seeds[-1]}",
         "steps a cell": steps,
+        "samples of the terms": SAMPLES,
     }
     provenance |= {"K of the log-likelihood": size.samples, "test digits": round(math.exp(_any(figures, "log_n")))}
     title = "Priors and objectives on binary digits: test split"
@@ -106,7 +108,7 @@ def run_cell(make: Make, size: Size, seed: int, folder: Path) -> Figures:
     pl.seed_everything(seed, verbose=False)
     objective, prior = make()
     hidden = partial(MLP, hidden=HIDDEN)
-    module = GaussianVAE(LATENT, Bernoulli(IMAGE), hidden, hidden, objective, prior)
+    module = GaussianVAE(LATENT, Bernoulli(IMAGE), hidden, hidden, objective, prior, evaluation_samples=SAMPLES)
     best = ModelCheckpoint(folder, "best", "val/log_likelihood", mode="max", enable_version_counter=False)
     watchers = [LogLikelihood((1, size.samples), (1, 50), every_n_epochs=1), ELBOSurgery(every_n_epochs=1)]
     trainer = pl.Trainer(
@@ -131,7 +133,12 @@ def run_cell(make: Make, size: Size, seed: int, folder: Path) -> Figures:
     trainer.test(module, data, verbose=False)
     figures = trainer.callback_metrics.items()
     tested = {name.removeprefix("test/"): float(value) for name, value in figures if name.startswith("test/")}
-    return tested | {"steps": steps, "best_step": selected["global_step"]}
+    return of_one_source(tested) | {"steps": steps, "best_step": selected["global_step"]}
+
+
+def of_one_source(figures: Figures) -> Figures:
+    """With the ELBO as the sum of its terms, averages over the same samples of z; `LogLikelihood`'s is of others."""
+    return figures | {"elbo": -sum(figures[term] for term in TERMS), "elbo_of_weights": figures["elbo"]}
 
 
 def table(figures: Mapping[str, Sequence[Figures]]) -> list[Row]:

@@ -21,10 +21,10 @@ def paint_curves(strips: Strips) -> Figure:
     low, high = float(low.min()), float(high.max())
     columns = math.isqrt(len(rows) - 1) + 1
     lines = -(-len(rows) // columns)
-    figure = Figure((min(max(1.5 * columns, 4.5), 12), min(1.2 * lines, 12) + 0.4), layout="constrained")
+    figure = Figure((4.5, min(0.8 * lines, 2.6) + 0.5), dpi=200, layout="constrained")
     axes = figure.add_subplot(xlim=(0, columns), ylim=(lines, 0))
     axes.set_axis_off()
-    axes.set_title(f"{strips.title}. Values from {low:.3g} to {high:.3g}", fontsize=9, wrap=True)
+    axes.set_title(f"{strips.title}. Values from {low:.3g} to {high:.3g}", fontsize=10, wrap=True)
     for k, row in enumerate(rows):
         across = k % columns + torch.linspace(0, FILLED, row.shape[1])
         down = k // columns + 1 - FILLED * (row - low) / max(high - low, 1e-12)
@@ -32,5 +32,5 @@ def paint_curves(strips: Strips) -> Figure:
         curves = torch.stack((across.expand_as(down), down), -1).numpy()
         axes.add_collection(LineCollection(list(curves), colors=colors))
         if strips.labels:
-            axes.text(k % columns, k // columns + 0.1, strips.labels[k], fontsize=7)
+            axes.text(k % columns, k // columns + 0.1, strips.labels[k], fontsize=9)
     return figure

@@ -103,27 +103,30 @@ class LatentScatter(Diagnostic):
 
 def scatter(codes: Float[Tensor, "n d"], labels: Shaped[Tensor, " n"], prior: Distribution) -> Figure:
     """Codes coloured by label, over contours of the prior or draws from it."""
-    figure = Figure((6, 5))
-    axes = figure.add_axes((0.1, 0.1, 0.78, 0.84), aspect="equal", adjustable="datalim")  # a layout engine draws twice
+    figure = Figure((4.4, 3.2))
+    axes = figure.add_axes(
+        (0.17, 0.16, 0.64, 0.68), aspect="equal", adjustable="datalim"
+    )  # a layout engine draws twice
     axes.locator_params(nbins=4)  # drawing takes half of its time for ticks and text
     drawn = prior.sample(Size([PRIOR_DRAWS])).flatten(1)
     if codes.shape[1] == 2:
         axes.set(xlabel="$z_1$", ylabel="$z_2$")
         if bool((drawn == drawn.round()).all()):  # bits, which have no density
-            axes.set_title("Posterior means; gray: the prior's codes", fontsize=9)
+            axes.set_title("Posterior means;\ngray: the prior's codes", fontsize=10)
             axes.plot(*drawn.unique(dim=0).cpu().T, "o", color="0.85", zorder=0)
         else:
-            axes.set_title("Posterior means; contours: 50 % and 95 % of the prior's mass", fontsize=9)
+            axes.set_title("Posterior means; contours:\n50 % and 95 % of the prior's mass", fontsize=10)
             _contours(axes, prior, drawn, torch.cat((codes, drawn.to(codes))))
     else:
         mean, directions, share = principal_plane(codes)
         codes, drawn = (codes - mean) @ directions, (drawn.to(codes) - mean) @ directions
         axes.set(xlabel="first component", ylabel="second component")
-        axes.set_title(f"PCA of the posterior means: {share:.0%} of their variance; gray: the prior", fontsize=9)
+        axes.set_title(f"PCA of the posterior means:\n{share:.0%} of their variance; gray: the prior", fontsize=10)
         axes.plot(*drawn.cpu().T, ".", color="0.85", markersize=2, zorder=0)
     _dots(axes, codes.cpu(), labels.cpu())
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), title="y", fontsize="small", frameon=False, markerscale=3)
+    if kinds := len(axes.get_legend_handles_labels()[0]):
+        tight = {"frameon": False, "markerscale": 3, "handlelength": 0.5, "columnspacing": 0.5, "borderpad": 0}
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), title="y", ncols=1 + (kinds > 10), **tight)
     return figure
 
 

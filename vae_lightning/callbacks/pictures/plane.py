@@ -18,8 +18,8 @@ def paint_plane(strips: Strips, data: Tensor) -> Figure:
     low, high = seen.min(0).values, seen.max(0).values
     margin = 0.05 * (high - low).clamp(min=1e-6)
     x, y = zip((low - margin).tolist(), (high + margin).tolist(), strict=True)
-    figure = Figure((6, 5), layout="constrained")
-    figure.suptitle(strips.title, fontsize=9)
+    figure = Figure((4.4, 3.2), layout="constrained")
+    figure.suptitle(strips.title, fontsize=10, wrap=True)
     axes = figure.add_subplot(xlim=x, ylim=y, xlabel="$x_1$", ylabel="$x_2$")
     axes.plot(*data.T, ".", color="0.75", markersize=3, zorder=0)
     for k, row in enumerate(rows):

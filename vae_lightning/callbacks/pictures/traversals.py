@@ -66,6 +66,6 @@ class Traversals(Picture):
         code, prior = self.codes.center(first)[0], model.prior()
         sweeps = [self.codes.sweep(code, unit, prior, self.steps) for unit in units]
         x = decode(model, torch.cat(sweeps)).split([len(sweep) for sweep in sweeps])
-        labels = [f"z{unit}: {self.activity[unit]:.2f}" for unit in units]
+        labels = [f"z{unit}: {self.activity[unit]:.2g}" for unit in units]
         title = f"Traversals: one unit {self.codes.sweep_title}, beside its activity"
         return Strips(title, x, labels)
