@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import time
 import zipfile
@@ -20,12 +21,14 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from running import HASHING, ROOT, command, on_miniature
 from small import hashing, newsgroups, trainer
 
+from vae_lightning import data, models
 from vae_lightning.callbacks import AtomicCheckpointIO, CheckpointReference
 from vae_lightning.data import Newsgroups
 from vae_lightning.models import Ensemble, HashingVAE
 from vae_lightning.search import search
 from vae_lightning.trust import read_checkpoint
 
+BUILT = (pl.LightningModule, pl.LightningDataModule)
 WITNESS = "stranger_witness"  # a module that leaves a file behind when it is imported, and one when it is called
 MODULE = """
 from pathlib import Path
@@ -55,8 +58,8 @@ def witness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def sound(miniature: Path) -> dict[str, Any]:
     """What the command would write of a model of the miniature archive."""
-    data = newsgroups(miniature)
-    data.setup()
+    documents = newsgroups(miniature)
+    documents.setup()
     by = {"_instantiator": "lightning.pytorch.cli.instantiate_module"}
     words = {"num_words": 80, "hashes": None, "val_size": 20, "path": str(miniature)}
     return whole(
@@ -65,7 +68,7 @@ def sound(miniature: Path) -> dict[str, Any]:
         hparams_name="kwargs",
         datamodule_hyper_parameters=by | {"_class_path": "vae_lightning.data.Newsgroups"} | words,
         datamodule_hparams_name="kwargs",
-        Newsgroups=data.state_dict(),
+        Newsgroups=documents.state_dict(),
         seed=0,
     )
 
@@ -113,11 +116,19 @@ ATTACKS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "a class beside other keys": lambda _: {"objective": EVIL | {"more": 1}},
     "arguments of a class of the user's": lambda _: {"objective": {"init_args": {"beta": EVIL}}},
     "nested ten deep": lambda _: {"objective": nested(10, EVIL)},
+    "a few lists that stand for a billion": lambda _: {"objective": doubled(38)},
     "nested a hundred deep": lambda _: {"objective": deep(100)},
     "what builds the model": lambda _: {"_instantiator": f"{WITNESS}.run"},
     "the model itself": lambda _: {"_class_path": f"{WITNESS}.Objective"},
     "a tensor": lambda _: {"encoder": torch.zeros(1)},
 }
+
+
+def doubled(times: int) -> Any:
+    value: Any = 1
+    for _ in range(times):
+        value = [value, value]
+    return value
 
 
 def deep(times: int) -> Any:
@@ -388,7 +399,9 @@ def test_the_users_own_packages_are_named_by_the_user(
 
 def test_every_model_and_data_module_has_the_door() -> None:
     """Whoever comes by `load_from_checkpoint` of any class of ours comes through `read_checkpoint`."""
-    kinds = [Ensemble, HashingVAE, Newsgroups]
+    named = [getattr(room, name) for room in (models, data) for name in room.__all__]
+    kinds = [kind for kind in named if inspect.isclass(kind) and issubclass(kind, BUILT)]
+    assert {Ensemble, HashingVAE, Newsgroups, data.Stacked} < set(kinds)
     missing = Path("none.ckpt")
     for kind in kinds:
         with pytest.raises(ValueError, match=r"there is no checkpoint none\.ckpt"):
@@ -479,7 +492,6 @@ def test_what_the_configuration_names_may_stand_in_the_checkpoint(
     command("fit", *options, "--trainer.max_epochs", "1")
     best = tmp_path / "version_0" / "checkpoints" / "best.ckpt"
     command("test", *options, "--ckpt_path", best)
-    command("fit", *options, "--ckpt_path", tmp_path / "version_0" / "checkpoints" / "last.ckpt")
     capsys.readouterr()
     with pytest.raises(SystemExit):
         command("test", "--config", HASHING, *on_miniature(miniature, tmp_path), "--ckpt_path", best)
