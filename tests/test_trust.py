@@ -26,7 +26,7 @@ from vae_lightning.callbacks import AtomicCheckpointIO, CheckpointReference
 from vae_lightning.data import Newsgroups
 from vae_lightning.models import Ensemble, HashingVAE
 from vae_lightning.search import search
-from vae_lightning.trust import read_checkpoint
+from vae_lightning.trust import ClassPath, read_checkpoint
 
 BUILT = (pl.LightningModule, pl.LightningDataModule)
 WITNESS = "stranger_witness"  # a module that leaves a file behind when it is imported, and one when it is called
@@ -385,7 +385,7 @@ def test_the_users_own_packages_are_named_by_the_user(
     path = written(tmp_path / "own.ckpt", **sound | {"hyper_parameters": changed})
     refused(read_checkpoint, path, witness)
     assert read_checkpoint(path, trust=(WITNESS,))
-    assert read_checkpoint(path, trust=(f"{WITNESS}.Objective",))
+    assert read_checkpoint(path, trust=(ClassPath(f"{WITNESS}.Objective"),))
     assert CheckpointReference(path, trust=(WITNESS,)).check(pl.Trainer(logger=False, accelerator="cpu")) is None  # type: ignore[func-returns-value]
     monkeypatch.setenv("VAE_LIGHTNING_TRUST", f"another, {WITNESS}")
     assert read_checkpoint(path)
@@ -497,3 +497,29 @@ def test_what_the_configuration_names_may_stand_in_the_checkpoint(
         command("test", "--config", HASHING, *on_miniature(miniature, tmp_path), "--ckpt_path", best)
     assert "encoder names users_own_net.Encoder, and of a checkpoint only" in capsys.readouterr().err
     assert HashingVAE.load_from_checkpoint(best, trust=("users_own_net",)).num_bits == 8
+
+
+def test_the_name_of_the_file_is_no_class_path(
+    sound: dict[str, Any], miniature: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkpoint can come with a module of its own name; typing the one does not trust the other."""
+    (tmp_path / "net_of_others").mkdir()
+    (tmp_path / "net_of_others" / "__init__.py").write_text("from pathlib import Path\nPath('imported').touch()")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    for named in ("net_of_others.ckpt", "net_of_others.ckpt.Net"):
+        changed = sound["hyper_parameters"] | {"encoder": named}
+        written(tmp_path / "net_of_others.ckpt", **sound | {"hyper_parameters": changed})
+        options = ["--config", HASHING, *on_miniature(miniature, tmp_path / "runs")]
+        with pytest.raises(SystemExit):
+            command("test", *options, "--ckpt_path", "net_of_others.ckpt")
+        assert not (tmp_path / "imported").exists()
+
+
+def test_a_class_that_is_named_is_not_the_package_below_it(sound: dict[str, Any], tmp_path: Path) -> None:
+    changed = sound["hyper_parameters"] | {"encoder": "users_own.net.Net"}
+    path = written(tmp_path / "own.ckpt", **sound | {"hyper_parameters": changed})
+    with pytest.raises(ValueError, match=r"encoder names users_own.net.Net, which is not there"):
+        read_checkpoint(path, trust=["users_own.net"])
+    with pytest.raises(ValueError, match=r"encoder names users_own.net.Net, and of a checkpoint only"):
+        read_checkpoint(path, trust=[ClassPath("users_own.net")])

@@ -25,11 +25,17 @@ _NUMBER = re.compile(r"[-+]?[\d_]*\.?\d+([eE][-+]?\d+)?")
 _WORD = re.compile(r"[-+.]?\w[\w.+:/-]{0,200}(?<!:)|")  # a string that no parser takes for a list or a mapping
 
 
+class ClassPath(str):
+    """One class or function that the user named; a package of the same name, and what is below it, is not meant."""
+
+    __slots__ = ()
+
+
 class Trust:
     """What may be built from data: this project's kinds, those of torch.nn and torch.optim, and what the user names.
 
     Args:
-        also: packages, or class paths, that the user trusts; those of VAE_LIGHTNING_TRUST (with commas) are added.
+        also: packages, or `ClassPath`s, that the user trusts; those of VAE_LIGHTNING_TRUST (with commas) are added.
     """
 
     def __init__(self, also: Iterable[str] = ()) -> None:
@@ -150,7 +156,8 @@ class Trust:
 
 
 def _within(path: str, packages: Sequence[str]) -> bool:
-    return any(path == package or path.startswith(f"{package}.") for package in packages)
+    below = (package for package in packages if not isinstance(package, ClassPath))
+    return path in packages or any(path.startswith(f"{package}.") for package in below)
 
 
 def _is_a(found: type, kind: type) -> bool:
