@@ -20,7 +20,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes beside the target, flushes to the disk and moves with `os.replace`; loads what `read_checkpoint` allows.
 
     Args:
-        trust: packages, or class paths, of the user's own that a checkpoint may name.
+        trust: packages, or `ClassPath`s, of the user's own that a checkpoint may name.
     """
 
     trust: tuple[str, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import yaml
 
 from vae_lightning.files import expanded
+from vae_lightning.trust import ClassPath
 
+_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 Option = tuple[str, Any]
 """A key without `init_args`, as `trainer.logger.save_dir`, and its value."""
 
@@ -42,10 +45,13 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[Option]:
             yield name, value
 
 
-def named(value: Any) -> Iterator[str]:
-    """The dotted names in what was given: who types a class path, or a file that has it, means the class."""
-    if isinstance(value, str) and "." in value:
-        yield value
+def named(value: Any) -> Iterator[ClassPath]:
+    """The dotted names in what was given: who types a class path, or a file that has it, means the class.
+
+    The name of a file is none: a checkpoint `net.ckpt`, which has to be typed, may come with a module `net`.
+    """
+    if isinstance(value, str) and _DOTTED.fullmatch(value) and not Path(value).exists():
+        yield ClassPath(value)
     parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
     for part in parts:
         yield from named(part)
