@@ -125,14 +125,13 @@ def evaluated(trainer: pl.Trainer, stage: str) -> dict[str, int]:
 
 
 def logged_step(trainer: pl.Trainer) -> int:
-    """The step at which an epoch's scalars are logged: the last one done, so that a resumed run keeps them.
+    """The step at which Lightning logs a validation's scalars: the last one done, or the one that is being accumulated.
 
     Outside `fit` it is the last one of the training that the module's weights come from, if it is known.
     """
-    done = trainer.global_step
-    if trainer.state.fn != "fit":
-        done = getattr(trainer.lightning_module, "trained_steps", done)
-    return max(done - 1, 0)
+    if trainer.state.fn == "fit":
+        return trainer.fit_loop.epoch_loop._batches_that_stepped
+    return max(getattr(trainer.lightning_module, "trained_steps", trainer.global_step) - 1, 0)
 
 
 def occasion(trainer: pl.Trainer, split: str) -> str:

@@ -186,16 +186,21 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: StackedBatch, batch_idx: int) -> None:
         """Judge the members where a repeat is done."""
-        self._choose(self.global_step)
+        losses = self._choose(self.global_step)
+        if losses is not None:  # written now: what waits for the epoch's end is lost where a run is interrupted
+            figures = self._each("val/selection", losses)
+            self.log_dict(figures, batch_size=1, on_step=True, on_epoch=False, logger=False)
+            for logger in self.loggers:
+                logger.log_metrics({name: float(value) for name, value in figures.items()}, self.global_step - 1)
 
-    def _choose(self, step: int) -> None:
+    def _choose(self, step: int) -> Float[Tensor, " M"] | None:
         values = None if self._phases is None else self._phases.judge(step)
         if self._phases is None or values is None:
-            return
+            return None
         losses = -values.to(self.best_loss).masked_fill(values.isnan() | self.resting, -torch.inf)
         self._phases.keep_best(-losses, step)
-        self._log_each("val/selection", losses)
         self._keep(losses)
+        return losses
 
     def _keep(self, losses: Float[Tensor, " M"]) -> None:
         """Keep the members that are the best so far."""
@@ -306,9 +311,13 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
         self._count += batch[0].shape[1]
 
     def _log_each(self, name: str, values: Float[Tensor, " M"]) -> None:
-        """At an epoch's end, a figure of each member and over all."""
+        """At a split's end, a figure of each member and over all."""
+        self.log_dict(self._each(name, values), batch_size=1, on_step=False, on_epoch=True)
+
+    def _each(self, name: str, values: Float[Tensor, " M"]) -> dict[str, Tensor]:
+        """A figure of each member and over all."""
         each = {f"{name}/{member}": value for member, value in zip(self.names, values, strict=True)}
-        self.log_dict(each | self._over_members(name, values), batch_size=1, on_step=False, on_epoch=True)
+        return each | self._over_members(name, values)
 
     def _over_members(self, name: str, values: Float[Tensor, " M"]) -> dict[str, Tensor]:
         """Mean, least and standard deviation of a figure over the members that do not rest."""
