@@ -10,6 +10,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from vae_lightning.signals import Interrupted, signals
+
 HELP = """usage: vae-lightning COMMAND [options]
 
 Train latent-variable models and see where their approximation goes wrong.
@@ -84,20 +86,22 @@ def _one_line_warnings() -> None:
 
 
 def _one_line_errors(run: Callable[[list[str]], None], arguments: list[str]) -> None:
-    status = 0
+    status: int | str | None = 0
     try:
-        run(arguments)
-    except KeyboardInterrupt:
-        status = 130
+        with signals.handling():
+            run(arguments)
+            signals.answer()
+    except Interrupted as end:
+        status = end.code
+        _say(f"stopped by {end.name}", end)
     except Exception as error:
         if os.environ.get("VAE_LIGHTNING_TRACEBACK") or not _of_the_user(error):
             raise
-        # the hint keeps a real defect debuggable: not every ValueError is the user's
         from vae_lightning.messages import in_one_line
 
-        print(
-            f"vae-lightning: {in_one_line(_in_words(error))} (VAE_LIGHTNING_TRACEBACK=1 shows where)", file=sys.stderr
-        )
+        # the hint keeps a real defect debuggable: not every ValueError is the user's
+        words = f"{in_one_line(_in_words(error))} (VAE_LIGHTNING_TRACEBACK=1 shows where)"
+        _say("another process of this run has ended" if _of_a_peer(error) else words, error)
         status = 1
     if "torch" in sys.modules:
         from vae_lightning.process import leave_process_group
@@ -105,6 +109,12 @@ def _one_line_errors(run: Callable[[list[str]], None], arguments: list[str]) -> 
         leave_process_group()  # here, where no exception's frames hold the trainer any more
     if status:
         raise SystemExit(status)
+
+
+def _say(what: str, error: BaseException) -> None:
+    """One line, with the way out that was noted on the way."""
+    notes: list[str] = vars(error).get("__notes__", [])
+    print(f"vae-lightning: {'; '.join([what, *notes])}", file=sys.stderr)
 
 
 def _of_the_user(error: Exception) -> bool:
@@ -127,6 +137,15 @@ def _in_words(error: Exception) -> str:
         "Mis"
     )
     return str(error) if spoken and str(error) else f"{type(error).__name__}: {error}"
+
+
+def _of_a_peer(error: Exception) -> bool:
+    """Whether it says that another process of the run has ended."""
+    if "torch" not in sys.modules:
+        return False
+    from vae_lightning.process import peer_failed
+
+    return peer_failed(error)
 
 
 def _train(arguments: list[str]) -> None:

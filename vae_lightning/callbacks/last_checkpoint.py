@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from vae_lightning.callbacks import loop_state
 from vae_lightning.callbacks.loop_state import LoaderStates
+from vae_lightning.process import disown_children, peer_failed
+from vae_lightning.signals import Interrupted, signals
 
 
 class LastCheckpoint(Checkpoint):
@@ -20,6 +24,8 @@ class LastCheckpoint(Checkpoint):
     the same bits as one that was not. That includes a run that `max_steps`, `max_time` or EarlyStopping ends in
     mid-epoch, which is not validated for it: it goes on in that epoch. Between the parts of an accumulated gradient
     there is nothing to go on from.
+
+    A signal that the command handles, SIGTERM or SIGINT, ends the training on all processes at the next such moment.
 
     It is written beside its target and moved over it, so that the last whole one always loads.
     """
@@ -33,6 +39,7 @@ class LastCheckpoint(Checkpoint):
         self._due: LoaderStates | None = None  # those of the loaders, if it is to be written before the next batch
         self._state: dict[str, Any] | None = None  # of the loops, while it is being written
         self._logged: dict[str, Any] = {}
+        self._signum = 0  # of the signal that ends the training
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Come first, too: what the other callbacks do at the start of a batch belongs to the next step."""
@@ -57,7 +64,8 @@ class LastCheckpoint(Checkpoint):
         folder = trainer.log_dir  # asked on every rank: it is broadcast
         dry = folder is None or trainer.fast_dev_run  # type: ignore[attr-defined]
         self._path = None if dry else Path(str(folder)) / "checkpoints" / "last.ckpt"
-        self._due, self._max_steps = None, trainer.max_steps
+        self._due, self._signum, self._max_steps = None, 0, trainer.max_steps
+        signals.hold(bool(signals.handled))
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -68,7 +76,9 @@ class LastCheckpoint(Checkpoint):
             # Lightning would end within an accumulated gradient, and validate at a step where a longer run does not
             trainer.should_stop = False
             trainer.fit_loop.epoch_loop.max_steps = trainer.global_step + (not stepped)
-        if self.every_n_steps and stepped and trainer.global_step % self.every_n_steps == 0:
+        self._signum = _signalled(trainer)
+        interval = bool(self.every_n_steps) and trainer.global_step % (self.every_n_steps or 1) == 0
+        if stepped and (interval or self._signum):
             self._due = loop_state.loader_states(trainer)
 
     def before_batch(self, trainer: pl.Trainer) -> None:
@@ -78,11 +88,14 @@ class LastCheckpoint(Checkpoint):
         loop_state.forget_step(trainer)
         if self._due is not None:
             self._save(trainer, loop_state.between_batches(trainer, self._due))
+            self._end_if_signalled()
 
     def before_epoch(self, trainer: pl.Trainer) -> None:
-        """Between two epochs, unless the run has just gone on from there."""
+        """Before an epoch, unless the run has just gone on from there."""
         if trainer.global_step and not trainer.fit_loop.restarting:
             self._save(trainer, loop_state.between_epochs(trainer))
+        self._signum = _signalled(trainer)
+        self._end_if_signalled()
 
     def after_epoch(self, trainer: pl.Trainer) -> None:
         """At the end of a run in mid-epoch, before the others take it for the end of the epoch."""
@@ -94,7 +107,20 @@ class LastCheckpoint(Checkpoint):
         """When a run ends."""
         trainer.fit_loop.epoch_loop.max_steps = self._max_steps
         if loop_state.epoch_over(trainer):
-            self.before_epoch(trainer)
+            self._save(trainer, loop_state.between_epochs(trainer))
+        signals.hold(False)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Say how to go on, if that is what is needed."""
+        signals.hold(False)
+        for child in disown_children(trainer):
+            if not self._signum:  # those that know of a signal end by themselves
+                child.terminate()
+        told = isinstance(exception, Interrupted) and trainer.is_global_zero
+        if (told or peer_failed(exception) or isinstance(exception, OSError)) and self._path and self._path.is_file():
+            config = self._path.parent.parent / "config.yaml"
+            of_run = f"--config {shlex.quote(str(config))} " if config.is_file() else ""
+            exception.add_note(f"go on with: vae-lightning fit {of_run}--ckpt_path {shlex.quote(str(self._path))}")
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -115,6 +141,18 @@ class LastCheckpoint(Checkpoint):
             trainer.save_checkpoint(self._path, weights_only=False)
         finally:
             self._state = None
+
+    def _end_if_signalled(self) -> None:
+        if self._signum:
+            raise Interrupted(self._signum)
+
+
+def _signalled(trainer: pl.Trainer) -> int:
+    """The signal that one of the processes has received, or 0."""
+    if trainer.world_size == 1 or not signals.handled:
+        return signals.received
+    received = torch.tensor(signals.received, device=trainer.strategy.root_device)
+    return int(trainer.strategy.reduce(received, reduce_op="max"))
 
 
 class _First(pl.Callback):
