@@ -8,13 +8,15 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import sys
 import time
+import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from lightning.pytorch.trainer import call
@@ -35,14 +37,11 @@ class Moment:
     after: bool = False
 
 
-@dataclass
 class Probe:
-    """Counts the hooks of a run, and sends its process a signal at a moment."""
+    """Counts the hooks of a run, and sends its process a signal at each of these moments."""
 
-    moment: Moment | None = None
-    signum: int = signal.SIGKILL
-
-    def __post_init__(self) -> None:
+    def __init__(self, signals: Mapping[Moment, int] | None = None) -> None:
+        self.signals = dict(signals or {})
         self.calls: Counter[str] = Counter()
 
     def install(self) -> None:
@@ -61,24 +60,51 @@ class Probe:
         return watched
 
     def _reach(self, hook: str, after: bool) -> None:
-        if self.moment == Moment(hook, self.calls[hook], after):
-            os.kill(os.getpid(), self.signum)
+        if signum := self.signals.get(Moment(hook, self.calls[hook], after)):
+            os.kill(os.getpid(), signum)
 
 
-def forked(folder: Path, arguments: Sequence[str], probe: Probe) -> int:
-    """`vae-lightning ARGUMENTS` in this folder; its exit status, or minus the signal that it died of."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if child := os.fork():
-        return _status(child)
+def forked(folder: Path, arguments: Sequence[str], probe: Probe, processes: int = 1) -> list[int]:
+    """`vae-lightning ARGUMENTS` in this folder, the probe in the last of the processes; their exit statuses.
+
+    The status of one that died of a signal is minus it.
+    """
+    port = _free_port() if processes > 1 else 0
+    children = []
+    for rank in range(processes):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        children.append(os.fork())
+        if not children[-1]:
+            world = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
+            of_rank = world | {"NODE_RANK": "0", "LOCAL_RANK": str(rank)} if processes > 1 else {}
+            _child(folder, arguments, probe if rank == processes - 1 else Probe(), of_rank)
+    statuses = [_status(child) for child in children]
+    for written in folder.glob("runs/*/events.out.tfevents.*[!d]"):
+        # TensorBoard reads them in the order of the seconds in their names: let the parts be seconds apart
+        number = len(list(written.parent.glob("*.ordered")))
+        written.rename(written.with_name(f"events.out.tfevents.{number:010d}.ordered"))
+    return statuses
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def _child(folder: Path, arguments: Sequence[str], probe: Probe, environment: dict[str, str]) -> NoReturn:
     status = 70
     try:
         os.chdir(folder)
         os.environ.pop("PL_GLOBAL_SEED", None)
+        os.environ.update(environment)
         with Path("told").open("a") as told:
             for stream in (1, 2):
                 os.dup2(told.fileno(), stream)
         status = _command(arguments, probe)
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -89,11 +115,8 @@ def _command(arguments: Sequence[str], probe: Probe) -> int:
     probe.install()
     try:
         main(arguments)
-    except SystemExit as end:
-        return int(end.code or 0)
-    except BaseException as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        raise
+    except SystemExit as left:
+        return int(left.code or 0)
     Path("hooks").write_text("\n".join(f"{name} {number}" for name, number in probe.calls.items()))
     return 0
 
@@ -121,15 +144,12 @@ def go_on(folder: Path) -> list[str]:
     return ["--ckpt_path", str(last[0].relative_to(folder))] if last else []
 
 
-def in_parts(folder: Path, arguments: Sequence[str], *probes: Probe) -> list[int]:
+def in_parts(folder: Path, arguments: Sequence[str], *probes: Probe, processes: int = 1) -> list[list[int]]:
     """A run that is interrupted by each probe in turn, resumed after each, and then left alone; their statuses."""
     folder.mkdir(parents=True, exist_ok=True)
     statuses = []
-    for number, probe in enumerate([*probes, Probe()]):
-        statuses.append(forked(folder, [*arguments, *go_on(folder)], probe))
-        for written in folder.glob("runs/*/events.out.tfevents.*[!d]"):
-            # TensorBoard reads them in the order of the seconds in their names: let the parts be seconds apart
-            written.rename(written.with_name(f"events.out.tfevents.{number:010d}.ordered"))
+    for probe in [*probes, Probe()]:
+        statuses.append(forked(folder, [*arguments, *go_on(folder)], probe, processes))
     return statuses
 
 

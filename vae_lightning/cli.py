@@ -93,7 +93,8 @@ def _one_line_errors(run: Callable[[list[str]], None], arguments: list[str]) -> 
             signals.answer()
     except Interrupted as end:
         status = end.code
-        _say(f"stopped by {end.name}", end)
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # one of the processes says it
+            _say(f"stopped by {end.name}", end)
     except Exception as error:
         if os.environ.get("VAE_LIGHTNING_TRACEBACK") or not _of_the_user(error):
             raise

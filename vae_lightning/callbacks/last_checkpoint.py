@@ -51,7 +51,8 @@ class LastCheckpoint(Checkpoint):
     ) -> None:
         """What Lightning does not restore: the figures logged so far, and that the run had been stopped."""
         if trainer.state.fn == "fit":
-            self._logged = checkpoint.get("logged", {})
+            figures: dict[str, Any] = checkpoint.get("logged", {})
+            self._logged = {name: value for name, value in figures.items() if isinstance(value, torch.Tensor)}
             trainer.should_stop |= loop_state.stopped_early(trainer.early_stopping_callbacks, checkpoint)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -77,7 +78,7 @@ class LastCheckpoint(Checkpoint):
             trainer.should_stop = False
             trainer.fit_loop.epoch_loop.max_steps = trainer.global_step + (not stepped)
         self._signum = _signalled(trainer)
-        interval = bool(self.every_n_steps) and trainer.global_step % (self.every_n_steps or 1) == 0
+        interval = self.every_n_steps is not None and trainer.global_step % self.every_n_steps == 0
         if stepped and (interval or self._signum):
             self._due = loop_state.loader_states(trainer)
 

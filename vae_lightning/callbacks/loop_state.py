@@ -11,6 +11,8 @@ from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 
 LoaderStates = list[dict[str, Any]]
 
+_IN_EPOCH = ("epoch_loop.automatic_optimization.optim", "epoch_loop.manual_optimization.optim", "epoch_loop.scheduler")
+
 
 def loader_states(trainer: pl.Trainer) -> LoaderStates:
     """Of the loaders of training data that have any, as they are now."""
@@ -43,9 +45,10 @@ def between_batches(trainer: pl.Trainer, loaders: LoaderStates) -> dict[str, Any
 def between_epochs(trainer: pl.Trainer) -> dict[str, Any]:
     """Before an epoch's first batch; loaders begin it anew."""
     state = _as_in_batch_end(trainer, 0)
+    counted = {name: _counted_anew(counts) for name, counts in state.items() if name.startswith(_IN_EPOCH)}
     epochs = trainer.current_epoch
     ready = {"ready": epochs + 1, "started": epochs, "processed": epochs, "completed": epochs}
-    return state | {"epoch_progress": _both(ready), "state_dict": {}}
+    return state | counted | {"epoch_progress": _both(ready), "state_dict": {}}
 
 
 def _as_in_batch_end(trainer: pl.Trainer, batches: int) -> dict[str, Any]:
@@ -60,6 +63,12 @@ def _as_in_batch_end(trainer: pl.Trainer, batches: int) -> dict[str, Any]:
     progress = {"current": _processed(batches), "total": _processed(total), "is_last_batch": False}
     stepped = trainer.fit_loop.epoch_loop._batches_that_stepped - 1
     return state | {"epoch_loop.batch_progress": progress, "epoch_loop.state_dict": {"_batches_that_stepped": stepped}}
+
+
+def _counted_anew(counts: dict[str, Any]) -> dict[str, Any]:
+    """Progress in an epoch that has not begun."""
+    parts = {name: _counted_anew(part) for name, part in counts.items() if isinstance(part, dict)}
+    return counts | parts | ({"current": dict.fromkeys(counts["current"], 0)} if "current" in counts else {})
 
 
 def _processed(batches: int) -> dict[str, int]:

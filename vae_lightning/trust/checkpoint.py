@@ -23,7 +23,7 @@ _NEEDED: dict[str, type] = {"state_dict": dict, "epoch": int, "global_step": int
 _OPTIONAL: dict[str, type] = {
     "hyper_parameters": dict, "hparams_name": str, "hparams_type": str, "seed": int, "given_as_objects": list,
     "datamodule_hyper_parameters": dict, "datamodule_hparams_name": str, "datamodule_hparams_type": str,
-    "loops": dict, "callbacks": dict, "optimizer_states": list, "lr_schedulers": list,
+    "loops": dict, "callbacks": dict, "optimizer_states": list, "lr_schedulers": list, "logged": dict,
 }  # fmt: skip
 _NEVER = ("hparams", "module_arguments")  # by which Lightning took hyper-parameters before 1.0, and still does
 _INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
