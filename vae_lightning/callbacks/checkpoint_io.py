@@ -34,7 +34,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Whoever reads `path` at any moment finds the old checkpoint or the new one."""
         self._folders |= {Path(path).parent.resolve()}
         with atomic_write(Path(path)) as file:
-            torch.save(checkpoint, file)
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:  # torch's zip writer has its own words for a disk that is full
+                if isinstance(full := error.__context__, OSError):
+                    raise full from error
+                raise
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
