@@ -131,6 +131,9 @@ MODULE = (
 )
 """Those that a module alone has."""
 
+SCHEDULER = "module.lr_scheduler_step"
+"""Called of a model with a scheduler alone."""
+
 WORLDS = ("vae", "hashing", "rbm", "libi", "ensemble")
 HANDLED = (signal.SIGTERM, signal.SIGINT)
 
@@ -188,6 +191,7 @@ def grid() -> list[Case]:
     hooks = [*HOOKS, *(f"module.{hook}" for hook in (*HOOKS, *MODULE))]
     cases = [chosen(i + j, hook, option=name) for i, hook in enumerate(hooks) for j, name in enumerate(OPTIONS)]
     cases += [chosen(i, hook, world=world) for i, hook in enumerate(hooks) for world in WORLDS]
+    cases += [chosen(1, SCHEDULER, world="vae", option=name) for name in OPTIONS]
     cases += [chosen(n, *pair) for n, pair in enumerate(itertools.product(HOOKS, HOOKS))]
     for number, (hook, by) in enumerate(itertools.product(HOOKS, HANDLED)):
         cases.append(chosen(number, hook, by=by))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from interrupted import Moment, Probe, differences, end, forked, go_on, in_parts, newest
-from interruptions import HANDLED, HOOKS, MODULE, Bench, Case, chosen, covering
+from interruptions import HANDLED, HOOKS, MODULE, SCHEDULER, Bench, Case, chosen, covering
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def test_two_processes_of_which_one_is_killed(bench: Bench) -> None:
 def test_the_hooks_that_are_tried_are_all_that_a_training_calls(bench: Bench, tmp_path: Path) -> None:
     in_parts(tmp_path, bench.arguments(chosen(0)))
     called = {line.split()[0] for line in (tmp_path / "hooks").read_text().splitlines()}
-    assert called == {*HOOKS, *(f"module.{hook}" for hook in (*HOOKS, *MODULE))}
+    assert called == {*HOOKS, *(f"module.{hook}" for hook in (*HOOKS, *MODULE)), SCHEDULER}
 
 
 def stop(batch: int) -> tuple[str, str]:
@@ -82,7 +82,7 @@ def test_a_signal_ends_a_training_when_its_step_is_over(signum: int, bench: Benc
     assert (tmp_path / "told").read_text().splitlines()[-1] == (
         f"vae-lightning: stopped by {signal.Signals(signum).name}; {line}"
     )
-    assert forked(tmp_path, line.split()[3:], Probe()) == [0]
+    assert forked(tmp_path, line.split()[4:], Probe()) == [0]
     assert differences(bench.uninterrupted(case), end(tmp_path)) == []
 
 

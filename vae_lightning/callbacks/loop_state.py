@@ -61,8 +61,12 @@ def _as_in_batch_end(trainer: pl.Trainer, batches: int) -> dict[str, Any]:
     state = cast(dict[str, Any], trainer.fit_loop.state_dict())
     total = trainer.fit_loop.epoch_loop.batch_progress.total.completed
     progress = {"current": _processed(batches), "total": _processed(total), "is_last_batch": False}
-    stepped = trainer.fit_loop.epoch_loop._batches_that_stepped - 1
-    return state | {"epoch_loop.batch_progress": progress, "epoch_loop.state_dict": {"_batches_that_stepped": stepped}}
+    none = dict.fromkeys(("ready", "started", "processed", "completed"), 0)  # no validation is under way
+    return state | {
+        "epoch_loop.batch_progress": progress,
+        "epoch_loop.val_loop.batch_progress": _both(none) | {"is_last_batch": False},
+        "epoch_loop.state_dict": {"_batches_that_stepped": trainer.fit_loop.epoch_loop._batches_that_stepped - 1},
+    }
 
 
 def _counted_anew(counts: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +79,7 @@ def _processed(batches: int) -> dict[str, int]:
     return {"ready": batches, "started": batches, "processed": batches, "completed": batches - 1}
 
 
-def _both(counts: dict[str, int]) -> dict[str, dict[str, int]]:
+def _both(counts: dict[str, int]) -> dict[str, Any]:
     return {"total": dict(counts), "current": dict(counts)}
 
 
