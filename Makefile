@@ -9,7 +9,7 @@ WORKERS ?= 2
 IMAGE ?= vae-lightning
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint bench measure lock image clean
+.PHONY: help demo test lint soak bench measure lock image clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r target text; do \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import multiprocessing
 import sys
 import tempfile
@@ -45,6 +46,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, help="try cases of so many processes alone")
     options = parser.parse_args()
     cases = [case for case in grid() if options.processes in (None, case.processes)][:: options.every]
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # which says what it leaves out of a resumed run's events
     began, failed = time.monotonic(), 0
     for number, (case, wrong) in enumerate(outcomes(cases, options.workers), 1):
         failed += bool(wrong)

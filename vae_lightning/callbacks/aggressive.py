@@ -21,8 +21,7 @@ class AggressiveInference(Diagnostic):
     After each training step the objective learns its loss; after each validation I_q(x; z), in nats: the mean KL of the
     posteriors less that of their mixture from the prior, on the validation data, by ELBO surgery. Logs
     `train/aggressive`, 1 while the encoder leads and 0 from then on, and `val/information`. Costs the densities of
-    N x N validation codes an epoch. What it decides is kept in the objective's buffers, hence in checkpoints; one that
-    is written between the last step of an epoch and its validation does not know that validation.
+    N x N validation codes an epoch. What it decides is kept in the objective's buffers, hence in checkpoints.
 
     TypeError unless the model's objective is `Aggressive`; ValueError on several processes.
 
