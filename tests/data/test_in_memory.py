@@ -111,7 +111,7 @@ def test_the_processes_of_a_trainer_share_the_batches() -> None:
     for rank in range(3):
         data = Numbers(2, 1)
         data.setup()
-        data.trainer = SimpleNamespace(global_rank=rank, world_size=3)
+        data.trainer = SimpleNamespace(global_rank=rank, world_size=3, overfit_batches=0.0)
         seen["train"] += [n for _, y in data.train_dataloader() for n in y.tolist()]
         seen["test"] += [n for _, y in data.test_dataloader() for n in y.tolist()]
         assert data.predict_ids(0).tolist() == [141 + rank]
@@ -124,7 +124,7 @@ def test_every_process_has_something_to_evaluate() -> None:
     few, many = Numbers(2, 4), Numbers(2, 3)
     for data in (few, many):
         data.setup()
-        data.trainer = SimpleNamespace(global_rank=2, world_size=3)
+        data.trainer = SimpleNamespace(global_rank=2, world_size=3, overfit_batches=0.0)
     assert len(many.test_dataloader()) == 1
     with pytest.raises(ValueError, match=r"7 test observations in batches of 4 .* 3 processes .* at most 2, or use"):
         few.test_dataloader()

@@ -54,7 +54,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def remove_checkpoint(self, path: str | Path) -> None:
         """Remove a file of a folder that this run writes to: paths come from checkpoints, and those from anyone."""
         target = Path(path)
-        if target.parent.resolve() not in self._folders or (target.exists() and not target.is_file()):
+        ours = target.parent.resolve() in self._folders or target.name == _OF_A_PROCESS
+        if not ours or (target.exists() and not target.is_file()):
             rank_zero_warn(f"not removing {target}: it is no checkpoint in a folder that this run writes to")
             return
         target.unlink(missing_ok=True)
