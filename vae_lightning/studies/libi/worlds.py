@@ -14,7 +14,7 @@ from vae_lightning.conditional import Network
 from vae_lightning.data.processes import CubicJTEx, Gaussian, LatentProcess, LinearJTEx, Mobius
 from vae_lightning.families import Normal
 from vae_lightning.nn import MLP, CholeskyLinear, Cubed, CubeRootMLP, LinearMap
-from vae_lightning.studies.libi_decoded import DecodedPlane
+from vae_lightning.studies.libi.decoded import DecodedPlane
 
 
 @dataclass(frozen=True, eq=False)

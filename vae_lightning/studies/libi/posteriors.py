@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
+import torch.distributions as td
 from jaxtyping import Float, Float64
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 
 from vae_lightning.data.processes import LatentProcess, LinearGaussian, PlanarProcess
 from vae_lightning.data.processes.quadrature import NEGLIGIBLE, log_integral
-from vae_lightning.studies.libi_methods import LEARNING_RATE, late_decay
+from vae_lightning.estimators import Reparameterised
+from vae_lightning.latent_variable import LatentVariableModel
+from vae_lightning.objectives import AnalyticELBO
+from vae_lightning.randomness import seeded
+from vae_lightning.studies.libi.methods import LEARNING_RATE, late_decay
 
 
 def posterior_means(process: LatentProcess, x: Float[Tensor, "B dims"]) -> Float64[Tensor, "B latent"]:
@@ -41,30 +44,47 @@ def _means_in_the_plane(process: PlanarProcess, x: Float64[Tensor, "B 2"]) -> Fl
     return means
 
 
-def fit_inference(module: Any, truth: LatentProcess, x: Tensor, steps: int, seed: int) -> Any:
-    """Train a module's encoder for a decoder that is the truth: min over phi of the posterior-matching term."""
-    optimizer = Adam(module.model.encoder.parameters(), lr=LEARNING_RATE)
+class TrueDecoder(nn.Module):
+    """p(x | z) of a process, as a decoder: N(f(z), diag(noise_variance))."""
+
+    def __init__(self, process: LatentProcess) -> None:
+        super().__init__()
+        self.process = process
+        self.context_shape, self.event_shape = process.latent_shape, process.event_shape
+
+    def forward(self, z: Tensor) -> td.Distribution:
+        """p(. | z)."""
+        mean = self.process.decode(z)
+        return td.Independent(td.Normal(mean, self.process.noise_variance.sqrt().to(mean), validate_args=False), 1)
+
+    def prototype(self) -> td.Distribution:
+        """p(. | 0), batch shape (1,)."""
+        return self(torch.zeros(1, *self.context_shape))
+
+
+def fit_inference(
+    model: LatentVariableModel, truth: LatentProcess, x: Tensor, steps: int, seed: int
+) -> LatentVariableModel:
+    """Train the model's encoder for a decoder that is the truth: the ELBO's best q under it; return both as a model."""
+    model = LatentVariableModel(model.encoder, TrueDecoder(truth), model.prior)
+    elbo, optimizer = AnalyticELBO(Reparameterised()), Adam(model.parameters(), lr=LEARNING_RATE)
     scheduler = LambdaLR(optimizer, lambda step: late_decay(step, steps))
-    noise, variance = torch.Generator().manual_seed(seed), truth.noise_variance.to(x)
-    for _ in range(steps):
-        q = module.model.encoder(x)
-        z = q.mean + q.stddev * torch.randn(q.mean.shape, generator=noise, dtype=x.dtype)
-        error = ((x - truth.decode(z)).square() / variance).sum(-1) / 2
-        rate = (q.mean.square() + q.stddev.square() - 1).sum(-1) / 2 - q.stddev.log().sum(-1)
-        optimizer.zero_grad()
-        (error + rate).mean().backward()
-        optimizer.step()
-        scheduler.step()
-    return module
+    with seeded(seed, "fit_inference"):
+        for _ in range(steps):
+            optimizer.zero_grad()
+            (-elbo(model, x).mean()).backward()
+            optimizer.step()
+            scheduler.step()
+    return model
 
 
 @torch.no_grad()
-def codes(module: Any, x: Tensor) -> Float[Tensor, "B latent"]:
+def codes(model: LatentVariableModel, x: Tensor) -> Float[Tensor, "B latent"]:
     """The means of q(z | x)."""
-    return module.model.encoder(x).mean
+    return model.encoder(x).mean
 
 
 @torch.no_grad()
-def aggregated_density(module: Any, x: Tensor, points: Float[Tensor, "P latent"]) -> Float[Tensor, " P"]:
+def aggregated_density(model: LatentVariableModel, x: Tensor, points: Float[Tensor, "P latent"]) -> Float[Tensor, " P"]:
     """The mean of q(z | x_n) over observations, at points z."""
-    return module.model.encoder(x).log_prob(points.to(x)[:, None]).exp().mean(1)
+    return model.encoder(x).log_prob(points.to(x)[:, None]).exp().mean(1)

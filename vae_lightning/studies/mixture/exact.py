@@ -16,7 +16,7 @@ from vae_lightning.objectives import ELBO
 
 
 @dataclass(frozen=True)
-class Figures:
+class Exact:
     """E_p*[ELBO(x)] and E_p*[log p(x)], in nats."""
 
     elbo: float
@@ -24,13 +24,13 @@ class Figures:
 
 
 @torch.no_grad()
-def figures(model: LatentVariableModel, process: GaussianMixture, spacing: float = 0.1) -> Figures:
+def exact(model: LatentVariableModel, process: GaussianMixture, spacing: float = 0.1) -> Exact:
     """Both expectations over the process, by its quadrature."""
     nodes, weights = process.quadrature(spacing)
     parameter = next(model.parameters())
     x, weights = nodes.to(parameter), weights.to(parameter.device)
     elbo, log_likelihood = ELBO(Enumerated())(model, x), log_joint(model, x).logsumexp(-1)
-    return Figures(float(weights @ elbo.double()), float(weights @ log_likelihood.double()))
+    return Exact(float(weights @ elbo.double()), float(weights @ log_likelihood.double()))
 
 
 def log_joint(model: LatentVariableModel, x: Float[Tensor, "B dims"]) -> Float[Tensor, "B codes"]:

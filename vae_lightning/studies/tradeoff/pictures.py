@@ -9,18 +9,18 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from vae_lightning.studies.tradeoff_world import Point
+from vae_lightning.studies.tradeoff.optima import Point
 
 SHOWN = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 16.0, math.inf)
 """The betas that are written into the picture."""
 
 
-def tradeoff_figure(points: Sequence[Point]) -> Figure:
+def tradeoff_picture(points: Sequence[Point]) -> Figure:
     """Left: the curve, with the ELBO's level through beta = 1. Right: the centers in the order 00, 01, 11, 10."""
     picture = Figure(figsize=(13, 5.5), layout="constrained")
     left, right = picture.subplots(1, 2)
     colors = colormaps["viridis"](np.linspace(0, 0.92, len(points)))
-    mismatch, likelihood = ([getattr(point, name) for point in points] for name in ("mismatch", "log_likelihood"))
+    mismatch, likelihood = [point.mismatch for point in points], [point.log_likelihood for point in points]
     left.plot(mismatch, likelihood, color="0.8", zorder=1)
     left.scatter(mismatch, likelihood, c=colors, zorder=2)
     for point, color in zip(points, colors, strict=True):

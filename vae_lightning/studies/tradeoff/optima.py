@@ -21,7 +21,7 @@ Centers = Float64[Tensor, "4 dims"]
 
 
 @dataclass(frozen=True, eq=False)
-class World:
+class Quadrature:
     """p_d as quadrature nodes x and weights, under a decoder N(x | mu_z, sigma^2 I) of four equally likely codes z."""
 
     x: Float64[Tensor, "nodes dims"]
@@ -29,7 +29,7 @@ class World:
     sigma: float
 
     @classmethod
-    def of(cls, process: GaussianMixture, spacing: float) -> World:
+    def of(cls, process: GaussianMixture, spacing: float) -> Quadrature:
         """The process's own grid, less nodes of no weight."""
         x, weights = process.quadrature(spacing)
         kept = weights > _NEGLIGIBLE
@@ -76,9 +76,9 @@ class Point:
     mismatch: float
 
     @classmethod
-    def at(cls, world: World, beta: float, centers: Centers) -> Point:
-        """These centers, judged in this world."""
-        likelihood, mismatch = world.terms(centers)
+    def at(cls, quadrature: Quadrature, beta: float, centers: Centers) -> Point:
+        """Judge these centers by this quadrature."""
+        likelihood, mismatch = quadrature.terms(centers)
         return cls(beta, centers, float(likelihood), max(0.0, float(mismatch)))  # rounding may leave -1e-18
 
     @property
@@ -87,23 +87,30 @@ class Point:
         return self.log_likelihood - self.mismatch
 
     @property
+    def figures(self) -> dict[str, float]:
+        """What is reported of it, in nats."""
+        return {"log_likelihood": self.log_likelihood, "mismatch": self.mismatch, "elbo": self.elbo}
+
+    @property
     def merit(self) -> tuple[float, float]:
         """What to choose by: L - beta F, or L where beta is infinite; among equals, as codes are at 0, the least F."""
         value = self.log_likelihood - (self.beta * self.mismatch if math.isfinite(self.beta) else 0.0)
         return round(value, 9), -self.mismatch
 
 
-def optimum(world: World, beta: float, starts: Iterable[Centers]) -> Point:
+def optimum(quadrature: Quadrature, beta: float, starts: Iterable[Centers]) -> Point:
     """The best local maximum of L - beta F from these starts, by BFGS with exact gradients."""
 
     def objective(centers: Tensor) -> Tensor:
-        likelihood, mismatch = world.terms(centers)
+        likelihood, mismatch = quadrature.terms(centers)
         return likelihood - beta * mismatch
 
-    return max((Point.at(world, beta, _ascend(objective, start)) for start in starts), key=lambda point: point.merit)
+    return max(
+        (Point.at(quadrature, beta, _ascend(objective, start)) for start in starts), key=lambda point: point.merit
+    )
 
 
-def best_rectangle(world: World, starts: Iterable[Centers]) -> Point:
+def best_rectangle(quadrature: Quadrature, starts: Iterable[Centers]) -> Point:
     """The limit beta -> infinity: the most likely model without mismatch.
 
     With a uniform prior, independent bits are the posterior where |mu_z|^2 and mu_z are affine in z: where the centers
@@ -118,18 +125,18 @@ def best_rectangle(world: World, starts: Iterable[Centers]) -> Point:
         return middle + signs @ torch.stack((edge, across))
 
     def likelihood(theta: Tensor) -> Tensor:
-        return world.terms(rectangle(theta))[0]
+        return quadrature.terms(rectangle(theta))[0]
 
     found = []
     for start in starts:
         edge, other = (start[2:].mean(0) - start[:2].mean(0)) / 2, (start[1::2].mean(0) - start[::2].mean(0)) / 2
         across = (other @ torch.stack((-edge[1], edge[0]))) / edge.norm()
         theta = _ascend(likelihood, torch.cat((start.mean(0), edge, across[None])))
-        found.append(Point.at(world, math.inf, rectangle(theta)))
+        found.append(Point.at(quadrature, math.inf, rectangle(theta)))
     return max(found, key=lambda point: point.merit)
 
 
-def curve(world: World, betas: Sequence[float], starts: Sequence[Centers]) -> list[Point]:
+def curve(quadrature: Quadrature, betas: Sequence[float], starts: Sequence[Centers]) -> list[Point]:
     """An optimum for each beta, in ascending order: from all starts, and from the optima next to it on either side.
 
     Infinity is allowed as the last beta.
@@ -138,9 +145,11 @@ def curve(world: World, betas: Sequence[float], starts: Sequence[Centers]) -> li
     points: list[Point] = []
     for beta in ordered:
         candidates = [*starts, *(point.centers for point in points[-1:])]
-        points.append(best_rectangle(world, candidates) if math.isinf(beta) else optimum(world, beta, candidates))
+        points.append(
+            best_rectangle(quadrature, candidates) if math.isinf(beta) else optimum(quadrature, beta, candidates)
+        )
     for place in reversed(range(len(ordered) - 1)):
-        back = optimum(world, ordered[place], [points[place + 1].centers])
+        back = optimum(quadrature, ordered[place], [points[place + 1].centers])
         points[place] = max(points[place], back, key=lambda point: point.merit)
     return points
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from vae_lightning.studies.cells import Figures
+from vae_lightning.studies.documents.cell import Cell
+from vae_lightning.studies.repeats import mean
+from vae_lightning.studies.store import Figures
 
 COLORS = {
     "RBM": "tab:blue",
@@ -18,24 +19,25 @@ COLORS = {
     "VAE, deep decoder": "tab:orange",
 }
 
-Key = tuple[str, str, int, int | None]
-Runs = Mapping[Key, Sequence[Figures]]
+Runs = Mapping[Cell, Sequence[Figures]]
 
 
-def documents_figure(figures: Runs) -> Figure:
+def documents_picture(figures: Runs) -> Figure:
     """Left: nats a document for each number of bits. Then, for text and digits, log p(x) against N."""
     picture = Figure(figsize=(16, 5), layout="constrained")
     left, *curves = picture.subplots(1, 3)
-    by_bits(left, {key: runs for key, runs in figures.items() if key[0] == "text" and key[3] is None})
-    for axes, world in zip(curves, ("text", "digits"), strict=True):
-        by_size(axes, {key: runs for key, runs in figures.items() if key[0] == world}, world)
+    text = {cell: runs for cell, runs in figures.items() if cell.domain.name == "text"}
+    digits = {cell: runs for cell, runs in figures.items() if cell.domain.name == "digits"}
+    by_bits(left, {cell: runs for cell, runs in text.items() if cell.n is None})
+    by_size(curves[0], text, "(b) few data: text")
+    by_size(curves[1], digits, "(c) few data: digits")
     return picture
 
 
 def by_bits(axes: Any, figures: Runs) -> None:
     """Log-likelihoods, a VAE's ELBO, and each read as the other."""
-    for model in dict.fromkeys(key[1] for key in figures):
-        mine = sorted((key[2], runs) for key, runs in figures.items() if key[1] == model)
+    for model in dict.fromkeys(cell.model for cell in figures):
+        mine = sorted((cell.bits, runs) for cell, runs in figures.items() if cell.model == model)
         shown = {
             "log_likelihood": ("-o", ""),
             "elbo": ("--s", ", ELBO"),
@@ -43,7 +45,7 @@ def by_bits(axes: Any, figures: Runs) -> None:
         }
         shown |= {"as_vae/elbo": (":x", " read as a VAE, ELBO")}
         for metric, (style, name) in shown.items():
-            points = [(bits, _mean(runs, metric)) for bits, runs in mine if metric in runs[0]]
+            points = [(bits, mean(runs, metric)) for bits, runs in mine if metric in runs[0]]
             if points:
                 axes.plot(*zip(*points, strict=True), style, color=COLORS[model], label=model + name)
     axes.set_xscale("log", base=2)
@@ -51,19 +53,14 @@ def by_bits(axes: Any, figures: Runs) -> None:
     axes.legend(frameon=False, fontsize=8)
 
 
-def by_size(axes: Any, figures: Runs, world: str) -> None:
+def by_size(axes: Any, figures: Runs, title: str) -> None:
     """A curve for each model, at the number of bits that has one."""
-    sizes = {key[2] for key in figures if key[3] is not None}
-    for model in dict.fromkeys(key[1] for key in figures):
-        mine = [runs for key, runs in figures.items() if key[1] == model and key[2] in sizes]
-        points = sorted((runs[0]["n"], _mean(runs, "log_likelihood")) for runs in mine)
+    sizes = {cell.bits for cell in figures if cell.n is not None}
+    for model in dict.fromkeys(cell.model for cell in figures):
+        mine = [runs for cell, runs in figures.items() if cell.model == model and cell.bits in sizes]
+        points = sorted((runs[0]["n"], mean(runs, "log_likelihood")) for runs in mine)
         if len(points) > 1:
             axes.plot(*zip(*points, strict=True), "-o", color=COLORS[model], label=model)
-    letter, bits = {"text": "b", "digits": "c"}[world], ", ".join(map(str, sorted(sizes)))
     axes.set(xscale="log", xlabel="training observations N", ylabel="log p(x), nats, test split")
-    axes.set_title(f"({letter}) few data: {world}, {bits} bits")
+    axes.set_title(f"{title}, {', '.join(map(str, sorted(sizes)))} bits")
     axes.legend(frameon=False, fontsize=8)
-
-
-def _mean(runs: Sequence[Figures], name: str) -> float:
-    return statistics.mean(run[name] for run in runs)

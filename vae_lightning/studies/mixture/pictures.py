@@ -1,4 +1,4 @@
-"""Figure 2 of the artificial example: posteriors and decision maps over the plane, and the simplex of four codes."""
+"""Models of the artificial example -> Fig. 2: posteriors, decision maps over the plane, the simplex of four codes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from torch.nn.functional import one_hot
 
 from vae_lightning.data.processes import GaussianMixture
 from vae_lightning.latent_variable import LatentVariableModel
-from vae_lightning.studies.exact import encoder_posterior, model_posterior
+from vae_lightning.studies.mixture.exact import encoder_posterior, model_posterior
 
 Array = NDArray[Any]
 
@@ -44,7 +44,7 @@ class Panel:
 
 
 @torch.no_grad()
-def mixture_figure(
+def mixture_picture(
     process: GaussianMixture, factorised: LatentVariableModel, coupled: LatentVariableModel, rbm: LatentVariableModel
 ) -> Figure:
     """The paper's Fig. 2 for trained models, and (g), the map of an encoder that couples its bits, which it has not."""
@@ -95,24 +95,17 @@ def decided(posterior: Tensor) -> Tensor:
 def arrange(panels: Sequence[Panel], columns: int = 4) -> Figure:
     """Panels in rows, the last row centred, titles above."""
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(4.6 * columns, 4.5 * rows), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(rows, 2 * columns)
+    picture = Figure(figsize=(4.6 * columns, 4.5 * rows), dpi=120, layout="constrained")
+    FigureCanvasAgg(picture)
+    grid = picture.add_gridspec(rows, 2 * columns)
     for number, panel in enumerate(panels):
         row, column = divmod(number, columns)
         indent = columns - min(columns, len(panels) - row * columns)
         start = indent + 2 * column
-        axes = figure.add_subplot(grid[row, start : start + 2], projection=panel.projection)
+        axes = picture.add_subplot(grid[row, start : start + 2], projection=panel.projection)
         axes.set_title(panel.title, fontsize=13)
         panel.draw(axes)
-    return figure
-
-
-def as_image(figure: Figure) -> Array:
-    """The figure's pixels, (height, width, 3), for TensorBoard."""
-    canvas: Any = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3]
+    return picture
 
 
 @dataclass(frozen=True)

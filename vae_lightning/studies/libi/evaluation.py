@@ -15,8 +15,8 @@ from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.metrics.functional import smooth_knn
 from vae_lightning.objectives.importance import Inflated, log_weights
 from vae_lightning.randomness import seeded
-from vae_lightning.studies.cells import Figures
-from vae_lightning.studies.libi_worlds import World
+from vae_lightning.studies.libi.worlds import World
+from vae_lightning.studies.store import Figures
 
 NEIGHBOURS, INVERSE_TEMPERATURE, DRAWN = 1, 1.0, 100
 

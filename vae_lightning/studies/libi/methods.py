@@ -17,7 +17,7 @@ from vae_lightning.models import GaussianVAE, LiBI
 from vae_lightning.models.base import LatentVariableModule
 from vae_lightning.objectives import AnalyticELBO, CodeLikelihood, Covariance, HenzeZirkler, Mean, Segments, WarmUp
 from vae_lightning.objectives.base import Objective
-from vae_lightning.studies.libi_worlds import World
+from vae_lightning.studies.libi.worlds import World
 
 LEARNING_RATE, STEPS_OF_EPOCH = 0.01, 100
 Setting = Mapping[str, float | int]
@@ -37,7 +37,7 @@ class Grid:
     repeats: tuple[int, ...]
 
 
-PAPER = Grid((0.5, 2.0, 5.0), (0.5, 1.0, 2.0, 5.0), 4, (0.001, 1.0, 10.0, 20.0), (0.2, 0.5), (0.2, 0.5), (1, 6))
+PAPER_GRID = Grid((0.5, 2.0, 5.0), (0.5, 1.0, 2.0, 5.0), 4, (0.001, 1.0, 10.0, 20.0), (0.2, 0.5), (0.2, 0.5), (1, 6))
 """Appendix E."""
 
 

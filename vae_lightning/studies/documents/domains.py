@@ -1,4 +1,4 @@
-"""Worlds in which an RBM is held against a VAE: their data, and a model of each kind for so many bits."""
+"""Domains in which an RBM is held against a VAE: their data, and a model of each kind for so many bits."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ Build = Callable[[int, int], SeededModule]
 """(bits, epochs) -> a model, untrained."""
 
 
-@dataclass(frozen=True)
-class World:
+@dataclass(frozen=True, eq=False)
+class Domain:
     """Data, the models of so many bits that are trained on them, and a name."""
 
     name: str
@@ -32,7 +32,7 @@ class World:
     models: Mapping[str, Build]
 
 
-def text(data: Callable[[], Newsgroups] = Newsgroups) -> World:
+def text(data: Callable[[], Newsgroups] = Newsgroups) -> Domain:
     """20 Newsgroups: the RBM of Eq. 15, that with the bias scaled, and the VAE of linear networks (e1, depth 0).
 
     The RBM by CD-1, which costs what the VAE does a step, and by persistent chains, which maximise the likelihood.
@@ -44,17 +44,17 @@ def text(data: Callable[[], Newsgroups] = Newsgroups) -> World:
         "RBM, bias scaled by length": lambda bits, epochs: _rbm(words, bits, epochs, scaled_bias=True),
         "VAE": lambda bits, epochs: _hashing(words, bits),
     }
-    return World("text", data, models)
+    return Domain("text", data, models)
 
 
-def digits() -> World:
+def digits() -> Domain:
     """Digits binarised once, so that N are N: the RBM, and VAEs of linear networks and of a hidden layer each."""
     models: dict[str, Build] = {
         "RBM": _digits_rbm,
         "VAE": lambda bits, epochs: _digits_vae(bits, ()),
         "VAE, deep decoder": lambda bits, epochs: _digits_vae(bits, (HIDDEN,)),
     }
-    return World("digits", partial(Digits, StaticBinarisation()), models)
+    return Domain("digits", partial(Digits, StaticBinarisation()), models)
 
 
 def _rbm(words: int, bits: int, epochs: int, scaled_bias: bool = False) -> SeededModule:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from vae_lightning.studies.base import Cells, Row
-from vae_lightning.studies.cells import Figures
+from vae_lightning.data.processes import LinearGaussian
+from vae_lightning.models.base import LatentVariableModule
+from vae_lightning.studies.libi.results import Result
+from vae_lightning.studies.libi.worlds import World
+from vae_lightning.studies.repeats import error, mean
+from vae_lightning.studies.report import Lines, Row
+from vae_lightning.studies.store import Figures
 
-PAPER: dict[str, dict[str, tuple[float, float]]] = {
+TABLE_ONE: dict[str, dict[str, tuple[float, float]]] = {
     "LinearJTEx": {
         "VAE": (-3.15, 1.62),
         "beta-VAE": (-3.15, 1.62),
@@ -80,13 +83,23 @@ class Found:
     method: str
     settings: Mapping[str, Sequence[Figures]]
 
+    @property
+    def name(self) -> str:
+        """Such as "LinearJTEx / LiBI"."""
+        return f"{self.world} / {self.method}"
+
+    @property
+    def searched(self) -> bool:
+        """Whether there were several settings to choose from."""
+        return len(self.settings) > 1
+
     def chosen(self, figure: str) -> str:
         """The setting with the highest mean of a figure over data sets; of those that failed on fewest of them."""
-        return max(self.settings, key=lambda s: (len(self.settings[s]), _mean(self.settings[s], figure)))
+        return max(self.settings, key=lambda s: (len(self.settings[s]), mean(self.settings[s], figure)))
 
     def rows(self) -> list[Row]:
         """The chosen setting's figures, beside the paper's."""
-        log_likelihood, difference = PAPER[self.world][self.method]
+        log_likelihood, difference = TABLE_ONE[self.world][self.method]
         papers = {"log_likelihood": log_likelihood, "log_likelihood_chosen_on_test": log_likelihood}
         papers["smooth_knn"] = difference
         rows = []
@@ -94,37 +107,40 @@ class Found:
             on_test = metric == "log_likelihood_chosen_on_test"
             figures = self.settings[self.chosen("log_likelihood" if on_test else "validation")]
             name = "log_likelihood" if on_test else metric
-            value, error = _mean(figures, name), _error(figures, name)
-            rows.append(Row(f"{self.world} / {self.method}", metric, value, error, papers.get(metric), unit))
+            paper = papers.get(metric)
+            rows.append(Row(self.name, metric, mean(figures, name), error(figures, name), paper, unit))
         return rows
 
 
-def gather(world: str, method: str, cells: Sequence[Figures]) -> Found:
-    """From "setting|data set|figure" of a method's ensembles in a world; without settings if all restarts failed."""
-    settings: dict[str, dict[str, Figures]] = {}
-    for name, value in (item for figures in cells for item in figures.items()):
-        setting, data_set, figure = name.split("|")
-        settings.setdefault(setting, {}).setdefault(data_set, {})[figure] = value
-    return Found(world, method, {setting: list(sets.values()) for setting, sets in settings.items()})
+def gather(world: str, method: str, results: Sequence[Result]) -> Found:
+    """What a method's ensembles found in a world; without settings if all restarts failed."""
+    settings: dict[str, list[Figures]] = {}
+    for evaluation in (each for result in results for each in result.evaluations):
+        settings.setdefault(evaluation.setting, []).append(evaluation.figures)
+    return Found(world, method, settings)
 
 
-def table_one(rows: Sequence[Row]) -> Cells:
+def closed_forms(world: World, method: str, module: LatentVariableModule) -> list[Row]:
+    """Of a linear world: E log p(x) on an endless test set, and L of Eq. 2, of a trained module; else nothing."""
+    truth = world.truth
+    if not isinstance(truth, LinearGaussian):
+        return []
+    learned = world.learned_by(module)
+    assert isinstance(learned, LinearGaussian)
+    cell = f"{world.name} / {method}"
+    figures = {
+        "expected_log_likelihood": (learned.expected_log_prob(truth), None),
+        "elbo_shortfall": (learned.shortfall(truth), ELBO_SHORTFALL.get((world.name, method))),
+    }
+    return [Row(cell, metric, float(value), 0.0, paper, "nats") for metric, (value, paper) in figures.items()]
+
+
+def table_one(rows: Sequence[Row]) -> Lines:
     """A line for each method in each world, a column for each figure, the paper's in brackets."""
     heading = ["world / method", *(f"{metric.replace('_', ' ')} ({unit})" for metric, unit in METRICS.items())]
     lines: dict[str, list[str]] = {}
     for row in (row for row in rows if row.metric in METRICS):
-        error = f" ± {row.stderr:.2f}" if row.stderr else ""
+        stderr = f" ± {row.stderr:.2f}" if row.stderr else ""
         paper = "" if row.paper is None else f" [{row.paper:.2f}]"
-        lines.setdefault(row.cell, []).append(f"{row.value:.3f}{error}{paper}")
+        lines.setdefault(row.cell, []).append(f"{row.value:.3f}{stderr}{paper}")
     return [heading, *([cell, *texts] for cell, texts in lines.items())]
-
-
-def _mean(figures: Sequence[Figures], name: str) -> float:
-    return statistics.mean(each[name] for each in figures)
-
-
-def _error(figures: Sequence[Figures], name: str) -> float | None:
-    """Over data sets; of a single one, over its observations or comparisons."""
-    if len(figures) > 1:
-        return statistics.stdev(each[name] for each in figures) / math.sqrt(len(figures))
-    return figures[0].get(f"{name}_error")

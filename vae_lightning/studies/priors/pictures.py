@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from vae_lightning.studies.cells import Figures
+from vae_lightning.studies.repeats import mean
+from vae_lightning.studies.store import Figures
 
-TERMS = {"reconstruction": "tab:gray", "mutual_information": "tab:blue", "marginal_kl": "tab:red"}
+COLORS = {"reconstruction": "tab:gray", "mutual_information": "tab:blue", "marginal_kl": "tab:red"}
 
 
-def priors_figure(figures: Mapping[str, Sequence[Figures]]) -> Figure:
+def priors_picture(figures: Mapping[str, Sequence[Figures]]) -> Figure:
     """A bar for each cell, its terms stacked to the NELBO, with -log p(x) as a mark and the active units beside it."""
     picture = Figure(figsize=(9, 0.6 * len(figures) + 1.6), layout="constrained")
     axes = picture.add_subplot(xlabel="nats per digit, test split")
     names, left = list(figures), [0.0] * len(figures)
-    for term, color in TERMS.items():
-        widths = [_mean(figures[name], term) for name in names]
+    for term, color in COLORS.items():
+        widths = [mean(figures[name], term) for name in names]
         axes.barh(names, widths, left=left, color=color, label=term.replace("_", " "))
         left = [start + width for start, width in zip(left, widths, strict=True)]
-    likelihood = [-_mean(figures[name], "log_likelihood") for name in names]
+    likelihood = [-mean(figures[name], "log_likelihood") for name in names]
     axes.plot(likelihood, names, "k|", markersize=22, markeredgewidth=2, label="-log p(x)")
     for end, name in zip(left, names, strict=True):
         information, marginal, units = (
-            _mean(figures[name], key) for key in ("mutual_information", "marginal_kl", "active_units")
+            mean(figures[name], key) for key in ("mutual_information", "marginal_kl", "active_units")
         )
         axes.annotate(
             f"  MI {information:.2f}, marginal KL {marginal:.2f}, {units:.0f} active",
@@ -37,7 +37,3 @@ def priors_figure(figures: Mapping[str, Sequence[Figures]]) -> Figure:
     axes.invert_yaxis()
     picture.legend(loc="outside upper center", ncols=4, frameon=False)
     return picture
-
-
-def _mean(runs: Sequence[Figures], name: str) -> float:
-    return statistics.mean(run[name] for run in runs)

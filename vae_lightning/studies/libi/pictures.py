@@ -1,10 +1,9 @@
-"""The LiBI paper's Figure 1 (what the ELBO prefers) and Figures 2 to 5 (whose posterior means are whose)."""
+"""A trained module in its world -> Figure 1 (what the ELBO prefers), Figures 2 to 5 (posterior means) of the paper."""
 
 from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from matplotlib.axes import Axes
@@ -12,11 +11,13 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from vae_lightning.data.processes import LatentProcess, LinearGaussian, LinearJTEx
+from vae_lightning.models import LiBI
+from vae_lightning.models.base import LatentVariableModule
 from vae_lightning.randomness import derive_seed
-from vae_lightning.studies.libi_evaluation import rows
-from vae_lightning.studies.libi_posteriors import aggregated_density, codes, fit_inference, posterior_means
-from vae_lightning.studies.libi_protocol import data_of
-from vae_lightning.studies.libi_worlds import World
+from vae_lightning.studies.libi.cell import data_of
+from vae_lightning.studies.libi.evaluation import rows
+from vae_lightning.studies.libi.posteriors import aggregated_density, codes, fit_inference, posterior_means
+from vae_lightning.studies.libi.worlds import World
 
 CELLS, VARIANCE = 50, 0.01
 """Of the maps over B, whose values are at the middle of their cells: at B = sigma^2 the information is infinite."""
@@ -31,20 +32,20 @@ def preferences(cells: int = CELLS) -> tuple[Tensor, Tensor]:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class PictureData:
     """A trained module in its world: both processes, test observations with the z behind them, codes for the truth."""
 
     truth: LatentProcess
     learned: LatentProcess
-    module: Any
+    module: LatentVariableModule
     x: Tensor
     z: Tensor
     best: Tensor
     """Means of the best mean-field q for the truth."""
 
     @classmethod
-    def of(cls, world: World, module: Any, seed: int, steps: int) -> Drawn:
-        """Of the first data set; where the best q has no closed form, the encoder is trained to be it for `steps`."""
+    def of(cls, world: World, module: LatentVariableModule, seed: int, steps: int) -> PictureData:
+        """Of the first data set; where the best q has no closed form, an encoder is trained to approximate it."""
         data = data_of(world, 0, seed)
         data.setup()
         x, truth = rows(data.test), world.truth
@@ -53,11 +54,11 @@ class Drawn:
         if isinstance(truth, LinearGaussian):
             best = truth.mean_field()(x).mean
         else:
-            best = codes(fit_inference(copy.deepcopy(module), truth, rows(data.train), steps, seed), x)
+            best = codes(fit_inference(copy.deepcopy(module.model), truth, rows(data.train), steps, seed), x)
         return cls(truth, world.learned_by(module), module, x, z, best)
 
 
-def figure_one(vae: Drawn) -> Figure:
+def preference_picture(vae: PictureData) -> Figure:
     """A, B: maps over B with A fixed; C, D: true and learned p(x); E, F: true and learned aggregated posteriors.
 
     The learned model is a VAE on LinearJTEx; its aggregated posterior is the mean of q(z | x_n) over test observations,
@@ -75,23 +76,24 @@ def figure_one(vae: Drawn) -> Figure:
     points = grid(3.5)
     true = truth.aggregated_posterior(truth).log_prob(points).exp()
     density(axes[4], true, 3.5, "E: true aggregated posterior", "z")
-    density(axes[5], aggregated_density(vae.module, vae.x, points), 3.5, "F: learned aggregated posterior", "z")
+    density(axes[5], aggregated_density(vae.module.model, vae.x, points), 3.5, "F: learned aggregated posterior", "z")
     return picture
 
 
-def posterior_figure(title: str, drawn: Drawn, own: bool) -> Figure:
+def posterior_picture(title: str, data: PictureData) -> Figure:
     """Means of codes of the same observations, the first coordinate across, coloured by the angle of the true means.
 
-    Left under the truth, then under the learned model; above of q(z|x), below of the true posterior. If LiBI's `own`
-    codes are shown, a third column has those that the observations came from, over h(x).
+    Left under the truth, then under the learned model; above of q(z|x), below of the true posterior. A LiBI has a third
+    column, of the codes that the observations came from, over h(x).
     """
+    h = data.module.codes if isinstance(data.module, LiBI) else None
     means = {
-        "mean of q, for the truth": drawn.best,
-        "mean of q, learned": codes(drawn.module, drawn.x),
-        **({"z that x came from": drawn.z} if own else {}),
-        "mean of p(z|x), true": posterior_means(drawn.truth, drawn.x),
-        "mean of p(z|x), learned": posterior_means(drawn.learned, drawn.x),
-        **({"h(x), learned": drawn.module.codes(drawn.x).mean.detach()} if own else {}),
+        "mean of q, for the truth": data.best,
+        "mean of q, learned": codes(data.module.model, data.x),
+        **({"z that x came from": data.z} if h else {}),
+        "mean of p(z|x), true": posterior_means(data.truth, data.x),
+        "mean of p(z|x), learned": posterior_means(data.learned, data.x),
+        **({"h(x), learned": h(data.x).mean.detach()} if h else {}),
     }
     colour = torch.atan2(*means["mean of p(z|x), true"].T)
     columns = len(means) // 2
