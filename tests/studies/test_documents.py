@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from small import NUM_WORDS, digits, hashing, newsgroups
+from small import NUM_WORDS, digits, hashing, newsgroups, trainer
 
 from vae_lightning.families import Bernoulli, Multinomial
 from vae_lightning.families.enumeration import states
@@ -21,6 +21,7 @@ from vae_lightning.studies.documents.claim import rbm_of, vae_of
 from vae_lightning.studies.documents.domains import Domain, text
 from vae_lightning.studies.documents.domains import digits as digits_domain
 from vae_lightning.studies.documents.fewer import Fewer
+from vae_lightning.studies.documents.training import start_as_a_vae
 
 TINY = DocumentsSize({"text": 7, "digits": 4}, 1, 2, (3,), {"text": (20,), "digits": (30,)}, 4, 4, 10, few_bits=4)
 
@@ -85,6 +86,18 @@ def test_finished_cells_are_not_run_again(folder: Path, study: DocumentsStudy) -
         study.reproduce(folder)
     run.assert_not_called()
     assert (folder / "results.json").read_text() == before
+
+
+def test_an_rbm_that_starts_where_the_vae_does_is_not_started_anew(miniature: Path) -> None:
+    data = Fewer(newsgroups(miniature), 20, seed=1)
+    data.setup()
+    x, rbm = data.train.x, RBM(Multinomial(NUM_WORDS), Bernoulli(3))
+    start_as_a_vae(rbm, data, x)
+    counts = 1 + x.dense(NUM_WORDS).sum(0)
+    torch.testing.assert_close(rbm.model.visible_bias.detach().softmax(0), counts / counts.sum())
+    before = rbm.model.visible_bias.detach().clone()
+    trainer(limit_train_batches=0, limit_val_batches=0).fit(rbm, data)
+    assert torch.equal(rbm.model.visible_bias, before)
 
 
 def test_an_rbm_and_the_vae_of_it_differ_by_the_prior_alone(miniature: Path) -> None:

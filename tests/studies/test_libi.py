@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 
-from vae_lightning.studies.executors import Local, RayCluster
+from vae_lightning.studies.executors import Local, RayCluster, chosen_executor
 from vae_lightning.studies.libi.cell import LiBISize
 from vae_lightning.studies.libi.methods import METHODS, PAPER_GRID, Grid, Training, label, late_decay
 from vae_lightning.studies.libi.results import Evaluation, Result
@@ -132,6 +132,14 @@ def test_executors_give_each_item_its_result_and_say_what_is_missing(monkeypatch
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ValueError, match=r"pip install 'vae-lightning\[ray\]'"):
         RayCluster()
+
+
+def test_a_cluster_is_used_if_the_environment_names_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert isinstance(chosen_executor(), Local)
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    monkeypatch.setitem(sys.modules, "ray", Cluster())
+    assert isinstance(chosen_executor(), RayCluster)
 
 
 class Cluster(ModuleType):

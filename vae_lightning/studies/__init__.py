@@ -13,12 +13,14 @@ from vae_lightning.studies.names import Scale, StudyName
 def reproduce(study: StudyName, scale: Scale = "medium", out: Path | None = None, seed: int = 0) -> None:
     """Run a paper's experiment and put its figures beside the paper's.
 
+    What documents, libi and priors have finished in OUT is kept, and they go on where they were interrupted; on all
+    machines of the Ray cluster that RAY_ADDRESS names, if it is set.
+
     Args:
         study: which experiment. documents: RBM against VAE on 20 Newsgroups at 8 to 64 bits and on few data, and
             whether the best VAE is an RBM, as section 4.3 of VAE Approximation Error (2022) says.
             libi: Table 1 and Figures 1 to 5 of Characterizing and Avoiding Problematic Global Optima of Variational
-            Autoencoders (2019), five methods in four worlds; goes on where it was interrupted; on all machines of the
-            Ray cluster that RAY_ADDRESS names, if it is set.
+            Autoencoders (2019), five methods in four worlds.
             mixture: the artificial example of VAE Approximation Error (2022), section 4.1.
             priors: standard normal, mixture, VampPrior, aggregated posterior and IWAE on digits, as in the slides.
             tradeoff: likelihood against mismatch as the ELBO's weight moves, VAE Approximation Error's Fig. 1, exactly.
