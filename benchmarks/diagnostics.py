@@ -47,6 +47,7 @@ from vae_lightning.nn import MLP
 from vae_lightning.objectives import ELBO
 from vae_lightning.objectives.importance import log_weights
 from vae_lightning.process import keep_large_buffers
+from vae_lightning.training import trainer
 
 Figures = dict[str, Any]
 
@@ -314,18 +315,9 @@ def fit(watching: list[Any], epochs: int) -> list[float]:
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
         bar = RichProgressBar(refresh_rate=10, console_kwargs={"file": nowhere})
         best = ModelCheckpoint(filename="best", monitor="val/nelbo", enable_version_counter=False)
-        trainer = pl.Trainer(
-            max_epochs=epochs,
-            accelerator="cpu",
-            logger=pl.loggers.TensorBoardLogger(folder, name="", default_hp_metric=False),
-            callbacks=[*watching, bar, callbacks.MetricsFile(), best, callbacks.LastCheckpoint(), ticking],
-            plugins=[callbacks.AtomicCheckpointIO()],
-            log_every_n_steps=20,
-            num_sanity_val_steps=0,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-        )
-        trainer.fit(module, Digits(DynamicBinarisation()))
+        all_callbacks = [*watching, bar, callbacks.MetricsFile(), best, callbacks.LastCheckpoint(), ticking]
+        run = trainer(folder, max_epochs=epochs, accelerator="cpu", callbacks=all_callbacks)
+        run.fit(module, Digits(DynamicBinarisation()))
     return [after - before for before, after in zip(ticking.ticks, ticking.ticks[1:], strict=False)]
 
 

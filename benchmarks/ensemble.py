@@ -37,6 +37,7 @@ from vae_lightning.models import Ensemble, GaussianVAE
 from vae_lightning.nn import MLP
 from vae_lightning.process import keep_large_buffers
 from vae_lightning.randomness import reseed
+from vae_lightning.training import trainer
 
 SIZES, ALONE_STEPS, ROUNDS = (1, 10, 50, 200), 200, 5
 STEPS = {1: 150, 10: 100, 50: 80, 200: 30}
@@ -83,11 +84,8 @@ class Clock(pl.Callback):
 def in_trainer(module: pl.LightningModule, its_data: pl.LightningDataModule) -> float:
     """Milliseconds a step."""
     clock = Clock()
-    quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
-    trainer = pl.Trainer(
-        max_epochs=1, callbacks=[clock], accelerator="cpu", limit_val_batches=0, enable_model_summary=False, **quiet
-    )
-    trainer.fit(module, its_data)
+    run = trainer(max_epochs=1, callbacks=[clock], accelerator="cpu", limit_val_batches=0, log_every_n_steps=50)
+    run.fit(module, its_data)
     return clock.each
 
 

@@ -36,6 +36,7 @@ from vae_lightning.models import HashingVAE
 from vae_lightning.nn import BagOfWordsMLP, WordFrequencies
 from vae_lightning.objectives import ELBO
 from vae_lightning.process import keep_large_buffers
+from vae_lightning.training import trainer
 
 BITS, BATCH, WORDS, ROUNDS = 64, 512, 10_000, 25
 ENCODERS = {"e1": {}, "e2": {"hidden": (512, 512), "features": WordFrequencies}}
@@ -182,25 +183,13 @@ def trainer_epoch(module: pl.LightningModule, data: Small, as_the_command: bool)
     """Seconds of a thousand steps in the Trainer, as the command sets it up (a log line every 20 steps) or plain."""
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
-        extras = {
-            "logger": False,
-            "callbacks": [clock],
-            "enable_progress_bar": False,
-            "enable_checkpointing": False,
-        }
+        length = {"max_epochs": 1, "limit_val_batches": 0, "accelerator": "cpu"}
         if as_the_command:
-            logger = pl.loggers.TensorBoardLogger(folder, name="", default_hp_metric=False)
             callbacks = [clock, pl.callbacks.RichProgressBar(refresh_rate=10), MetricsFile(), LastCheckpoint()]
-            extras = {"logger": logger, "callbacks": callbacks, "log_every_n_steps": 20}
-        trainer = pl.Trainer(
-            max_epochs=1,
-            limit_val_batches=0,
-            accelerator="cpu",
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-            **extras,
-        )
-        trainer.fit(module, data)
+            run = trainer(folder, callbacks=callbacks, **length)
+        else:
+            run = trainer(callbacks=[clock], log_every_n_steps=50, **length)
+        run.fit(module, data)
     return clock.took
 
 

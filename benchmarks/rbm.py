@@ -41,6 +41,7 @@ from vae_lightning.models import RBM, HashingVAE
 from vae_lightning.models.seeded import SeededModule
 from vae_lightning.objectives import ContrastiveDivergence, PersistentContrastiveDivergence
 from vae_lightning.process import keep_large_buffers
+from vae_lightning.training import trainer
 
 VISIBLE, HIDDEN, BATCH, ROUNDS, STEPS, RATE = 784, 256, 100, 12, 40, 0.01
 BITS, WORDS = 64, 10_000
@@ -124,15 +125,12 @@ def in_the_trainer(data: Bits, persistent: bool, steps: int) -> float:
     """Seconds a step, batches included."""
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
-        trainer = pl.Trainer(
-            max_epochs=1, limit_train_batches=steps, limit_val_batches=0, accelerator="cpu", log_every_n_steps=50,
-            enable_model_summary=False, enable_checkpointing=True, use_distributed_sampler=False,
-            logger=pl.loggers.TensorBoardLogger(folder, name="", default_hp_metric=False),
-            callbacks=[clock, RichProgressBar(10, console_kwargs={"quiet": True}), MetricsFile(), LastCheckpoint()],
-        )  # fmt: skip
+        callbacks = [clock, RichProgressBar(10, console_kwargs={"quiet": True}), MetricsFile(), LastCheckpoint()]
+        length = {"max_epochs": 1, "limit_train_batches": steps, "limit_val_batches": 0, "accelerator": "cpu"}
+        run = trainer(folder, callbacks=callbacks, log_every_n_steps=50, **length)
         module = rbm(persistent)
         module.started = True  # to look at all of the data once is no part of a step
-        trainer.fit(module, data)
+        run.fit(module, data)
     return clock.took / steps
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from vae_lightning import training
 from vae_lightning.data import Digits, Newsgroups, StaticBinarisation
 from vae_lightning.families import Bernoulli
 from vae_lightning.models import GaussianVAE, HashingVAE
@@ -58,12 +58,9 @@ class Save(pl.Callback):
 
 
 def trainer(*callbacks: pl.Callback, folder: Path | None = None, **changes: Any) -> pl.Trainer:
-    """A quiet Trainer of one epoch on one CPU process, with TensorBoard in `folder` if one is given."""
-    logger = TensorBoardLogger(folder, name="", default_hp_metric=False) if folder else False
-    quiet = {"enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
-    settings = {"max_epochs": 1, "accelerator": "cpu", "devices": 1, "use_distributed_sampler": False} | quiet
-    settings |= {"num_sanity_val_steps": 0, "log_every_n_steps": 2, "logger": logger}
-    return pl.Trainer(callbacks=list(callbacks), **settings | changes)
+    """The project's Trainer for one epoch on one CPU process, with TensorBoard in `folder` if one is given."""
+    settings = {"max_epochs": 1, "accelerator": "cpu", "log_every_n_steps": 2}
+    return training.trainer(folder, callbacks=list(callbacks), **settings | changes)
 
 
 def events(folder: Path) -> EventAccumulator:

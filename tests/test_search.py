@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import faiss
-import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
@@ -17,6 +16,7 @@ from crafted import written
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from miniature import TRAIN, WORDS
+from small import trainer
 
 from vae_lightning.counts import Counts
 from vae_lightning.data import Newsgroups
@@ -32,10 +32,7 @@ NUM_WORDS, NUM_BITS = 70, 11
 def fit(miniature: Path, folder: Path, num_bits: int = NUM_BITS, num_words: int = NUM_WORDS) -> Path:
     """A checkpoint of two epochs."""
     torch.manual_seed(0)
-    run = pl.Trainer(
-        max_epochs=2, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
-        enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,
-    )  # fmt: skip
+    run = trainer(max_epochs=2)
     data = Newsgroups(miniature, num_words=num_words, val_size=20, hashes=None, eval_batch_size=50)
     run.fit(HashingVAE(num_bits=num_bits, num_words=num_words), datamodule=data)
     run.save_checkpoint(folder / "model.ckpt")

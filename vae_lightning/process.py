@@ -1,10 +1,12 @@
-"""What a process that trains settles once: its memory when it begins, its group of processes when it ends or fails."""
+"""What holds for a whole process: its memory, the dtype of new tensors, its group of processes until it ends."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -25,6 +27,17 @@ def keep_large_buffers() -> None:
         libc.mallopt(_TRIM_THRESHOLD, 1 << 30)
     except (OSError, AttributeError):
         return  # another C library: nothing to ask
+
+
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """Within the block, new tensors are of this type."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def leave_process_group() -> None:

@@ -10,6 +10,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
+from small import trainer
 from torch import Tensor
 
 from vae_lightning.callbacks import Freeze
@@ -41,12 +42,10 @@ def vae() -> VAE:
 
 def fit(module: VAE, until: int, steps: int, folder: Path, resume: Path | None = None) -> dict[int, Tensor]:
     weights, every = Weights(), ModelCheckpoint(folder, "{step}", save_top_k=-1, every_n_train_steps=1)
-    trainer = pl.Trainer(
-        max_steps=steps, accelerator="cpu", logger=False, enable_progress_bar=False,
-        enable_model_summary=False, limit_val_batches=0, use_distributed_sampler=False, default_root_dir=folder,
-        callbacks=[Freeze("model.decoder", until), weights, every],
-    )  # fmt: skip
-    trainer.fit(module, Synthetic(GaussianMixture(), (64, 1, 1), batch_size=8), ckpt_path=resume)
+    freeze, length = Freeze("model.decoder", until), {"max_epochs": None, "max_steps": steps, "limit_val_batches": 0}
+    trainer(freeze, weights, every, default_root_dir=folder, **length).fit(
+        module, Synthetic(GaussianMixture(), (64, 1, 1), batch_size=8), ckpt_path=resume
+    )
     return weights.seen
 
 
@@ -77,12 +76,9 @@ def test_it_leaves_the_model_as_it_was_found(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_no_submodule_is_told_with_those_there_are(tmp_path: Path) -> None:
-    trainer = pl.Trainer(
-        max_steps=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        default_root_dir=tmp_path, callbacks=[Freeze("decoder", 3)],
-    )  # fmt: skip
+    run = trainer(Freeze("decoder", 3), default_root_dir=tmp_path, max_steps=1)
     with pytest.raises(ValueError, match=r"no submodule 'decoder' to freeze; it has .*model\.decoder"):
-        trainer.fit(vae(), Synthetic(GaussianMixture(), (64, 1, 1)))
+        run.fit(vae(), Synthetic(GaussianMixture(), (64, 1, 1)))
 
 
 def test_a_negative_step_is_refused() -> None:

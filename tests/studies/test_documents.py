@@ -4,44 +4,39 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 import torch
-from small import NUM_WORDS, digits, hashing, newsgroups
+from small import NUM_WORDS, digits, hashing, newsgroups, trainer
 
 from vae_lightning.families import Bernoulli, Multinomial
 from vae_lightning.families.enumeration import states
 from vae_lightning.models import RBM
-from vae_lightning.studies import documents, reproduce
-from vae_lightning.studies.documents_cell import Size
-from vae_lightning.studies.documents_claim import rbm_of, vae_of
-from vae_lightning.studies.documents_worlds import World, text
-from vae_lightning.studies.documents_worlds import digits as digits_world
-from vae_lightning.studies.fewer import Fewer
+from vae_lightning.studies.documents import DocumentsStudy
+from vae_lightning.studies.documents.cell import DocumentsSize
+from vae_lightning.studies.documents.claim import rbm_of, vae_of
+from vae_lightning.studies.documents.domains import Domain, text
+from vae_lightning.studies.documents.domains import digits as digits_domain
+from vae_lightning.studies.documents.fewer import Fewer
+from vae_lightning.studies.documents.training import start_as_a_vae
 
-TINY = Size({"text": 7, "digits": 4}, 1, 2, (3,), {"text": (20,), "digits": (30,)}, 4, 4, 10)
-
-
-@pytest.fixture(scope="module")
-def study(miniature: Path) -> Iterator[None]:
-    small = World("digits", digits, digits_world().models)
-    worlds = {"text": text(partial(newsgroups, miniature)), "digits": small}
-    with (
-        patch.dict(documents.WORLDS, worlds),
-        patch.dict(documents.SIZES, {"quick": TINY}),
-        patch.object(documents, "FEW_BITS", 4),
-    ):
-        yield
+TINY = DocumentsSize({"text": 7, "digits": 4}, 1, 2, (3,), {"text": (20,), "digits": (30,)}, 4, 4, 10, few_bits=4)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, study: None) -> Path:
+def study(miniature: Path) -> DocumentsStudy:
+    small = Domain("digits", digits, digits_domain().models)
+    domains = {"text": text(partial(newsgroups, miniature)), "digits": small}
+    return DocumentsStudy("quick", 3, TINY, domains)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, study: DocumentsStudy) -> Path:
     out = tmp_path_factory.mktemp("study") / "documents"
-    reproduce("documents", "quick", out, seed=3)
+    study.reproduce(out)
     return out
 
 
@@ -85,12 +80,24 @@ def test_files(folder: Path) -> None:
     assert list((folder / "tensorboard").glob("events*"))
 
 
-def test_finished_cells_are_not_run_again(folder: Path) -> None:
+def test_finished_cells_are_not_run_again(folder: Path, study: DocumentsStudy) -> None:
     before = (folder / "results.json").read_text()
-    with patch.object(documents, "run_cell") as run:
-        reproduce("documents", "quick", folder, seed=3)
+    with patch.object(DocumentsStudy, "run") as run:
+        study.reproduce(folder)
     run.assert_not_called()
     assert (folder / "results.json").read_text() == before
+
+
+def test_an_rbm_that_starts_where_the_vae_does_is_not_started_anew(miniature: Path) -> None:
+    data = Fewer(newsgroups(miniature), 20, seed=1)
+    data.setup()
+    x, rbm = data.train.x, RBM(Multinomial(NUM_WORDS), Bernoulli(3))
+    start_as_a_vae(rbm, data, x)
+    counts = 1 + x.dense(NUM_WORDS).sum(0)
+    torch.testing.assert_close(rbm.model.visible_bias.detach().softmax(0), counts / counts.sum())
+    before = rbm.model.visible_bias.detach().clone()
+    trainer(limit_train_batches=0, limit_val_batches=0).fit(rbm, data)
+    assert torch.equal(rbm.model.visible_bias, before)
 
 
 def test_an_rbm_and_the_vae_of_it_differ_by_the_prior_alone(miniature: Path) -> None:

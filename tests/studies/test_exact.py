@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from vae_lightning.data.processes import GaussianMixture
-from vae_lightning.studies.exact import encoder_posterior, figures, log_joint, model_posterior
-from vae_lightning.studies.mixture_models import mixture_mrf, mixture_vae
+from vae_lightning.studies.mixture.exact import encoder_posterior, exact, log_joint, model_posterior
+from vae_lightning.studies.mixture.models import mixture_mrf, mixture_vae
 
 CODES = tuple(product((0.0, 1.0), repeat=2))
 
@@ -50,19 +50,19 @@ def test_the_posterior_of_coupled_bits_is_written_out_too() -> None:
 
 def test_the_expected_elbo_and_likelihood_are_those_of_a_large_sample(model: torch.nn.Module) -> None:
     process = GaussianMixture()
-    exact = figures(model, process)
+    expected = exact(model, process)
     x = process.sample(200_000, torch.Generator().manual_seed(2))
     with torch.no_grad():
         joint, q = log_joint(model, x), encoder_posterior(model, x)
     elbo = (q * (joint - q.log())).sum(-1)
-    for sample, value in ((elbo, exact.elbo), (joint.logsumexp(-1), exact.log_likelihood)):
+    for sample, value in ((elbo, expected.elbo), (joint.logsumexp(-1), expected.log_likelihood)):
         assert abs(float(sample.mean()) - value) < 4 * float(sample.std()) / len(x) ** 0.5
 
 
 def test_the_truth_in_the_decoder_has_the_truths_likelihood() -> None:
     process = GaussianMixture()
     model = mixture_vae(process, 1).model.double()
-    assert figures(model, process).log_likelihood == pytest.approx(-3.649900548, abs=1e-6)
+    assert exact(model, process).log_likelihood == pytest.approx(-3.649900548, abs=1e-6)
 
 
 def best_factorised(joint: Tensor, start: Tensor, sweeps: int) -> Tensor:

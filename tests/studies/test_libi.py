@@ -16,22 +16,22 @@ from typing import Any
 import pytest
 import torch
 
-from vae_lightning.studies.base import Row
-from vae_lightning.studies.executors import Local, RayCluster
-from vae_lightning.studies.libi import SIZES, study
-from vae_lightning.studies.libi_methods import METHODS, PAPER, Grid, Training, label, late_decay
-from vae_lightning.studies.libi_protocol import Size
-from vae_lightning.studies.libi_table import PAPER as TABLE_ONE
-from vae_lightning.studies.libi_table import gather
-from vae_lightning.studies.libi_worlds import WORLDS
+from vae_lightning.studies.executors import Local, RayCluster, chosen_executor
+from vae_lightning.studies.libi.cell import LiBISize
+from vae_lightning.studies.libi.methods import METHODS, PAPER_GRID, Grid, Training, label, late_decay
+from vae_lightning.studies.libi.results import Evaluation, Result
+from vae_lightning.studies.libi.study import SIZES, LiBIStudy
+from vae_lightning.studies.libi.table import TABLE_ONE, gather
+from vae_lightning.studies.libi.worlds import WORLDS
+from vae_lightning.studies.report import Row
 
-TINY = Size(1, 2, Training(200, True), Grid((0.5, 2.0), (1.0,), 1, (1.0,), (0.2,), (0.2,), (1,)), 50, 5)
+TINY = LiBISize(1, 2, Training(200, True), Grid((0.5, 2.0), (1.0,), 1, (1.0,), (0.2,), (0.2,), (1,)), 50, 5)
 
 
 def test_a_miniature_study_trains_chooses_draws_and_reports_and_is_not_run_again(tmp_path: Path) -> None:
     def run() -> list[Row]:
         methods = {name: METHODS[name] for name in ("VAE", "beta-VAE", "LiBI")}
-        return study(TINY, tmp_path, 0, {"LinearJTEx": WORLDS["LinearJTEx"]}, methods, {"scale": "tiny"}, Local())
+        return LiBIStudy("quick", 0, TINY, {"LinearJTEx": WORLDS["LinearJTEx"]}, methods).reproduce(tmp_path)
 
     rows = run()
     assert [row.cell for row in rows[:15:5]] == [f"LinearJTEx / {name}" for name in ("VAE", "beta-VAE", "LiBI")]
@@ -64,7 +64,7 @@ def test_a_method_that_fails_throughout_is_named_and_the_others_have_their_table
 
     methods = {"VAE": METHODS["VAE"], "lagging": replace(METHODS["VAE"], name="lagging", build=broken)}
     with pytest.warns(UserWarning, match="LinearJTEx.*lagging.*no member is left"):
-        rows = study(TINY, tmp_path, 0, {"LinearJTEx": WORLDS["LinearJTEx"]}, methods, {}, Local())
+        rows = LiBIStudy("quick", 0, TINY, {"LinearJTEx": WORLDS["LinearJTEx"]}, methods).reproduce(tmp_path)
     assert {row.cell for row in rows} == {"LinearJTEx / VAE"}
     assert "- no restart went to the end: LinearJTEx / lagging" in (tmp_path / "table.md").read_text()
 
@@ -72,9 +72,9 @@ def test_a_method_that_fails_throughout_is_named_and_the_others_have_their_table
 def test_the_full_scale_is_the_papers_protocol() -> None:
     size = SIZES["full"]
     assert (size.data_sets, size.restarts, size.training, size.samples) == (5, 10, Training(30_000, False), 5_000)
-    assert (size.comparisons, size.grid) == (20_000, PAPER)
+    assert (size.comparisons, size.grid) == (20_000, PAPER_GRID)
     counts = {
-        (world, method): len(METHODS[method].settings(WORLDS[world], PAPER))
+        (world, method): len(METHODS[method].settings(WORLDS[world], PAPER_GRID))
         for world in TABLE_ONE
         for method in METHODS
     }
@@ -83,11 +83,11 @@ def test_the_full_scale_is_the_papers_protocol() -> None:
 
 
 def test_settings_that_differ_in_whole_numbers_have_ensembles_of_their_own() -> None:
-    groups = METHODS["LiBI"].groups(WORLDS["LinearJTEx"], PAPER)
+    groups = METHODS["LiBI"].groups(WORLDS["LinearJTEx"], PAPER_GRID)
     assert {name: len(settings) for name, settings in groups.items()} == {"R=1": 16, "R=6": 16}
     assert label(groups["R=6"][0]) == "HZ=0.001 cov=0.2 mean=0.2 R=6"
-    assert list(METHODS["beta-VAE"].groups(WORLDS["LinearJTEx"], PAPER)) == [""]
-    assert len(METHODS["lagging"].groups(WORLDS["Mobius"], PAPER)) == 4
+    assert list(METHODS["beta-VAE"].groups(WORLDS["LinearJTEx"], PAPER_GRID)) == [""]
+    assert len(METHODS["lagging"].groups(WORLDS["Mobius"], PAPER_GRID)) == 4
 
 
 def test_hyper_parameters_are_chosen_by_validation_beside_the_papers_choice_on_test() -> None:
@@ -99,9 +99,9 @@ def test_hyper_parameters_are_chosen_by_validation_beside_the_papers_choice_on_t
         "smooth_knn": 2.0,
     }
 
-    def cell(setting: str, validation: float, test: float) -> dict[str, float]:
+    def cell(setting: str, validation: float, test: float) -> Result:
         its = figures | {"validation": validation, "log_likelihood": test}
-        return {f"{setting}|{data}|{name}": value for data in (0, 1) for name, value in its.items()}
+        return Result([Evaluation(setting, data, its) for data in (0, 1)], {})
 
     found = gather("LinearJTEx", "beta-VAE", [cell("beta=0.5", -3.0, -3.4), cell("beta=2", -3.1, -3.2)])
     assert found.chosen("validation") == "beta=0.5"
@@ -111,9 +111,10 @@ def test_hyper_parameters_are_chosen_by_validation_beside_the_papers_choice_on_t
 
 
 def test_a_setting_that_failed_on_a_data_set_gives_way_and_a_method_that_failed_on_all_is_named() -> None:
-    cells = [{"R=1|0|validation": -3.0, "R=6|0|validation": -1.0, "R=1|1|validation": -3.0}]
-    assert gather("CubicJTEx", "LiBI", cells).chosen("validation") == "R=1"
-    assert not gather("CubicJTEx", "LiBI", [{}]).settings
+    found = [("R=1", 0, -3.0), ("R=6", 0, -1.0), ("R=1", 1, -3.0)]
+    result = Result([Evaluation(setting, data_set, {"validation": value}) for setting, data_set, value in found], {})
+    assert gather("CubicJTEx", "LiBI", [result]).chosen("validation") == "R=1"
+    assert not gather("CubicJTEx", "LiBI", [Result([], {})]).settings
 
 
 def test_the_rate_falls_over_the_last_third_of_each_phase() -> None:
@@ -131,6 +132,14 @@ def test_executors_give_each_item_its_result_and_say_what_is_missing(monkeypatch
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ValueError, match=r"pip install 'vae-lightning\[ray\]'"):
         RayCluster()
+
+
+def test_a_cluster_is_used_if_the_environment_names_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert isinstance(chosen_executor(), Local)
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    monkeypatch.setitem(sys.modules, "ray", Cluster())
+    assert isinstance(chosen_executor(), RayCluster)
 
 
 class Cluster(ModuleType):

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from vae_lightning.data.processes import CubicJTEx, LinearJTEx, Mobius
-from vae_lightning.studies.libi_decoded import DecodedPlane
-from vae_lightning.studies.libi_figures import preferences
-from vae_lightning.studies.libi_methods import METHODS, Training
-from vae_lightning.studies.libi_posteriors import fit_inference, posterior_means
-from vae_lightning.studies.libi_protocol import default_dtype
-from vae_lightning.studies.libi_worlds import WORLDS
+from vae_lightning.process import default_dtype
+from vae_lightning.studies.libi.decoded import DecodedPlane
+from vae_lightning.studies.libi.methods import METHODS, Training
+from vae_lightning.studies.libi.pictures import preferences
+from vae_lightning.studies.libi.posteriors import fit_inference, posterior_means
+from vae_lightning.studies.libi.worlds import WORLDS
 
 
 class TheMap(nn.Module):
@@ -63,8 +63,9 @@ def test_posterior_means_of_a_linear_world_are_in_closed_form_and_of_a_network_u
 def test_inference_for_a_fixed_truth_finds_the_best_mean_field_posterior() -> None:
     truth, x = LinearJTEx(), LinearJTEx().sample(200, torch.Generator().manual_seed(0))
     torch.manual_seed(0)
-    module = fit_inference(METHODS["VAE"].build(WORLDS["LinearJTEx"], {}, Training(1000, True)), truth, x, 3000, 0)
-    torch.testing.assert_close(module.model.encoder(x).mean.double(), truth.mean_field()(x).mean, atol=0.06, rtol=0)
+    module = METHODS["VAE"].build(WORLDS["LinearJTEx"], {}, Training(1000, True))
+    model = fit_inference(module.model, truth, x, 3000, 0)
+    torch.testing.assert_close(model.encoder(x).mean.double(), truth.mean_field()(x).mean, atol=0.06, rtol=0)
 
 
 def test_the_maps_over_b_are_those_of_figure_1() -> None:

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import json
 import math
-from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 import torch
 
-from vae_lightning.families import Bernoulli
-from vae_lightning.models import GaussianVAE
-from vae_lightning.nn import MLP
-from vae_lightning.studies import priors, reproduce
-from vae_lightning.studies.priors import CELLS, METRICS, Size
+from vae_lightning.studies.priors import PriorsStudy
+from vae_lightning.studies.priors.cell import CELLS, IMAGE, PriorsSize
+from vae_lightning.studies.priors.study import METRICS
+from vae_lightning.studies.priors.training import model_of
 
-TINY = patch.dict(priors.SIZES, {"quick": Size(epochs=10, seeds=2, samples=20)})
-SOME = {name: CELLS[name] for name in ("VampPrior of 100", "IWAE, K = 5")}
-FEW = patch.dict(priors.CELLS, SOME, clear=True)
+SOME = {cell.name: cell for cell in CELLS if cell.name in ("VampPrior of 100", "IWAE, K = 5")}
+STUDY = PriorsStudy("quick", 3, PriorsSize(epochs=10, seeds=2, samples=20), list(SOME.values()))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("study") / "priors"
-    with TINY, FEW:
-        reproduce("priors", "quick", out, seed=3)
+    STUDY.reproduce(out)
     return out
 
 
@@ -77,15 +73,12 @@ def test_table_and_picture(folder: Path) -> None:
 
 def test_finished_cells_are_not_run_again(folder: Path) -> None:
     before = (folder / "results.json").read_text()
-    with TINY, FEW, patch.object(priors, "run_cell") as run:
-        reproduce("priors", "quick", folder, seed=3)
+    with patch.object(PriorsStudy, "run") as run:
+        STUDY.reproduce(folder)
     run.assert_not_called()
     assert (folder / "results.json").read_text() == before
 
 
 def test_every_cell_makes_a_model_its_objective_can_train() -> None:
-    for make in CELLS.values():
-        objective, prior = make()
-        hidden = partial(MLP, hidden=priors.HIDDEN)
-        model = GaussianVAE(priors.LATENT, Bernoulli(priors.IMAGE), hidden, hidden, objective, prior)
-        assert math.isfinite(model.loss((torch.zeros(2, *priors.IMAGE), None), 0)[0])
+    for cell in CELLS:
+        assert math.isfinite(model_of(cell).loss((torch.zeros(2, *IMAGE), None), 0)[0])

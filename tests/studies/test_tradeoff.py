@@ -13,11 +13,18 @@ from matplotlib.image import imread
 from vae_lightning.consistency import best_factorised
 from vae_lightning.data.processes import GaussianMixture
 from vae_lightning.studies import reproduce
-from vae_lightning.studies.tradeoff import SIZES, starts
-from vae_lightning.studies.tradeoff_world import Point, World, best_rectangle, best_two_bits, labellings, optimum
+from vae_lightning.studies.tradeoff.optima import (
+    Point,
+    Quadrature,
+    best_rectangle,
+    best_two_bits,
+    labellings,
+    optimum,
+)
+from vae_lightning.studies.tradeoff.study import SIZES, starts
 
 TRUTH = GaussianMixture()
-WORLD = World.of(TRUTH, 0.4)
+EXACT = Quadrature.of(TRUTH, 0.4)
 
 
 @pytest.fixture(scope="module")
@@ -55,21 +62,21 @@ def test_a_factorised_posterior_has_no_mismatch_and_its_own_bits() -> None:
 
 def test_the_terms_at_the_truth() -> None:
     """-3.649901, and with the mismatch -3.740603, by quadrature elsewhere."""
-    likelihood, mismatch = (float(term) for term in World.of(TRUTH, 0.1).terms(TRUTH.centers))
+    likelihood, mismatch = (float(term) for term in Quadrature.of(TRUTH, 0.1).terms(TRUTH.centers))
     assert likelihood == pytest.approx(-3.649901, abs=1e-6)
     assert likelihood - mismatch == pytest.approx(-3.740603, abs=2e-5)
 
 
 def test_the_gradient_is_that_of_finite_differences() -> None:
     centers = (TRUTH.centers + 0.1).requires_grad_()
-    likelihood, mismatch = WORLD.terms(centers)
+    likelihood, mismatch = EXACT.terms(centers)
     (gradient,) = torch.autograd.grad(likelihood - 3 * mismatch, centers)
     for place in ((0, 0), (2, 1), (3, 0)):
         values = []
         for step in (1e-5, -1e-5):
             moved = centers.detach().clone()
             moved[place] += step
-            terms = WORLD.terms(moved)
+            terms = EXACT.terms(moved)
             values.append(float(terms[0] - 3 * terms[1]))
         assert float(gradient[place]) == pytest.approx((values[0] - values[1]) / 2e-5, abs=1e-5)
 
@@ -77,7 +84,7 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
 def test_no_weight_is_maximum_likelihood(figures: dict[str, dict[str, float]]) -> None:
     """The truth itself, -3.649901, by those of its codes' names that leave the least mismatch."""
     assert figures["beta = 0"]["log_likelihood"] == pytest.approx(-3.649901, abs=1e-5)
-    mismatch = [Point.at(World.of(TRUTH, 0.1), 0.0, centers).mismatch for centers in labellings(TRUTH.centers)]
+    mismatch = [Point.at(Quadrature.of(TRUTH, 0.1), 0.0, centers).mismatch for centers in labellings(TRUTH.centers)]
     assert figures["beta = 0"]["mismatch"] == pytest.approx(min(mismatch), abs=1e-4)
 
 
@@ -97,7 +104,7 @@ def test_infinite_weight_is_the_best_rectangle(figures: dict[str, dict[str, floa
 
 
 def test_a_rectangles_sides_are_perpendicular_and_its_posterior_factorised() -> None:
-    point = best_rectangle(WORLD, [TRUTH.centers])
+    point = best_rectangle(EXACT, [TRUTH.centers])
     a, b, c, d = point.centers
     assert float((b - a) @ (c - a)) == pytest.approx(0, abs=1e-9)
     torch.testing.assert_close(a + d, b + c)
@@ -120,7 +127,7 @@ def test_more_starts_find_nothing_better(figures: dict[str, dict[str, float]]) -
     """Ten random starts more, at weights on either side of each jump."""
     more = starts(TRUTH, 10, seed=7)[3:]
     for beta in (0.5, 1.0, 2.0, 4.0):
-        found = optimum(WORLD, beta, more)
+        found = optimum(EXACT, beta, more)
         ours = figures[f"beta = {beta:g}"]
         assert found.log_likelihood - beta * found.mismatch < ours["log_likelihood"] - beta * ours["mismatch"] + 2e-4
 

@@ -16,7 +16,7 @@ from running import command, figures
 from small import events
 from tiny import saved, tiny
 
-from vae_lightning.training.trainer import own_callbacks
+from vae_lightning.training.defaults import own_callbacks
 
 Look = Callable[[pl.Trainer, Path], bool]
 

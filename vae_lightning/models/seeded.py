@@ -82,8 +82,13 @@ class SeededModule(FromCheckpoint, pl.LightningModule, abc.ABC):
         """Before a new model trains, show it the training data."""
         if self.trainer.world_size > 1:
             self._look(stage)
-        if stage == "fit" and not self.started:
-            self.start(self._data)
+        if stage == "fit":
+            self.start_once(self._data)
+
+    def start_once(self, data: Any) -> None:
+        """Show a new model the training data; one that has seen some, or was read from a checkpoint, stays as it is."""
+        if not self.started:
+            self.start(data)
             self.started = True
 
     def _look(self, stage: str) -> None:

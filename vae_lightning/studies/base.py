@@ -1,141 +1,92 @@
-"""Report: the rows of a study -> results.json, table.md and a table on the terminal."""
+"""Study: a scale and a seed -> a paper's experiment, its figures beside the paper's, its pictures and its logs."""
 
 from __future__ import annotations
 
-import json
-import platform
-import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import abc
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Generic, TypeVar
 
-import torch
+from matplotlib.figure import Figure
 from rich.console import Console
-from rich.table import Table
 
-import vae_lightning
+from vae_lightning.studies.names import Scale
+from vae_lightning.studies.pictures import publish
+from vae_lightning.studies.provenance import CELLS, Provenance, Settings
+from vae_lightning.studies.report import Lines, Report, Row, long
 
-
-@dataclass(frozen=True)
-class Row:
-    """One figure of a study beside the `paper`'s, where it has one; `stderr` is 0 for exact ones, None if unknown."""
-
-    cell: str
-    metric: str
-    value: float
-    stderr: float | None
-    paper: float | None
-    unit: str
+Size = TypeVar("Size")
+Found = TypeVar("Found")
 
 
-Cells = list[list[str]]
-"""Texts of a table, the first row its heading."""
+class Study(abc.ABC, Generic[Size, Found]):
+    """A paper's experiment: how to find what it asks for, and the rows and pictures that are made of what was found.
 
+    `reproduce` does the rest, the same for all studies. One whose parts take hours is a `cells.CellStudy`: each part is
+    run once, here or on a cluster, and kept.
 
-def long(rows: Sequence[Row]) -> Cells:
-    """One line for each figure, ours beside the paper's."""
-    papers = ["" if row.paper is None else _decimals(row.paper) for row in rows]
-    lines = [
-        [row.cell, row.metric.replace("_", " "), _text(row), paper, row.unit]
-        for row, paper in zip(rows, papers, strict=True)
-    ]
-    return [["what", "figure", "ours", "paper", "unit"], *lines]
-
-
-def wide(rows: Sequence[Row], decimals: int = 2) -> Cells:
-    """One line for each cell, one column for each figure, with its unit."""
-    units = {row.metric: row.unit for row in rows}
-    lines = {row.cell: dict.fromkeys(units, "") for row in rows}
-    for row in rows:
-        lines[row.cell][row.metric] = _text(row, decimals)
-    heading = [f"{metric.replace('_', ' ')} ({unit})" for metric, unit in units.items()]
-    return [["what", *heading], *([cell, *texts.values()] for cell, texts in lines.items())]
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a study found, and how: `provenance` names scale, seed, steps and whatever else a rerun needs."""
+    Args:
+        scale: how much to compute: one of the study's `sizes`.
+        seed: of the data, the initial weights and the order of training.
+        size: in place of the scale's, if neither is what is wanted.
+    """
 
     title: str
-    rows: Sequence[Row]
-    provenance: Mapping[str, str | int | float]
-    layout: Callable[[Sequence[Row]], Cells] = long
+    """Of the table."""
+    sizes: Mapping[Scale, Size]
+    """How much is computed at each scale."""
 
-    def write(self, out: Path) -> None:
-        """Write results.json and table.md into a folder that exists."""
-        (out / "results.json").write_text(json.dumps([asdict(row) for row in self.rows], indent=1) + "\n")
-        (out / "table.md").write_text(self.markdown())
+    def __init__(self, scale: Scale, seed: int, size: Size | None = None) -> None:
+        self.scale, self.seed = scale, seed
+        self.size = self.sizes[scale] if size is None else size
 
-    def markdown(self) -> str:
-        """The table, and under it how it came about."""
-        heading, *lines = self.layout(self.rows)
-        rule = ["---"] * len(heading)
-        table = [line(texts) for texts in (heading, rule, *lines)]
-        return "\n".join(
-            [f"# {self.title}", "", *table, "", *(f"- {name}: {value}" for name, value in self.provenance.items()), ""]
-        )
+    @abc.abstractmethod
+    def find(self, out: Path) -> Found:
+        """Compute what the paper computes; logs and checkpoints go into the folder `out`."""
 
-    def print(self, console: Console) -> None:
-        """The table for a person."""
-        heading, *lines = self.layout(self.rows)
-        table = Table(title=self.title, caption=", ".join(f"{k} {v}" for k, v in self.provenance.items()))
-        for number, column in enumerate(heading):
-            numeric = number > 0 and any(line[number][:1] in "-0123456789" for line in lines if line[number])
-            table.add_column(column, justify="right" if numeric else "left")
-        for line in lines:
-            table.add_row(*line)
-        console.print(table)
+    @abc.abstractmethod
+    def rows(self, found: Found) -> list[Row]:
+        """Our figures beside the paper's."""
+
+    @abc.abstractmethod
+    def pictures(self, found: Found) -> Mapping[str, Figure]:
+        """The study's pictures, by the names of their files."""
+
+    @abc.abstractmethod
+    def settings(self, found: Found) -> Settings:
+        """What a rerun needs, beside the scale."""
+
+    def table(self, rows: Sequence[Row]) -> Lines:
+        """The rows as a table: by default one line for each figure."""
+        return long(rows)
+
+    def remarks(self, rows: Sequence[Row]) -> list[str]:
+        """Paragraphs of Markdown under the table; by default none."""
+        return []
+
+    def reproduce(self, out: Path) -> list[Row]:
+        """Run the experiment and return its rows; results.json, table.md, pictures and logs go into `out`."""
+        out.mkdir(parents=True, exist_ok=True)
+        provenance = Provenance(out / CELLS)
+        found = self.find(out)
+        rows, pictures = self.rows(found), self.pictures(found)
+        for name, picture in pictures.items():
+            publish(picture, out, name)
+        came_about = {"scale": self.scale, **self.settings(found), **provenance.settings()}
+        report = Report(self.title, rows, self.table(rows), came_about, self.remarks(rows))
+        report.write(out)
+        announce(report, out, list(pictures))
+        return rows
 
 
-def announce(report: Report, out: Path, picture: str) -> None:
-    """Print the table and where everything is."""
+def announce(report: Report, out: Path, pictures: Sequence[str]) -> None:
+    """Print the table, and where everything is."""
     console = Console()
     report.print(console)
     for what, where in (
-        ("picture", out / picture),
+        *(("picture", out / f"{name}.png") for name in pictures),
         ("table", out / "table.md"),
         ("figures", out / "results.json"),
         ("logs", f"tensorboard --logdir {out}"),
     ):
         console.print(f"{what}: {where}", soft_wrap=True)
-
-
-def environment() -> dict[str, str]:
-    """The version, the commit if this is a checkout, and the machine: what a figure's provenance must name."""
-    commit = _commit()
-    return {
-        "version": vae_lightning.__version__,
-        **({"commit": commit} if commit else {}),
-        "torch": torch.__version__,
-        "machine": f"{platform.machine()} CPU, {torch.get_num_threads()} threads",
-    }
-
-
-def _text(row: Row, decimals: int = 4) -> str:
-    return f"{row.value:.{decimals}f}" + (f" ± {row.stderr:.{decimals}f}" if row.stderr else "")
-
-
-def _decimals(value: float) -> str:
-    """As the paper gives it, with two decimals at least."""
-    decimals = len(repr(value).partition(".")[2])
-    return f"{value:.{max(2, decimals)}f}"
-
-
-def line(cells: Sequence[str]) -> str:
-    """Of a table in Markdown."""
-    return f"| {' | '.join(cells)} |"
-
-
-def _commit() -> str | None:
-    """The commit of the checkout this package is in, marked if changed; None for an installed copy or without git."""
-    package = Path(vae_lightning.__file__)
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(package.parent), *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-    try:
-        git("ls-files", "--error-unmatch", package.name)  # a copy installed inside somebody else's checkout is not it
-        return git("describe", "--always", "--dirty", "--exclude=*")
-    except (OSError, subprocess.CalledProcessError):
-        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import os
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from typing import Any, TypeVar
@@ -57,3 +58,8 @@ class RayCluster(Executor):
         while running:
             (done, *_), _ = self.ray.wait(list(running))
             yield running.pop(done), self.ray.get(done)
+
+
+def chosen_executor() -> Executor:
+    """The Ray cluster that RAY_ADDRESS names, if it is set, else this process."""
+    return RayCluster() if os.environ.get("RAY_ADDRESS") else Local()

@@ -1,5 +1,6 @@
 """Training: a command line -> a run with this project's loggers, checkpoints, records and exact resume."""
 
 from vae_lightning.training.cli import TrainingCLI
+from vae_lightning.training.defaults import trainer
 
-__all__ = ["TrainingCLI"]
+__all__ = ["TrainingCLI", "trainer"]

@@ -27,12 +27,10 @@ from vae_lightning.training import place, records
 from vae_lightning.training.arguments import named, options
 from vae_lightning.training.changes import ChangedSettings, Changes, changed_settings, changes, check_weights, misfit
 from vae_lightning.training.checkpoint import Checkpoint, Config, find, start_from
+from vae_lightning.training.defaults import DEFAULTS, check, own_callbacks, with_atomic_checkpoints
 from vae_lightning.training.parser import Nothing, TeachingParser
 from vae_lightning.training.paths import expand
 from vae_lightning.training.run_config import RunConfig, read_options
-from vae_lightning.training.trainer import check, own_callbacks, with_atomic_checkpoints
-
-_LOG_EVERY = 20
 
 
 class TrainingCLI(LightningCLI):
@@ -56,11 +54,7 @@ class TrainingCLI(LightningCLI):
             seed_everything_default=0,
             save_config_callback=RunConfig,
             save_config_kwargs={"overwrite": True},
-            trainer_defaults={
-                "logger": place.LOGGER,
-                "log_every_n_steps": _LOG_EVERY,
-                "num_sanity_val_steps": 0,
-            },
+            trainer_defaults={"logger": place.LOGGER} | DEFAULTS,
             parser_kwargs={"prog": "vae-lightning"} | {name: texts.describe(name) for name in cls.subcommands()},
             parser_class=TeachingParser,
             auto_configure_optimizers=False,

@@ -1,0 +1,56 @@
+"""`training.trainer`: the Trainer from Python as from the command; it writes nothing unasked, checkpoints are whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.plugins import TorchCheckpointIO
+from small import digits, gaussian_vae
+
+from vae_lightning.callbacks import AtomicCheckpointIO, LastCheckpoint
+from vae_lightning.training import TrainingCLI, trainer
+
+SHORT = {"max_epochs": 1, "accelerator": "cpu", "limit_train_batches": 2, "limit_val_batches": 1}
+
+
+def test_nothing_is_written_or_printed_that_was_not_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trainer(**SHORT).fit(gaussian_vae(), digits())
+    assert list(tmp_path.iterdir()) == []
+    assert capsys.readouterr().out == ""
+
+
+def test_a_folder_gets_logs_and_a_callback_its_checkpoints(tmp_path: Path) -> None:
+    for _ in range(2):
+        trainer(tmp_path, callbacks=LastCheckpoint(), **SHORT).fit(gaussian_vae(), digits())
+    for version in ("version_0", "version_1"):
+        assert list((tmp_path / version).glob("events*"))
+        assert (tmp_path / version / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_checkpoints_are_written_atomically_unless_another_plugin_writes_them() -> None:
+    class Own(TorchCheckpointIO):
+        """A user's."""
+
+    assert isinstance(trainer().strategy.checkpoint_io, AtomicCheckpointIO)
+    assert isinstance(trainer(plugins=Own()).strategy.checkpoint_io, Own)
+
+
+def test_changes_win_and_the_rest_is_what_the_command_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    bar = RichProgressBar()
+    changed = trainer(callbacks=[bar, ModelCheckpoint("somewhere")], log_every_n_steps=3, num_sanity_val_steps=1)
+    assert (changed.log_every_n_steps, changed.num_sanity_val_steps) == (3, 1)
+    assert changed.progress_bar_callback is bar
+    config = str(Path(__file__).parents[2] / "configs" / "mixture.yaml")
+    none = ["--trainer.max_epochs=0", "--trainer.logger=false", "--trainer.callbacks=null"]
+    command = TrainingCLI.run(["fit", "--config", config, *none]).trainer
+    ours = trainer()
+    for name in ("log_every_n_steps", "num_sanity_val_steps"):
+        assert getattr(ours, name) == getattr(command, name)
+    samplers = [run._accelerator_connector.use_distributed_sampler for run in (ours, command)]
+    assert samplers[0] == samplers[1]

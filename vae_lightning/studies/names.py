@@ -1,0 +1,8 @@
+"""The names that `vae-lightning reproduce` takes: of studies, and of scales."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+StudyName = Literal["documents", "libi", "mixture", "priors", "tradeoff"]
+Scale = Literal["quick", "medium", "full"]

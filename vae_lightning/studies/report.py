@@ -1,0 +1,100 @@
+"""Report: the rows of a study -> results.json, table.md and a table on the terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from vae_lightning.files import atomic_write
+from vae_lightning.studies.provenance import Settings
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of a study beside the `paper`'s, where it has one; `stderr` is 0 for exact ones, None if unknown."""
+
+    cell: str
+    metric: str
+    value: float
+    stderr: float | None
+    paper: float | None
+    unit: str
+
+
+Lines = list[list[str]]
+"""The texts of a table, line by line; the first is its heading."""
+
+
+def long(rows: Sequence[Row]) -> Lines:
+    """One line for each figure, ours beside the paper's."""
+    papers = ["" if row.paper is None else _decimals(row.paper) for row in rows]
+    lines = [
+        [row.cell, row.metric.replace("_", " "), _text(row), paper, row.unit]
+        for row, paper in zip(rows, papers, strict=True)
+    ]
+    return [["what", "figure", "ours", "paper", "unit"], *lines]
+
+
+def wide(rows: Sequence[Row], decimals: int = 2) -> Lines:
+    """One line for each cell, one column for each figure, with its unit."""
+    units = {row.metric: row.unit for row in rows}
+    lines = {row.cell: dict.fromkeys(units, "") for row in rows}
+    for row in rows:
+        lines[row.cell][row.metric] = _text(row, decimals)
+    heading = [f"{metric.replace('_', ' ')} ({unit})" for metric, unit in units.items()]
+    return [["what", *heading], *([cell, *texts.values()] for cell, texts in lines.items())]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a study found, as a table, and how. `remarks` are paragraphs of Markdown that stand under it in table.md."""
+
+    title: str
+    rows: Sequence[Row]
+    lines: Lines
+    provenance: Settings
+    remarks: Sequence[str] = ()
+
+    def write(self, out: Path) -> None:
+        """Write results.json and table.md into a folder."""
+        rows = json.dumps([asdict(row) for row in self.rows], indent=1) + "\n"
+        for name, text in (("results.json", rows), ("table.md", self.markdown())):
+            with atomic_write(out / name) as file:
+                file.write(text.encode())
+
+    def markdown(self) -> str:
+        """The table, under it how it came about, and the remarks."""
+        origin = "\n".join(f"- {name}: {value}" for name, value in self.provenance.items())
+        return "\n\n".join([f"# {self.title}", markdown_table(self.lines), origin, *self.remarks]) + "\n"
+
+    def print(self, console: Console) -> None:
+        """The table for a person."""
+        heading, *lines = self.lines
+        table = Table(title=self.title, caption=", ".join(f"{k} {v}" for k, v in self.provenance.items()))
+        for number, column in enumerate(heading):
+            numeric = number > 0 and any(line[number][:1] in "-0123456789" for line in lines if line[number])
+            table.add_column(column, justify="right" if numeric else "left")
+        for line in lines:
+            table.add_row(*line)
+        console.print(table)
+
+
+def markdown_table(lines: Lines) -> str:
+    """The table in Markdown."""
+    heading, *others = lines
+    return "\n".join(f"| {' | '.join(texts)} |" for texts in (heading, ["---"] * len(heading), *others))
+
+
+def _text(row: Row, decimals: int = 4) -> str:
+    return f"{row.value:.{decimals}f}" + (f" ± {row.stderr:.{decimals}f}" if row.stderr else "")
+
+
+def _decimals(value: float) -> str:
+    """As the paper gives it, with at least two decimals."""
+    decimals = len(repr(value).partition(".")[2])
+    return f"{value:.{max(2, decimals)}f}"

@@ -1,0 +1,125 @@
+"""CellStore: cells and how to run one -> their results, each run once and kept in a folder of its own."""
+
+from __future__ import annotations
+
+import abc
+import json
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar, runtime_checkable
+
+from rich.progress import Progress
+
+from vae_lightning.files import atomic_write
+from vae_lightning.studies.executors import Executor
+from vae_lightning.studies.provenance import FIGURES, Settings, environment, kept
+
+Figures = dict[str, float]
+"""Numbers by name."""
+
+
+@runtime_checkable
+class Cell(Hashable, Protocol):
+    """A part of a study that is run by itself."""
+
+    @property
+    def name(self) -> str:
+        """For a person."""
+
+    @property
+    def path(self) -> str:
+        """Of its folder, below that of all cells."""
+
+
+CellT = TypeVar("CellT", bound=Cell)
+Result = TypeVar("Result")
+
+
+class Format(abc.ABC, Generic[Result]):
+    """How a cell's result is kept: figures as JSON, anything else in files of its own beside them."""
+
+    @abc.abstractmethod
+    def write(self, result: Result, folder: Path) -> object:
+        """The figures, as JSON; what is not JSON is written into the folder."""
+
+    @abc.abstractmethod
+    def read(self, figures: object, folder: Path) -> Result:
+        """The result that `write` was given; ValueError if what is there is damaged."""
+
+
+class Plain(Format[Figures]):
+    """Of a result that is figures and nothing else."""
+
+    def write(self, result: Figures, folder: Path) -> Figures:
+        """The figures."""
+        return result
+
+    def read(self, figures: object, folder: Path) -> Figures:
+        """The figures."""
+        return as_figures(figures)
+
+
+def as_figures(content: object) -> Figures:
+    """The same, seen to be figures; ValueError for anything else."""
+    if isinstance(content, dict) and all(isinstance(value, int | float) for value in content.values()):
+        return content
+    raise ValueError(f"expected numbers by name, got {str(content)[:80]}")
+
+
+class CellStore(Generic[CellT, Result]):
+    """The results of cells, in a folder. One that is damaged, or was run with other settings, counts as missing.
+
+    A result appears whole or not at all, so a study that was interrupted goes on with the cells it was in.
+
+    Args:
+        folder: of all cells.
+        settings: what a cell's result depends on.
+        format: how a result is kept.
+    """
+
+    def __init__(self, folder: Path, settings: Callable[[CellT], Settings], format: Format[Result]) -> None:
+        self.folder, self.settings, self.format = folder, settings, format
+
+    def folder_of(self, cell: CellT) -> Path:
+        """Where a cell keeps its result, its logs and its checkpoints."""
+        return self.folder / cell.path
+
+    def get_or_run(
+        self, cells: Iterable[CellT], run: Callable[[CellT], Result], executor: Executor
+    ) -> dict[CellT, Result]:
+        """The result of every cell: read where it is kept, else run by the executor, and kept as soon as it is done."""
+        found = {cell: self.read(cell) for cell in cells}
+        missing = [cell for cell, result in found.items() if result is None]
+        with Progress() as progress:
+            task = progress.add_task("", total=len(found), completed=len(found) - len(missing))
+
+            def named() -> Iterator[CellT]:
+                for cell in missing:
+                    progress.update(task, description=cell.name)
+                    yield cell
+
+            for cell, result in executor.each(run, named()):
+                found[cell] = self.write(cell, result)
+                progress.advance(task)
+        return {cell: result for cell, result in found.items() if result is not None}
+
+    def read(self, cell: CellT) -> Result | None:
+        """The result of a cell, if there is one of these settings."""
+        folder = self.folder_of(cell)
+        content = kept(folder / FIGURES)
+        if content.get("settings") != dict(self.settings(cell)):
+            return None
+        try:
+            return self.format.read(content.get("figures"), folder)
+        except ValueError:  # damaged: as good as missing
+            return None
+
+    def write(self, cell: CellT, result: Result) -> Result:
+        """Keep a cell's result, with the commit it is of; return it."""
+        folder = self.folder_of(cell)
+        figures = self.format.write(result, folder)
+        commit = environment().get("commit", "unknown")
+        content = {"settings": dict(self.settings(cell)), "figures": figures, "commit": commit}
+        with atomic_write(folder / FIGURES) as file:
+            file.write((json.dumps(content, indent=1) + "\n").encode())
+        return result

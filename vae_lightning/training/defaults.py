@@ -1,0 +1,67 @@
+"""Trainer: its options -> what this project sets where they leave room: callbacks, plugins, and one for Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar, RichProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins import CheckpointIO
+
+from vae_lightning.callbacks import AtomicCheckpointIO, CodeWriter, FinalFigures, MetricsFile
+
+DEFAULTS: dict[str, Any] = {"log_every_n_steps": 20, "num_sanity_val_steps": 0}
+"""Of every Trainer, the command's and those that `trainer` makes."""
+
+
+def trainer(folder: Path | str | None = None, **changes: Any) -> pl.Trainer:
+    """The Trainer as the command sets it up, but for use from Python: quiet, and on one device.
+
+    Checkpoints are written atomically. There are some, or a progress bar, only if `callbacks` holds what makes them.
+
+    Args:
+        folder: where TensorBoard logs go, each run in a `version_N` of its own; by default nothing is logged.
+        changes: any argument of `lightning.pytorch.Trainer`, in place of what is set here.
+    """
+    callbacks = listed(changes.get("callbacks"))
+    settings: dict[str, Any] = DEFAULTS | {
+        "logger": TensorBoardLogger(folder, name="", default_hp_metric=False) if folder else False,
+        "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in callbacks),
+        "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in callbacks),
+        "enable_model_summary": False,
+        "devices": 1,
+    }
+    return pl.Trainer(**settings | changes | {"plugins": with_atomic_checkpoints(changes.get("plugins"))})
+
+
+def own_callbacks(options: Mapping[str, Any], checkpoints: list[Callback]) -> list[Callback]:
+    """The checkpoints, unless they are switched off, the records of a run, and the progress bar if no other is given.
+
+    A barebones trainer has none of them.
+    """
+    if options["barebones"]:
+        return []
+    kept = [] if options["enable_checkpointing"] is False else checkpoints
+    other_bar = any(isinstance(each, ProgressBar) for each in listed(options["callbacks"]))
+    bar = [] if other_bar or options["enable_progress_bar"] is False else [RichProgressBar(refresh_rate=10)]
+    return [*kept, *bar, MetricsFile(), FinalFigures(), CodeWriter()]
+
+
+def check(options: Mapping[str, Any]) -> None:
+    """ValueError for an option that would count for nothing here."""
+    if options["model_registry"]:
+        raise ValueError("--trainer.model_registry: there is no model registry here; a checkpoint is a file of the run")
+
+
+def with_atomic_checkpoints(plugins: Any, trust: Iterable[str] = ()) -> list[Any]:
+    """Checkpoints are written atomically unless the configuration brings its own plugin for them."""
+    given = listed(plugins)
+    return given if any(isinstance(each, CheckpointIO) for each in given) else [*given, AtomicCheckpointIO(trust)]
+
+
+def listed(value: Any) -> list[Any]:
+    """What the configuration has as one, several or nothing."""
+    return list(value) if isinstance(value, list | tuple) else [] if value is None else [value]
