@@ -9,7 +9,7 @@ WORKERS ?= 2
 IMAGE ?= vae-lightning
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench measure lock image clean
+.PHONY: help demo test lint soak bench measure lock image clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r target text; do \
@@ -26,6 +26,9 @@ lint: $(INSTALLED) ## style, format, types, and who may import whom
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+soak: $(INSTALLED) ## interrupt runs at every hook and resume them, for half an hour; ARGS="--every 10" tries a tenth
+	OMP_NUM_THREADS=1 $(BIN)/python tests/soak.py --workers $(WORKERS) $(ARGS)
 
 bench: $(INSTALLED) ## run every benchmark in benchmarks/
 	@set -e; for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark"; done

@@ -48,3 +48,14 @@ def half_a_file(checkpoint: Any, file: Any) -> None:
     file.write(b"PK\x03\x04 half of a checkpoint")
     file.flush()
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Stop(pl.Callback):
+    """Asks for an end of the training after so many batches, as `max_time` does."""
+
+    def __init__(self, batch: int) -> None:
+        self.batch, self.seen = batch, 0
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        self.seen += 1
+        trainer.should_stop |= self.seen == self.batch

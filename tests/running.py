@@ -31,7 +31,10 @@ def command(*arguments: str | Path) -> None:
 
 
 def process(
-    *arguments: str | Path, program: Sequence[str] = ("-m", "vae_lightning"), **environment: str
+    *arguments: str | Path,
+    program: Sequence[str] = ("-m", "vae_lightning"),
+    cwd: Path | None = None,
+    **environment: str,
 ) -> subprocess.CompletedProcess[str]:
     """`vae-lightning ARGUMENTS` as a process of its own; its callbacks may come from this folder."""
     paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])

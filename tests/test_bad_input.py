@@ -80,7 +80,10 @@ def test_unknown_yaml_key(miniature: Path, tmp_path: Path, capsys: pytest.Captur
     config.write_text(HASHING.read_text().replace("num_bits:", "num_bitz:"))
     with pytest.raises(SystemExit):
         command("fit", "--config", config, *on_miniature(miniature, tmp_path))
-    assert capsys.readouterr().err == "vae-lightning: Option 'num_bitz' is not accepted; see --help\n"
+    assert (
+        capsys.readouterr().err
+        == "vae-lightning: Option 'num_bitz' is not accepted, did you mean num_bits?; see --help\n"
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 cut off"], ids=["empty", "text", "truncated"])

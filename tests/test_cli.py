@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 from running import ROOT, command, process
 
 from vae_lightning.cli import COMMANDS, HELP
@@ -32,3 +34,86 @@ def test_a_fit_says_nothing_of_its_insides(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert re.search(r"^vae-lightning: epoch 0, val: posterior collapse: ", done.stderr, re.MULTILINE)
     assert not re.search(r"\.py:\d+|TPU|Warning", done.stderr)
+
+
+def said(capsys: pytest.CaptureFixture[str], *options: str) -> str:
+    with pytest.raises(SystemExit):
+        command("fit", "--config", ROOT / "configs/digits/vae.yaml", *options)
+    return capsys.readouterr().err.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("options", "meant"),
+    [
+        (["--model.latent_dims", "3"], "latent_dim"),
+        (["--model.encoder.hiden", "[3]"], "hidden"),
+        (["--data.batchsize", "3"], "batch_size"),
+        (["--modle.latent_dim", "3"], "--model.latent_dim"),
+        (["--trainer.callbacks+", "EarlyStoping"], "EarlyStopping"),
+        (["--model.encoder", "vae_lightning.nn.MPL"], "MLP"),
+        (["--model", "vae_lightning.models.GausianVAE"], "GaussianVAE"),
+    ],
+)
+def test_a_name_that_is_not_there_is_told_once_with_the_one_that_was_meant(
+    options: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = said(capsys, *options)
+    assert line.count(f", did you mean {meant}?") == 1
+    assert line.count("Expected a dot import path string") <= 1
+
+
+def test_a_name_like_no_other_is_not_guessed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "did you mean" not in said(capsys, "--model.qqq", "3")
+
+
+def test_a_module_of_the_current_folder_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the installed command, whose path has the folder of its script, as by `python -m`."""
+    (tmp_path / "own_encoder.py").write_text("from vae_lightning.nn import MLP\n\n\nclass Own(MLP):\n    pass\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [path for path in sys.path if path])
+    with pytest.raises(SystemExit) as stop:
+        command(
+            "fit", "--config", ROOT / "configs/digits/vae.yaml", "--model.encoder", "own_encoder.Own", "--print_config"
+        )
+    assert stop.value.code == 0
+    assert "class_path: own_encoder.Own" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "spoken"),
+    [
+        (ValueError("what came"), "what came"),
+        (ModuleNotFoundError("psutil"), "ModuleNotFoundError: psutil"),
+        (OSError("a file"), "a file"),
+    ],
+)
+def test_what_speaks_of_what_was_asked_is_one_line(
+    error: Exception, spoken: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(arguments: list[str]) -> None:
+        raise error
+
+    monkeypatch.setitem(COMMANDS, "fit", fails)
+    with pytest.raises(SystemExit):
+        command("fit")
+    assert capsys.readouterr().err == f"vae-lightning: {spoken} (VAE_LIGHTNING_TRACEBACK=1 shows where)\n"
+
+
+def test_what_a_library_raises_is_one_line_and_ones_own_defect_a_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_a_library(arguments: list[str]) -> None:
+        _ = torch.nn.Module().backbone
+
+    def here(arguments: list[str]) -> None:
+        _ = COMMANDS["a key"]
+
+    monkeypatch.setitem(COMMANDS, "fit", in_a_library)
+    with pytest.raises(SystemExit):
+        command("fit")
+    assert "vae-lightning: AttributeError: 'Module' object has no attribute 'backbone'" in capsys.readouterr().err
+    monkeypatch.setitem(COMMANDS, "fit", here)
+    with pytest.raises(KeyError):
+        command("fit")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import time
 import zipfile
@@ -20,12 +21,14 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from running import HASHING, ROOT, command, on_miniature
 from small import hashing, newsgroups, trainer
 
+from vae_lightning import data, models
 from vae_lightning.callbacks import AtomicCheckpointIO, CheckpointReference
 from vae_lightning.data import Newsgroups
 from vae_lightning.models import Ensemble, HashingVAE
 from vae_lightning.search import search
-from vae_lightning.trust import read_checkpoint
+from vae_lightning.trust import ClassPath, read_checkpoint
 
+BUILT = (pl.LightningModule, pl.LightningDataModule)
 WITNESS = "stranger_witness"  # a module that leaves a file behind when it is imported, and one when it is called
 MODULE = """
 from pathlib import Path
@@ -55,8 +58,8 @@ def witness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def sound(miniature: Path) -> dict[str, Any]:
     """What the command would write of a model of the miniature archive."""
-    data = newsgroups(miniature)
-    data.setup()
+    documents = newsgroups(miniature)
+    documents.setup()
     by = {"_instantiator": "lightning.pytorch.cli.instantiate_module"}
     words = {"num_words": 80, "hashes": None, "val_size": 20, "path": str(miniature)}
     return whole(
@@ -65,7 +68,7 @@ def sound(miniature: Path) -> dict[str, Any]:
         hparams_name="kwargs",
         datamodule_hyper_parameters=by | {"_class_path": "vae_lightning.data.Newsgroups"} | words,
         datamodule_hparams_name="kwargs",
-        Newsgroups=data.state_dict(),
+        Newsgroups=documents.state_dict(),
         seed=0,
     )
 
@@ -113,11 +116,19 @@ ATTACKS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "a class beside other keys": lambda _: {"objective": EVIL | {"more": 1}},
     "arguments of a class of the user's": lambda _: {"objective": {"init_args": {"beta": EVIL}}},
     "nested ten deep": lambda _: {"objective": nested(10, EVIL)},
+    "a few lists that stand for a billion": lambda _: {"objective": doubled(38)},
     "nested a hundred deep": lambda _: {"objective": deep(100)},
     "what builds the model": lambda _: {"_instantiator": f"{WITNESS}.run"},
     "the model itself": lambda _: {"_class_path": f"{WITNESS}.Objective"},
     "a tensor": lambda _: {"encoder": torch.zeros(1)},
 }
+
+
+def doubled(times: int) -> Any:
+    value: Any = 1
+    for _ in range(times):
+        value = [value, value]
+    return value
 
 
 def deep(times: int) -> Any:
@@ -374,7 +385,7 @@ def test_the_users_own_packages_are_named_by_the_user(
     path = written(tmp_path / "own.ckpt", **sound | {"hyper_parameters": changed})
     refused(read_checkpoint, path, witness)
     assert read_checkpoint(path, trust=(WITNESS,))
-    assert read_checkpoint(path, trust=(f"{WITNESS}.Objective",))
+    assert read_checkpoint(path, trust=(ClassPath(f"{WITNESS}.Objective"),))
     assert CheckpointReference(path, trust=(WITNESS,)).check(pl.Trainer(logger=False, accelerator="cpu")) is None  # type: ignore[func-returns-value]
     monkeypatch.setenv("VAE_LIGHTNING_TRUST", f"another, {WITNESS}")
     assert read_checkpoint(path)
@@ -388,7 +399,9 @@ def test_the_users_own_packages_are_named_by_the_user(
 
 def test_every_model_and_data_module_has_the_door() -> None:
     """Whoever comes by `load_from_checkpoint` of any class of ours comes through `read_checkpoint`."""
-    kinds = [Ensemble, HashingVAE, Newsgroups]
+    named = [getattr(room, name) for room in (models, data) for name in room.__all__]
+    kinds = [kind for kind in named if inspect.isclass(kind) and issubclass(kind, BUILT)]
+    assert {Ensemble, HashingVAE, Newsgroups, data.Stacked} < set(kinds)
     missing = Path("none.ckpt")
     for kind in kinds:
         with pytest.raises(ValueError, match=r"there is no checkpoint none\.ckpt"):
@@ -479,9 +492,34 @@ def test_what_the_configuration_names_may_stand_in_the_checkpoint(
     command("fit", *options, "--trainer.max_epochs", "1")
     best = tmp_path / "version_0" / "checkpoints" / "best.ckpt"
     command("test", *options, "--ckpt_path", best)
-    command("fit", *options, "--ckpt_path", tmp_path / "version_0" / "checkpoints" / "last.ckpt")
     capsys.readouterr()
     with pytest.raises(SystemExit):
         command("test", "--config", HASHING, *on_miniature(miniature, tmp_path), "--ckpt_path", best)
     assert "encoder names users_own_net.Encoder, and of a checkpoint only" in capsys.readouterr().err
     assert HashingVAE.load_from_checkpoint(best, trust=("users_own_net",)).num_bits == 8
+
+
+def test_the_name_of_the_file_is_no_class_path(
+    sound: dict[str, Any], miniature: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkpoint can come with a module of its own name; typing the one does not trust the other."""
+    (tmp_path / "net_of_others").mkdir()
+    (tmp_path / "net_of_others" / "__init__.py").write_text("from pathlib import Path\nPath('imported').touch()")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    for named in ("net_of_others.ckpt", "net_of_others.ckpt.Net"):
+        changed = sound["hyper_parameters"] | {"encoder": named}
+        written(tmp_path / "net_of_others.ckpt", **sound | {"hyper_parameters": changed})
+        options = ["--config", HASHING, *on_miniature(miniature, tmp_path / "runs")]
+        with pytest.raises(SystemExit):
+            command("test", *options, "--ckpt_path", "net_of_others.ckpt")
+        assert not (tmp_path / "imported").exists()
+
+
+def test_a_class_that_is_named_is_not_the_package_below_it(sound: dict[str, Any], tmp_path: Path) -> None:
+    changed = sound["hyper_parameters"] | {"encoder": "users_own.net.Net"}
+    path = written(tmp_path / "own.ckpt", **sound | {"hyper_parameters": changed})
+    with pytest.raises(ValueError, match=r"encoder names users_own.net.Net, which is not there"):
+        read_checkpoint(path, trust=["users_own.net"])
+    with pytest.raises(ValueError, match=r"encoder names users_own.net.Net, and of a checkpoint only"):
+        read_checkpoint(path, trust=[ClassPath("users_own.net")])

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import sysconfig
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from vae_lightning.signals import Interrupted, signals
 
 HELP = """usage: vae-lightning COMMAND [options]
 
@@ -18,7 +21,7 @@ train and evaluate (PyTorch Lightning; every option is also a key of a YAML file
               or a VAE of digits:       vae-lightning fit --config configs/digits/vae.yaml
               or an RBM of them:        vae-lightning fit --config configs/rbm/digits.yaml
               or fifty restarts at once: ... --config configs/libi/ensemble.yaml
-              resume it exactly:        ... --ckpt_path runs/version_0/checkpoints/last.ckpt
+              resume it exactly:        vae-lightning fit --ckpt_path runs/version_0
               change anything:          ... --trainer.max_epochs 50 --data.batch_size 256
               on two processes:         ... --config configs/trainer/ddp.yaml
               add a diagnostic:         ... --trainer.callbacks+ vae_lightning.callbacks.InferenceGaps
@@ -50,13 +53,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(2)
     else:
         _only_what_concerns_the_user()
+        if not {"", str(here := Path.cwd())} & set(sys.path):
+            sys.path.append(str(here))  # where `python -m vae_lightning` finds a class path's module, too
         _one_line_errors(COMMANDS[command], [command, *rest])
 
 
 def _only_what_concerns_the_user() -> None:
     """Leave out what Lightning says of how it calls its own dependencies, and its advertisements."""
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
-    warnings.filterwarnings("ignore", message=".*args parameter is intended to run from within Python.*")
+    # said of every run that goes on in its folder: best.ckpt and the rows of metrics.csv are kept there
+    warnings.filterwarnings("ignore", message="(Checkpoint|Experiment logs) directory .* exists and is not empty")
     # torch's successor of it synchronises buffers when a run begins, and torch says to wait for a better one
     warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated")
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_no_advertisement)
@@ -80,18 +86,23 @@ def _one_line_warnings() -> None:
 
 
 def _one_line_errors(run: Callable[[list[str]], None], arguments: list[str]) -> None:
-    status = 0
+    status: int | str | None = 0
     try:
-        run(arguments)
-    except KeyboardInterrupt:
-        status = 130
+        with signals.handling():
+            run(arguments)
+            signals.answer()
+    except Interrupted as end:
+        status = end.code
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # one of the processes says it
+            _say(f"stopped by {end.name}", end)
     except Exception as error:
         if os.environ.get("VAE_LIGHTNING_TRACEBACK") or not _of_the_user(error):
             raise
-        # the hint keeps a real defect debuggable: not every ValueError is the user's
         from vae_lightning.messages import in_one_line
 
-        print(f"vae-lightning: {in_one_line(str(error))} (VAE_LIGHTNING_TRACEBACK=1 shows where)", file=sys.stderr)
+        # the hint keeps a real defect debuggable: not every ValueError is the user's
+        words = f"{in_one_line(_in_words(error))} (VAE_LIGHTNING_TRACEBACK=1 shows where)"
+        _say("another process of this run has ended" if _of_a_peer(error) else words, error)
         status = 1
     if "torch" in sys.modules:
         from vae_lightning.process import leave_process_group
@@ -101,11 +112,41 @@ def _one_line_errors(run: Callable[[list[str]], None], arguments: list[str]) -> 
         raise SystemExit(status)
 
 
+def _say(what: str, error: BaseException) -> None:
+    """One line, with the way out that was noted on the way."""
+    notes: list[str] = vars(error).get("__notes__", [])
+    print(f"vae-lightning: {'; '.join([what, *notes])}", file=sys.stderr)
+
+
 def _of_the_user(error: Exception) -> bool:
-    """Whether the message speaks to whoever typed the command: ours, Lightning's of devices, torch's of weights."""
-    if isinstance(error, RuntimeError):
-        return "Error(s) in loading state_dict" in str(error)
-    return isinstance(error, ValueError | TypeError | OSError) or type(error).__name__ == "MisconfigurationException"
+    """Whether the error is about what was asked for: it is of a kind that speaks of that, or a library raised it.
+
+    Of what this project's or the user's own code trips over, such as a KeyError, the traceback is what helps.
+    """
+    if isinstance(error, ValueError | TypeError | OSError | ImportError):
+        return True
+    where = error.__traceback__
+    while where is not None and where.tb_next is not None:
+        where = where.tb_next
+    libraries = [sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")]
+    return where is not None and where.tb_frame.f_code.co_filename.startswith(tuple(libraries))
+
+
+def _in_words(error: Exception) -> str:
+    """What the error says; of a kind whose text is a bare name, which kind it is."""
+    spoken = isinstance(error, ValueError | TypeError | OSError | RuntimeError) or type(error).__name__.startswith(
+        "Mis"
+    )
+    return str(error) if spoken and str(error) else f"{type(error).__name__}: {error}"
+
+
+def _of_a_peer(error: Exception) -> bool:
+    """Whether it says that another process of the run has ended."""
+    if "torch" not in sys.modules:
+        return False
+    from vae_lightning.process import peer_failed
+
+    return peer_failed(error)
 
 
 def _train(arguments: list[str]) -> None:

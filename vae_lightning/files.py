@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import secrets
 import time
 from collections.abc import Iterator
@@ -48,3 +49,11 @@ def _remove_left_behind(target: Path) -> None:
             if time.time() - os.fstat(file.fileno()).st_mtime > _SURELY_LOCKED:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 left.unlink(missing_ok=True)
+
+
+def expanded(path: str) -> str:
+    """A path with `~` and $NAME as a shell has them, wherever it was written; ValueError for an unset $NAME."""
+    whole = os.path.expandvars(str(Path(path).expanduser()) if path.startswith("~") else path)
+    if unset := re.search(r"\$(\w+|\{\w+\})", whole):
+        raise ValueError(f"{path} needs {unset[0]}, which is not set in the environment")
+    return whole

@@ -1,12 +1,18 @@
-"""What a process that trains settles once: its memory when it begins, its group of processes when it ends."""
+"""What a process that trains settles once: its memory when it begins, its group of processes when it ends or fails."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import subprocess
 from pathlib import Path
 
+import lightning.pytorch as pl
 import torch
+from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
+from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
+
+from vae_lightning.signals import signals
 
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # glibc's names for mallopt's parameters
 
@@ -31,6 +37,34 @@ def leave_process_group() -> None:
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         gc.collect()  # the wrapped model, in a cycle with its trainer, holds the group: only its last owner joins
         torch.distributed.destroy_process_group()
+
+
+class SignalConnector(_SignalConnector):
+    """Lightning's handlers, such as of SLURM's signal to requeue, but of SIGTERM, at which it would talk to others."""
+
+    def register_signal_handlers(self) -> None:
+        """When a run begins."""
+        super().register_signal_handlers()
+        signals.take()
+
+
+def peer_failed(error: BaseException) -> bool:
+    """Whether the error says that another process of this run has ended."""
+    lost = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL communicator was aborted")
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in lost)
+
+
+def disown_children(trainer: pl.Trainer) -> list[subprocess.Popen[bytes]]:
+    """The processes that Lightning has started for this run, which it does not look after any more.
+
+    It would kill this process when it sees that one of them has ended before.
+    """
+    launcher = trainer.strategy.launcher
+    if not isinstance(launcher, _SubprocessScriptLauncher):
+        return []
+    children = list(launcher.procs)
+    launcher.procs.clear()
+    return children
 
 
 def lacks_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

@@ -17,7 +17,7 @@ from lightning.pytorch.plugins import CheckpointIO
 
 from vae_lightning.callbacks import AtomicCheckpointIO, CodeWriter, FinalFigures, LastCheckpoint, MetricsFile
 from vae_lightning.messages import in_one_line
-from vae_lightning.process import keep_large_buffers
+from vae_lightning.process import SignalConnector, keep_large_buffers
 from vae_lightning.trust import read_checkpoint
 
 _LOGGER = "lightning.pytorch.loggers.TensorBoardLogger"
@@ -159,7 +159,9 @@ class TrainingCLI(LightningCLI):
         plugins = list(plugins) if isinstance(plugins, list | tuple) else [plugins]
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
             kwargs["plugins"] = [*plugins, AtomicCheckpointIO(self.trust)]
-        return super().instantiate_trainer(**kwargs)
+        trainer = super().instantiate_trainer(**kwargs)
+        trainer._signal_connector = SignalConnector(trainer)
+        return trainer
 
     def after_fit(self) -> None:
         """Where everything is."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,7 @@ class Steps(AtomicCheckpointIO):
         self.seen.append(checkpoint["global_step"])
 
 
-@pytest.mark.parametrize(("every", "steps"), [(None, [7, 14]), (3, [3, 6, 7, 9, 12, 14]), (7, [7, 7, 14, 14])], ids=str)
+@pytest.mark.parametrize(("every", "steps"), [(None, [7, 14]), (3, [3, 6, 7, 9, 12, 14]), (7, [7, 14])], ids=str)
 def test_when_it_is_written(every: int | None, steps: list[int], miniature: Path, tmp_path: Path) -> None:
     io = Steps()
     run = trainer(LastCheckpoint(every), folder=tmp_path, max_epochs=2, enable_checkpointing=True, plugins=[io])
@@ -62,6 +65,25 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pyte
         io.save_checkpoint(whole(state_dict={"weight": torch.zeros(2)}), target)
     assert torch.equal(io.load_checkpoint(target)["state_dict"]["weight"], torch.ones(2))
     assert [path.name for path in target.parent.iterdir()] == ["last.ckpt"]
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """No file can become larger than 100 kB, as on a disk that has no more left."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_becomes_full_is_named_by_the_path(tmp_path: Path, small_files: None) -> None:
+    """Where torch says `unexpected pos 704 vs 598`."""
+    target, io = tmp_path / "last.ckpt", AtomicCheckpointIO()
+    io.save_checkpoint({"weight": torch.ones(2)}, target)
+    with pytest.raises(OSError, match=re.escape(f"File too large: '{target}'")):
+        io.save_checkpoint({"weight": torch.ones(100_000)}, target)
+    assert torch.equal(torch.load(target, weights_only=True)["weight"], torch.ones(2))
+    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
 
 
 class Anything:

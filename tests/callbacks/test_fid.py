@@ -224,7 +224,10 @@ MODEL = {
     "class_path": "vae_lightning.models.GaussianVAE",
     "init_args": {
         "latent_dim": 2,
-        "observed": {"class_path": "vae_lightning.families.Bernoulli", "init_args": {"event_shape": [1, 8, 8]}},
+        "observed": {
+            "class_path": "vae_lightning.families.Bernoulli",
+            "init_args": {"event_shape": [1, 8, 8], "intensities": True},
+        },
     },
 }
 DATA = {"class_path": "vae_lightning.data.Digits", "init_args": {"val_size": 61, "eval_batch_size": 16}}

@@ -43,12 +43,14 @@ def contrasted(module: Any) -> Any:
 def gaussian(latent_dim: int = 3, **changes: Any) -> GaussianVAE:
     torch.manual_seed(0)
     network = functools.partial(MLP, hidden=[20])
-    return contrasted(GaussianVAE(latent_dim, Bernoulli(SHAPE), network, network, **{"objective": FULL} | changes))
+    return contrasted(
+        GaussianVAE(latent_dim, Bernoulli(SHAPE, intensities=True), network, network, **{"objective": FULL} | changes)
+    )
 
 
 def bits() -> VAE:
     torch.manual_seed(9)  # the codes of the first two digits differ in two bits
-    return contrasted(VAE(Bernoulli(5), Bernoulli(SHAPE), MLP, MLP, ELBO(DisARM())))
+    return contrasted(VAE(Bernoulli(5), Bernoulli(SHAPE, intensities=True), MLP, MLP, ELBO(DisARM())))
 
 
 def digits() -> Digits:
@@ -189,7 +191,7 @@ def test_pictures_of_two_levels(tmp_path: Path) -> None:
     """A hierarchical model has them all; the VampPrior is found on top of its prior."""
     torch.manual_seed(0)
     prior = VampPrior(2, SHAPE, 9, pseudo_inputs=torch.rand(9, *SHAPE))
-    module = contrasted(HVAE((2, 3), Bernoulli(SHAPE), prior=prior))
+    module = contrasted(HVAE((2, 3), Bernoulli(SHAPE, intensities=True), prior=prior))
     seen = cut(picture(PseudoInputs(), module, tmp_path / "u"), 9, 1, upright=True)
     assert_shown(seen[:, 0], prior.pseudo_inputs[:, 0].detach())
 

@@ -28,7 +28,7 @@ def pictures(folder: Path, **settings: Any) -> dict[str, np.ndarray]:
     """The pixels of every picture of a test of 359 digits, in batches of 150, 150 and 59."""
     torch.manual_seed(0)
     prior = VampPrior(3, SHAPE, 9, pseudo_inputs=torch.rand(9, *SHAPE))
-    module = GaussianVAE(3, Bernoulli(SHAPE), objective=ELBO(Reparameterised()), prior=prior)
+    module = GaussianVAE(3, Bernoulli(SHAPE, intensities=True), objective=ELBO(Reparameterised()), prior=prior)
     callbacks = [kind() for kind in KINDS if kind is not LatentScatter]
     run = trainer(*callbacks, LatentScatter(n=200), folder=folder, **settings)
     run.test(module, datamodule=Digits(eval_batch_size=150), verbose=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -85,6 +86,22 @@ def test_it_is_valid_json_with_sorted_names(run: Path) -> None:
 
     read = json.loads((run / "metrics.json").read_text(), parse_constant=refuse)
     assert list(read) == sorted(read)
+
+
+DAMAGED = (b"", b"{", b"\xff\xfe", b"[1, 2]", b'{"val/nelbo": "low"}', b'{"val/nelbo": [1]}')
+
+
+@pytest.mark.parametrize("damaged", DAMAGED)
+def test_a_damaged_file_is_kept_aside_and_written_anew(damaged: bytes, miniature: Path, tmp_path: Path) -> None:
+    """Twice: the one that was kept the first time stays, too."""
+    for number in range(2):
+        (tmp_path / "metrics.json").write_bytes(damaged)
+        fitted = trainer(MetricsFile(), default_root_dir=tmp_path)
+        line = rf"^{re.escape(str(tmp_path))}/metrics\.json is damaged .* kept as metrics\.damaged-{number}\.json"
+        with pytest.warns(UserWarning, match=line):
+            fitted.test(hashing(), datamodule=newsgroups(miniature), verbose=False)
+        assert figures(tmp_path)["test/nelbo"] > 0
+        assert (tmp_path / f"metrics.damaged-{number}.json").read_bytes() == damaged
 
 
 class Undefined(pl.Callback):

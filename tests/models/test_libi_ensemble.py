@@ -18,7 +18,9 @@ from vae_lightning.callbacks import MemberCheckpoints
 from vae_lightning.data import FullBatch, Stacked, Synthetic
 from vae_lightning.data.processes import LinearJTEx
 from vae_lightning.families import Normal
-from vae_lightning.models import Ensemble, LiBI
+from vae_lightning.models import Ensemble, LiBI, Replayed
+from vae_lightning.models.recording.replay import Replay
+from vae_lightning.models.stack import Stack
 from vae_lightning.nn import CholeskyLinear
 
 STEPS, REPEATS, SEEDS = 20, 3, (3, 4)
@@ -67,15 +69,16 @@ def test_every_phase_is_recorded_also_of_members_that_differ() -> None:
     """And a replayed step has the losses of one that runs as it is written."""
     members = [member(seed) for seed in SEEDS]
     members[1].objective.generator.penalties[0].weight = 3.0
-    ensemble = Ensemble(members)
+    stack = Stack(members)
+    replay = Replay(stack, Replayed().optimised)
     x = torch.stack([LinearJTEx().sample(40, torch.Generator().manual_seed(seed)) for seed in SEEDS])
     for step in (0, 1, 10, 11, 20):
-        ensemble.stack.noise.begin("train", step, 0)
-        found, _ = ensemble._recorded((x, x[..., 0]), step)
-        ensemble.stack.noise.begin("train", step, 0)
-        expected, _ = ensemble.stack((x, x[..., 0]), step)
+        stack.noise.begin("train", step, 0)
+        found, _ = replay((x, x[..., 0]), step)
+        stack.noise.begin("train", step, 0)
+        expected, _ = stack((x, x[..., 0]), step)
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
-    assert len(ensemble._recorded.made) == 2
+    assert len(replay.made) == 2
 
 
 @pytest.mark.parametrize("step", [7, 20, 35, 50, 60])

@@ -4,6 +4,7 @@ from vae_lightning.callbacks.active_units import ActiveUnits
 from vae_lightning.callbacks.aggressive import AggressiveInference
 from vae_lightning.callbacks.annealed_likelihood import AnnealedLikelihood
 from vae_lightning.callbacks.base import Diagnostic
+from vae_lightning.callbacks.best_checkpoint import BestCheckpoint
 from vae_lightning.callbacks.bit_use import BitUse
 from vae_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
 from vae_lightning.callbacks.code_writer import CodeWriter
@@ -41,6 +42,7 @@ __all__ = [
     "AggressiveInference",
     "AnnealedLikelihood",
     "AtomicCheckpointIO",
+    "BestCheckpoint",
     "BitUse",
     "Chains",
     "CheckpointReference",

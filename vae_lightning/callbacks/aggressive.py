@@ -11,6 +11,7 @@ from vae_lightning import metrics
 from vae_lightning.batches import observations
 from vae_lightning.callbacks.base import Diagnostic
 from vae_lightning.latent_variable import Draw
+from vae_lightning.models.seeded import is_logged
 from vae_lightning.objectives.lagging import Aggressive
 
 
@@ -20,8 +21,7 @@ class AggressiveInference(Diagnostic):
     After each training step the objective learns its loss; after each validation I_q(x; z), in nats: the mean KL of the
     posteriors less that of their mixture from the prior, on the validation data, by ELBO surgery. Logs
     `train/aggressive`, 1 while the encoder leads and 0 from then on, and `val/information`. Costs the densities of
-    N x N validation codes an epoch. What it decides is kept in the objective's buffers, hence in checkpoints; one that
-    is written between the last step of an epoch and its validation does not know that validation.
+    N x N validation codes an epoch. What it decides is kept in the objective's buffers, hence in checkpoints.
 
     TypeError unless the model's objective is `Aggressive`; ValueError on several processes.
 
@@ -49,7 +49,7 @@ class AggressiveInference(Diagnostic):
         """Tell the step's loss."""
         loss: Tensor = outputs["loss"] if isinstance(outputs, dict) else outputs
         self.objective.observe_loss(loss.detach())
-        if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        if is_logged(trainer, trainer.global_step - 1):
             pl_module.log("train/aggressive", self.objective.aggressive.float(), batch_size=len(observations(batch)))
 
     def begin(self, trainer: pl.Trainer, module: Any) -> None:

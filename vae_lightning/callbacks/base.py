@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import abc
+import weakref
 from contextlib import AbstractContextManager
 from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers.logger import DummyLogger
+from lightning.pytorch.utilities import rank_zero_warn
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from vae_lightning.latent_variable import Draw, LatentVariableModel
@@ -122,14 +125,13 @@ def evaluated(trainer: pl.Trainer, stage: str) -> dict[str, int]:
 
 
 def logged_step(trainer: pl.Trainer) -> int:
-    """The step at which an epoch's scalars are logged: the last one done, so that a resumed run keeps them.
+    """The step at which Lightning logs a validation's scalars: the last one done, or the one that is being accumulated.
 
     Outside `fit` it is the last one of the training that the module's weights come from, if it is known.
     """
-    done = trainer.global_step
-    if trainer.state.fn != "fit":
-        done = getattr(trainer.lightning_module, "trained_steps", done)
-    return max(done - 1, 0)
+    if trainer.state.fn == "fit":
+        return trainer.fit_loop.epoch_loop._batches_that_stepped
+    return max(getattr(trainer.lightning_module, "trained_steps", trainer.global_step) - 1, 0)
 
 
 def occasion(trainer: pl.Trainer, split: str) -> str:
@@ -138,8 +140,19 @@ def occasion(trainer: pl.Trainer, split: str) -> str:
 
 
 def tensorboard(trainer: pl.Trainer) -> SummaryWriter | None:
-    """The TensorBoard writer of this run, on the rank that has one."""
+    """The TensorBoard writer of this run, on the rank that has one; where a run has none, that is said once."""
     for logger in trainer.loggers:
         if trainer.is_global_zero and isinstance(logger, TensorBoardLogger):
             return logger.experiment
+    if (
+        not any(isinstance(logger, TensorBoardLogger | DummyLogger) for logger in trainer.loggers)
+        and trainer not in _TOLD
+    ):
+        _TOLD.add(trainer)
+        rank_zero_warn(
+            "pictures and histograms are not kept: they go to a TensorBoardLogger alone, and this run has none"
+        )
     return None
+
+
+_TOLD: weakref.WeakSet[pl.Trainer] = weakref.WeakSet()

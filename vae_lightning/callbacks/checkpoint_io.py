@@ -13,12 +13,14 @@ from lightning.pytorch.utilities import rank_zero_warn
 from vae_lightning.files import atomic_write
 from vae_lightning.trust import read_checkpoint
 
+_OF_A_PROCESS = ".temp.ckpt"  # weights alone, by which a process that Lightning has spawned gives back what it learnt
+
 
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes beside the target, flushes to the disk and moves with `os.replace`; loads what `read_checkpoint` allows.
 
     Args:
-        trust: packages, or class paths, of the user's own that a checkpoint may name.
+        trust: packages, or `ClassPath`s, of the user's own that a checkpoint may name.
     """
 
     trust: tuple[str, ...] = ()
@@ -32,12 +34,20 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Whoever reads `path` at any moment finds the old checkpoint or the new one."""
         self._folders |= {Path(path).parent.resolve()}
         with atomic_write(Path(path)) as file:
-            torch.save(checkpoint, file)
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:  # torch's zip writer has its own words for a disk that is full
+                if isinstance(full := error.__context__, OSError):
+                    raise full from error
+                raise
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
         """ValueError, whatever the caller says, for a file that is not whole or names what it may not."""
+        if Path(path).name == _OF_A_PROCESS:
+            location: Any = map_location or "cpu"
+            return super().load_checkpoint(path, location, weights_only=True)
         content = read_checkpoint(Path(path), trust=self.trust)
         return content if map_location is None else super().load_checkpoint(path, map_location, weights_only=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import lightning.pytorch as pl
@@ -162,12 +162,20 @@ class CollapseWatch(Diagnostic):
         figures = {"collapsed": float(symptoms.whole), "inactive_units_fraction": symptoms.inactive_fraction}
         module.log_dict({f"{split}/{name}": value for name, value in figures.items()}, sync_dist=True)
         now = 2 * symptoms.whole + symptoms.partial
-        changed, begun = self._courses[split].follow(now)
+        changed, begun = self._courses[f"{trainer.state.fn}/{split}"].follow(now)
         told = f"{occasion(trainer, split)}: {symptoms}" + (f"; {WAY_OUT}" if now else "")
         if begun:
             rank_zero_warn(told)
         if changed and (writer := tensorboard(trainer)):
             writer.add_text(f"{split}/collapse", told, logged_step(trainer))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What has been told, so that a resumed run does not tell it again."""
+        return {when: asdict(course) for when, course in self._courses.items()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
+        self._courses.update({when: Course(**course) for when, course in state_dict.items()})
 
     def symptoms(self) -> Symptoms:
         """Of the split so far, over all processes."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_warn
 
 from vae_lightning.files import atomic_write
 
@@ -16,7 +17,10 @@ _LEFT_OUT = ("_class_path", "_instantiator", "hashes")
 
 
 class MetricsFile(pl.Callback):
-    """Writes `metrics.json` into the run's folder: the last value of every logged figure, null if it is not finite."""
+    """Writes `metrics.json` into the run's folder: the last value of every logged figure, null if it is not finite.
+
+    Figures that it holds and this run does not log stay. One that cannot be read is put aside, with a warning.
+    """
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """After each validation, so that a run that is killed leaves its last figures."""
@@ -36,18 +40,38 @@ class MetricsFile(pl.Callback):
         if folder is None or not trainer.is_global_zero or trainer.fast_dev_run:
             return
         target = Path(folder) / "metrics.json"
-        figures = json.loads(target.read_text()) if target.exists() else {}
+        figures = _read(target) if target.exists() else {}
         logged = {name: float(value) for name, value in trainer.callback_metrics.items() if name != "step"}
         figures |= {name: value if math.isfinite(value) else None for name, value in logged.items()}
         with atomic_write(target) as file:
             file.write(json.dumps(figures, indent=1, sort_keys=True, allow_nan=False).encode())
 
 
+def _read(target: Path) -> dict[str, float | None]:
+    """The figures; none if the file is damaged, which is then kept beside it."""
+    try:
+        figures = json.loads(target.read_bytes())
+        if isinstance(figures, dict) and all(isinstance(value, float | int | None) for value in figures.values()):
+            return figures
+        problem = "not an object of numbers"
+    except ValueError as error:
+        problem = str(error)
+    aside = target.with_name(f"metrics.damaged-{len(list(target.parent.glob('metrics.damaged-*.json')))}.json")
+    target.rename(aside)
+    rank_zero_warn(f"{target} is damaged ({problem}): it is kept as {aside.name}, and written anew")
+    return {}
+
+
 class FinalFigures(pl.Callback):
-    """Logs the hyper-parameters once, at the end of `fit`, beside the run's final figures (TensorBoard's HPARAMS)."""
+    """Logs the hyper-parameters once, at the end of `fit`, beside the run's final figures (TensorBoard's HPARAMS).
+
+    They stand at the step after the last one, so that a run that goes on from there writes them anew.
+    """
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Hyper-parameters without figures never reach that table."""
+        """Hyper-parameters without figures never reach that table; not if the trainer is to log none."""
+        if not trainer.enable_autolog_hparams:
+            return
         data: Any = getattr(trainer, "datamodule", None)
         parameters = {"model": dict(pl_module.hparams), "data": dict(data.hparams) if data is not None else {}}
         parameters = {part: {k: v for k, v in hp.items() if k not in _LEFT_OUT} for part, hp in parameters.items()}
@@ -56,4 +80,4 @@ class FinalFigures(pl.Callback):
         figures = {f"final/{name}": float(value) for name, value in trainer.callback_metrics.items()}
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
-                logger.log_hyperparams(parameters, figures)
+                logger.log_hyperparams(parameters, figures, trainer.global_step)

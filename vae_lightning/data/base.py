@@ -16,6 +16,7 @@ from vae_lightning.data.loaders import (
     EvaluationLoader,
     EvaluationOrder,
     Observations,
+    SameOrder,
     TrainingLoader,
     TrainingOrder,
 )
@@ -28,8 +29,8 @@ class InMemoryDataModule(FromCheckpoint, LightningDataModule, abc.ABC):
     """Data that fit in memory: `load` gives the three splits, and a batch is one slice (x, y) of them.
 
     Training batches are shuffled by (seed of the run, epoch), the seed being that of `seed_everything`; evaluation
-    keeps the order of the data. Batches are shared by the trainer's processes, so it needs
-    `use_distributed_sampler: false`. Predictions are made for `predict_split`; `predict_ids` names their observations.
+    keeps the order of the data. Batches are shared by the trainer's processes, whatever its `use_distributed_sampler`,
+    which is for torch's DataLoaders. Predictions are made for `predict_split`; `predict_ids` names their observations.
     """
 
     def __init__(self, batch_size: int, eval_batch_size: int, predict_split: SplitName = "test") -> None:
@@ -74,11 +75,15 @@ class InMemoryDataModule(FromCheckpoint, LightningDataModule, abc.ABC):
         return self._splits[name]
 
     def train_dataloader(self) -> TrainingLoader:
-        """Shuffled by (seed of the run, epoch); a resumed run goes on with the seed it began with."""
+        """Shuffled by (seed of the run, epoch); a resumed run goes on with the seed it began with.
+
+        With the trainer's `overfit_batches`, every epoch has the first one's batches.
+        """
         restored = self._restored_seed
         self._seed = int(os.environ.get("PL_GLOBAL_SEED", "0")) if restored is None else restored
-        order = TrainingOrder(len(self.train), self.batch_size, self._seed, *self._process())
-        return TrainingLoader(self.train, order)
+        trainer: Any = self.trainer
+        kind = SameOrder if trainer is not None and trainer.overfit_batches > 0 else TrainingOrder
+        return TrainingLoader(self.train, kind(len(self.train), self.batch_size, self._seed, *self._process()))
 
     def evaluation_dataloader(self, name: SplitName) -> EvaluationLoader:
         """Any split in the order of its data; ValueError for fewer batches than processes."""

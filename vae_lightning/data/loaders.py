@@ -120,14 +120,28 @@ class TrainingOrder:
         """Called by Lightning when an epoch starts."""
         self.epoch = epoch
 
+    @property
+    def drawn(self) -> int:
+        """The epoch whose order, and whose draw of a view, this one has: its own."""
+        return self.epoch
+
     def __len__(self) -> int:
         return self.num // self.step_size + (self.num % self.step_size >= self.world_size)
 
     def __iter__(self) -> Iterator[Tensor]:
-        generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", self.epoch))
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", self.drawn))
         steps = torch.randperm(self.num, generator=generator).split(self.step_size)
         for step in steps[: len(self)]:
             yield step.tensor_split(self.world_size)[self.rank]
+
+
+class SameOrder(TrainingOrder):
+    """The first epoch's batches in every epoch, to overfit them."""
+
+    @property
+    def drawn(self) -> int:
+        """The first."""
+        return 0
 
 
 class EvaluationOrder:
@@ -182,7 +196,7 @@ class TrainingLoader:
         # a generator: Lightning makes the iterator before it sets the epoch, so nothing may be read before `next`
         epoch, done = self.sampler.epoch, self._batches_done()
         self._resumed = None
-        draw = derive_seed(self.sampler.seed, "draw", epoch)
+        draw = derive_seed(self.sampler.seed, "draw", self.sampler.drawn)
         for number, rows in enumerate(self.sampler):
             if number < done:
                 continue

@@ -7,6 +7,21 @@ from vae_lightning.models.hierarchical import HVAE
 from vae_lightning.models.libi import LiBI
 from vae_lightning.models.mrf import MRFVAE
 from vae_lightning.models.rbm import RBM
+from vae_lightning.models.recording import Compiled, Eager, Replayed
+from vae_lightning.models.schedules import EveryStep
 from vae_lightning.models.vae import VAE
 
-__all__ = ["HVAE", "MRFVAE", "RBM", "VAE", "Ensemble", "GaussianVAE", "HashingVAE", "LiBI"]
+__all__ = [
+    "HVAE",
+    "MRFVAE",
+    "RBM",
+    "VAE",
+    "Compiled",
+    "Eager",
+    "Ensemble",
+    "EveryStep",
+    "GaussianVAE",
+    "HashingVAE",
+    "LiBI",
+    "Replayed",
+]

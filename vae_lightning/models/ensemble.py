@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adagrad, Adam, Adamax, AdamW, NAdam, Optimizer, RAdam, RMSprop
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from vae_lightning.batches import labels, observations
-from vae_lightning.counts import Counts
 from vae_lightning.hyperparameters import only_plain
+from vae_lightning.models.member_data import look, look_at_unseen, stacked, with_data
 from vae_lightning.models.member_phases import MemberPhases, Phased
 from vae_lightning.models.member_updates import clip_norms, finite_members, gradients, shorten, take
 from vae_lightning.models.members import alone, built, check_members, checkpoint, describe, learning_rate
-from vae_lightning.models.preflight import check_precision, stage_of
-from vae_lightning.models.recorded import Recorded
+from vae_lightning.models.recording import Execution, Replayed
+from vae_lightning.models.schedules import scheduled
+from vae_lightning.models.seeded import is_logged
 from vae_lightning.models.stack import Stack, StackedBatch, across, state
 from vae_lightning.trust import FromCheckpoint
 
@@ -30,16 +30,6 @@ _LATE = 1 << 31  # a step after all schedules
 
 
 NOT_FINITE = "Its data are not finite: leave such observations out, or fill in what is missing"
-
-
-@runtime_checkable
-class OfMembers(Protocol):
-    """A data module of data modules, one for each member, as `data.Stacked`."""
-
-    members: Sequence[Any]
-
-    def setup(self, stage: str) -> None:
-        """Read all of them."""
 
 
 class NoMemberLeft(ValueError):
@@ -79,6 +69,8 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
         member: in their place, what builds one; called under each of the seeds.
         seeds: of the members that `member` builds; a number n stands for 0, ..., n - 1.
         names: what to call the members; by default their numbers.
+        execution: how losses are computed in training: by default `Replayed()`, without the overhead of vmap at every
+            step; `Eager()` as they are written, to debug them; `Compiled()` for long runs and for GPUs.
 
     ValueError for members that are not alike, several processes, and once all members rest; TypeError for an optimizer
     that mixes members' gradients, a rate that follows a figure, and members without an objective, such as RBMs.
@@ -94,6 +86,7 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
         member: Callable[[], pl.LightningModule] | None = None,
         seeds: Sequence[int] | int = (),
         names: Sequence[str] | None = None,
+        execution: Execution | None = None,
     ) -> None:
         super().__init__()
         with only_plain(self):
@@ -112,7 +105,7 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
         self.register_buffer("resting", torch.zeros(len(self.members), dtype=torch.bool))
         self.register_buffer("rates", torch.tensor([learning_rate(each) for each in self.members]), persistent=False)
         self.started = False
-        self._recorded = Recorded(self.stack)
+        self._losses_at = (execution or Replayed()).losses(self.stack)
         self._phases = MemberPhases(self.stack, self._present) if isinstance(self.members[0], Phased) else None
         self._before: list[Tensor] = []
 
@@ -141,31 +134,17 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
         """Look at each member's data, as it would alone, before a run's folder is made."""
         if self.trainer.world_size > 1:
             return  # only one of them is here: `setup` tells all
-        check_precision(self.trainer)
-        stage, data = stage_of(self.trainer), self.trainer.datamodule  # type: ignore[attr-defined]
-        if isinstance(data, OfMembers):
-            data.setup(stage)
-        for each, its_data in self._with_data():
-            each.check_data(its_data)
-            each.preflight(self.trainer).check_splits(its_data, stage)
+        look(self.members, self.trainer)
 
     def setup(self, stage: str) -> None:
         """Let each member see its data before it trains, as it would alone."""
         if self.trainer.world_size > 1:
             raise ValueError("an Ensemble trains on one device: use devices: 1, and share members among runs")
         if stage == "fit" and not self.started:
-            for each, its_data in self._with_data():
+            for each, its_data in with_data(self.members, self.trainer):
                 each.start(its_data)
             self.stack.read()
             self.started = True
-
-    def _with_data(self) -> list[tuple[Any, Any]]:
-        """Each member beside the data module that is its own, or None."""
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
-        members = data.members if isinstance(data, OfMembers) else [None] * len(self.members)
-        if len(members) != len(self.members):
-            raise ValueError(f"the data are for {len(members)} members, the ensemble has {len(self.members)}")
-        return list(zip(self.members, members, strict=True))
 
     def configure_optimizers(self) -> Any:
         """The first member's optimizer over all members, at the highest of their learning rates, and its scheduler."""
@@ -179,20 +158,20 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
         scheduler = first.scheduler(optimizer)
         if isinstance(scheduler, ReduceLROnPlateau):
             raise TypeError("ReduceLROnPlateau would let the members' figures set one rate: use a schedule of steps")
-        return [optimizer], [scheduler]
+        return scheduled(optimizer, scheduler)
 
     def on_train_start(self) -> None:
         """ValueError if the run ends before a member's schedule does, or without data that a member chooses by."""
         for each in self.members:
             each.objective.check_run(float(self.trainer.estimated_stepping_batches))
         if self._phases is not None:
-            self._phases.start([its_data for _, its_data in self._with_data()])
+            self._phases.start([its_data for _, its_data in with_data(self.members, self.trainer)])
 
     def on_train_batch_start(self, batch: StackedBatch, batch_idx: int) -> None:
         """Where the members' next phase begins, close the last one and start anew."""
-        step, batch = self.global_step, self._checked(batch)
+        step, batch = self.global_step, stacked(batch, len(self.members))
         if batch_idx == 0:
-            self._check_unseen(batch)
+            look_at_unseen(self.members, self.trainer, batch)
         if self._phases is None or batch_idx % self.trainer.accumulate_grad_batches:
             return
         self._choose(step)  # again in a run resumed from a checkpoint that was written before it was done
@@ -207,16 +186,21 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: StackedBatch, batch_idx: int) -> None:
         """Judge the members where a repeat is done."""
-        self._choose(self.global_step)
+        losses = self._choose(self.global_step)
+        if losses is not None:  # written now: what waits for the epoch's end is lost where a run is interrupted
+            figures = self._each("val/selection", losses)
+            self.log_dict(figures, batch_size=1, on_step=True, on_epoch=False, logger=False)
+            for logger in self.loggers:
+                logger.log_metrics({name: float(value) for name, value in figures.items()}, self.global_step - 1)
 
-    def _choose(self, step: int) -> None:
+    def _choose(self, step: int) -> Float[Tensor, " M"] | None:
         values = None if self._phases is None else self._phases.judge(step)
         if self._phases is None or values is None:
-            return
+            return None
         losses = -values.to(self.best_loss).masked_fill(values.isnan() | self.resting, -torch.inf)
         self._phases.keep_best(-losses, step)
-        self._log_each("val/selection", losses)
         self._keep(losses)
+        return losses
 
     def _keep(self, losses: Float[Tensor, " M"]) -> None:
         """Keep the members that are the best so far."""
@@ -226,12 +210,11 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
 
     def training_step(self, batch: StackedBatch, batch_idx: int) -> Tensor:
         """The sum of the losses: the members share no weights, so each has the gradient it has alone."""
-        part, batch = batch_idx % self.trainer.accumulate_grad_batches, self._checked(batch)
+        part, batch = batch_idx % self.trainer.accumulate_grad_batches, stacked(batch, len(self.members))
         self.stack.noise.begin("train", self.global_step, self.global_rank, *([part] if part else []))
-        losses, figures = self._recorded(batch, self.global_step)
+        losses, figures = self._losses_at(batch, self.global_step)
         self._losses, self._batch = losses.detach(), batch
-        trainer: Any = self.trainer
-        if (self.global_step + 1) % trainer.log_every_n_steps == 0:
+        if is_logged(self.trainer, self.global_step):
             for name, values in figures.items():
                 self.log_dict(self._over_members(f"train/{name}", values), batch_size=1)
             summary = self._over_members("train/loss", self._losses) | {"train/resting": self.resting.sum().float()}
@@ -319,33 +302,22 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
 
     @torch.no_grad()
     def _evaluate(self, batch: StackedBatch, batch_idx: int, weights: nn.Module) -> None:
-        batch = self._checked(batch)
-        self._check_unseen(batch)
+        batch = stacked(batch, len(self.members))
+        look_at_unseen(self.members, self.trainer, batch)
         self.stack.noise.begin("evaluate", batch_idx)
         steps = self.trainer.estimated_stepping_batches if self.trainer.state.fn == "fit" else _LATE
         losses, _ = self.stack(batch, int(min(steps, _LATE)) - 1, weights)
         self._sums += losses.double() * batch[0].shape[1]
         self._count += batch[0].shape[1]
 
-    def _checked(self, batch: Any) -> StackedBatch:
-        x, y = observations(batch), labels(batch)
-        if isinstance(x, Counts) or len(x) != len(self.members):
-            shape = "Counts" if isinstance(x, Counts) else f"shape {tuple(x.shape)}"
-            raise ValueError(
-                f"a batch has a part for each of the {len(self.members)} members, (M, B, *X), got {shape}: "
-                "vae_lightning.data.Stacked gives such batches"
-            )
-        return x, x.new_zeros(x.shape[:2]) if y is None else y
-
-    def _check_unseen(self, batch: StackedBatch) -> None:
-        if not isinstance(self.trainer.datamodule, OfMembers):  # type: ignore[attr-defined]
-            for each, x in zip(self.members, batch[0], strict=True):
-                each.preflight(self.trainer).check_batch(x, "rows of a batch")
-
     def _log_each(self, name: str, values: Float[Tensor, " M"]) -> None:
-        """At an epoch's end, a figure of each member and over all."""
+        """At a split's end, a figure of each member and over all."""
+        self.log_dict(self._each(name, values), batch_size=1, on_step=False, on_epoch=True)
+
+    def _each(self, name: str, values: Float[Tensor, " M"]) -> dict[str, Tensor]:
+        """A figure of each member and over all."""
         each = {f"{name}/{member}": value for member, value in zip(self.names, values, strict=True)}
-        self.log_dict(each | self._over_members(name, values), batch_size=1, on_step=False, on_epoch=True)
+        return each | self._over_members(name, values)
 
     def _over_members(self, name: str, values: Float[Tensor, " M"]) -> dict[str, Tensor]:
         """Mean, least and standard deviation of a figure over the members that do not rest."""

@@ -32,7 +32,7 @@ class GaussianVAE(LatentVariableModule):
         prior: p(z); by default N(0, I). `priors.MixturePrior`, `priors.VampPrior` and `priors.AggregatedPosterior`
             need an objective that samples the KL, such as `objectives.ELBO`.
         optimizer: builds the optimizer from the parameters.
-        scheduler: builds a learning-rate scheduler, stepped every epoch.
+        scheduler: builds a learning-rate scheduler, stepped every epoch (or step: `models.EveryStep`).
         evaluation_samples: samples of z per observation in validation and test.
 
     Figures, in nats per observation, constants included: `nelbo` = `reconstruction` + `kl`.

@@ -43,7 +43,7 @@ class HashingVAE(LatentVariableModule):
             linear decoder.
         objective: what training maximises; by default the ELBO with one pair of DisARM.
         optimizer: builds the optimizer from the parameters.
-        scheduler: builds a learning-rate scheduler, stepped every epoch.
+        scheduler: builds a learning-rate scheduler, stepped every epoch (or step: `models.EveryStep`).
         evaluation_samples: codes drawn per document in validation and test.
     """
 

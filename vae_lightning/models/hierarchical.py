@@ -38,7 +38,7 @@ class HVAE(LatentVariableModule):
         prior: p(z2); by default N(0, I).
         objective: what training maximises; by default the ELBO with one sample.
         optimizer: builds the optimizer from the parameters.
-        scheduler: builds a learning-rate scheduler, stepped every epoch.
+        scheduler: builds a learning-rate scheduler, stepped every epoch (or step: `models.EveryStep`).
         evaluation_samples: samples of z per observation in validation and test.
 
     ValueError unless there are two positive latent_dims, and for shapes that disagree.

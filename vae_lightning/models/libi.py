@@ -20,6 +20,7 @@ from vae_lightning.hyperparameters import only_plain
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.models.base import LatentVariableModule
 from vae_lightning.models.member_phases import State
+from vae_lightning.models.seeded import is_logged
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import AnalyticELBO, Objective
 from vae_lightning.objectives.code_likelihood import CodeLikelihood
@@ -72,7 +73,7 @@ class LiBI(LatentVariableModule):
         selection: what repeats are judged by on validation data; by default `ImportanceBound()`.
         prior: p(z), by default N(0, I), against which the penalties hold the codes.
         optimizer: builds the optimizer from the parameters; by default Adam at 0.01.
-        scheduler: builds a learning-rate scheduler, stepped every epoch, which knows no phases.
+        scheduler: builds a learning-rate scheduler, stepped every epoch or step (`EveryStep`), which knows no phases.
         evaluation_samples: samples of z per observation in validation and test.
     """
 
@@ -199,7 +200,7 @@ class LiBI(LatentVariableModule):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The loss; on the steps that the trainer writes, name the penalties that the codes fail."""
         loss = super().training_step(batch, batch_idx)
-        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        if is_logged(self.trainer, self.global_step):
             for name, reason in self.failures(batch, self.global_step).items():
                 rank_zero_warn(f"the penalty {name} fails: {reason}")
         return loss

@@ -41,7 +41,7 @@ class MRFVAE(LatentVariableModule):
             codes up to 8 bits, else by four samples and a leave-one-out baseline. For `GibbsMRF`, `GibbsELBO`.
         prior: p(z); by default uniform bits. `FactorisedPrior(BernoulliMRF(m1, m2), learned=True)` couples them too.
         optimizer: builds the optimizer from the parameters.
-        scheduler: builds a learning-rate scheduler, stepped every epoch.
+        scheduler: builds a learning-rate scheduler, stepped every epoch (or step: `models.EveryStep`).
         evaluation_samples: samples of z per observation in validation and test.
 
     TypeError for an objective that does not fit the family; ValueError for shapes that disagree.

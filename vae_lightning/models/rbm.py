@@ -72,7 +72,8 @@ class RBM(SeededModule):
             and Hinton, 2009). Then hidden_bias stays 0, and the rows of W learn b as what they have in common.
         sampling_steps: Gibbs steps of `sample`.
         optimizer: builds the optimizer from the parameters.
-        scheduler: builds a learning-rate scheduler, stepped every epoch; for momentum see `callbacks.Momentum`.
+        scheduler: builds a learning-rate scheduler, stepped every epoch; for momentum see
+            `callbacks.Momentum`.
     """
 
     figure_names = ("reconstruction", "free_energy")

@@ -10,7 +10,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -18,6 +18,7 @@ from vae_lightning.batches import observations
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.metrics.averages import Averages
 from vae_lightning.models.preflight import Preflight, check_precision, in_memory, stage_of
+from vae_lightning.models.schedules import scheduled
 from vae_lightning.randomness import reseed
 from vae_lightning.trust import FromCheckpoint
 
@@ -25,6 +26,22 @@ from vae_lightning.trust import FromCheckpoint
 def adam(parameters: Iterable[Tensor]) -> Optimizer:
     """Adam at 1e-3, the default optimizer."""
     return torch.optim.Adam(parameters, lr=1e-3)
+
+
+def is_logged(trainer: Any, step: int) -> bool:
+    """Whether the trainer writes the figures of this step; never if it logs every 0 steps."""
+    every: int = trainer.log_every_n_steps
+    return every > 0 and (step + 1) % every == 0
+
+
+def alone_in_batch_norm(error: ValueError) -> ValueError:
+    """Torch's words for BatchNorm of a single observation, with the way out; any other error as it is."""
+    if not str(error).startswith("Expected more than 1 value per channel"):
+        return error
+    return ValueError(
+        "BatchNorm cannot train on a batch of one observation, which this batch has: choose data.batch_size so that it "
+        "leaves no single observation over, or another normalisation, such as torch.nn.LayerNorm"
+    )
 
 
 class SeededModule(FromCheckpoint, pl.LightningModule, abc.ABC):
@@ -106,8 +123,13 @@ class SeededModule(FromCheckpoint, pl.LightningModule, abc.ABC):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The loss; figures are logged on the steps that the trainer writes, since logging costs as much as a step."""
         trainer: Any = self.trainer
-        read = (self.global_step + 1) % trainer.log_every_n_steps == 0
-        loss, figures = self.loss(batch, self.global_step) if read else (self.unread_loss(batch, self.global_step), {})
+        read = is_logged(trainer, self.global_step)
+        try:
+            loss, figures = (
+                self.loss(batch, self.global_step) if read else (self.unread_loss(batch, self.global_step), {})
+            )
+        except ValueError as error:
+            raise alone_in_batch_norm(error) from error
         if not torch.isfinite(loss):
             self.preflight(trainer).check_batch(batch, f"batch of step {self.global_step}")  # the data come first
             raise ValueError(self._explain(loss, batch))
@@ -142,19 +164,14 @@ class SeededModule(FromCheckpoint, pl.LightningModule, abc.ABC):
         return f", and resume with --ckpt_path {last}" if last.is_file() else "; no checkpoint was written yet"
 
     def configure_optimizers(self) -> Any:
-        """The optimizer, with its scheduler stepped every epoch."""
+        """The optimizer, with its scheduler."""
         return self.scheduled(self.optimizer(self.parameters()))
 
     def scheduled(self, optimizer: Optimizer) -> Any:
-        """With its scheduler, stepped every epoch: ReduceLROnPlateau, which reads a figure, where that is validated."""
+        """With its scheduler: ReduceLROnPlateau is stepped where its figure is validated."""
         if self.scheduler is None:
             return optimizer
-        scheduler = self.scheduler(optimizer)
-        if not isinstance(scheduler, ReduceLROnPlateau):
-            return [optimizer], [scheduler]
-        every = self.trainer.check_val_every_n_epoch or 1
-        plan = {"scheduler": scheduler, "monitor": scheduler.monitor, "frequency": every}
-        return {"optimizer": optimizer, "lr_scheduler": plan}
+        return scheduled(optimizer, self.scheduler(optimizer), self.trainer.check_val_every_n_epoch or 1)
 
     # -- evaluation ----------------------------------------------------------------------------------------------
 

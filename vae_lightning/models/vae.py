@@ -24,7 +24,7 @@ class VAE(LatentVariableModule):
         objective: what training maximises.
         prior: p(z); by default the family's standard member: uniform bits, or a standard normal.
         optimizer: builds the optimizer from the parameters.
-        scheduler: builds a learning-rate scheduler, stepped every epoch.
+        scheduler: builds a learning-rate scheduler, stepped every epoch (or step: `models.EveryStep`).
         evaluation_samples: samples of z per observation in validation and test.
     """
 

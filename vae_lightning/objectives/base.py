@@ -28,7 +28,10 @@ class Objective(nn.Module, abc.ABC):
         """One value per observation, in nats."""
 
     def at(self, step: int) -> Objective:
-        """The objective of this training step, counted from 0; by default the same at every step."""
+        """The objective of this training step, counted from 0; by default the same at every step.
+
+        An `Ensemble` takes the same object for the same loss, of which it records the operations once.
+        """
         return self
 
     def check(self, model: LatentVariableModel) -> None:

@@ -18,6 +18,7 @@ from vae_lightning.callbacks.hamming import CHUNK_DOCUMENTS, encode_all
 from vae_lightning.counts import Counts
 from vae_lightning.data import Newsgroups, Observations
 from vae_lightning.data.text import bag_of_words
+from vae_lightning.files import expanded
 from vae_lightning.search.checkpoint import HashingCheckpoint
 from vae_lightning.search.index import CodeIndex, Document, Neighbours, paths
 from vae_lightning.search.words import inverse_document_frequency, top_words
@@ -45,7 +46,8 @@ def search(
         raise ValueError('say what to search for: either --query "some text" or --document train/123')
     if k < 1:
         raise ValueError(f"k, how many documents to show, must be at least 1; got {k}")
-    checkpoint = HashingCheckpoint.read(Path(ckpt))
+    checkpoint = HashingCheckpoint.read(Path(expanded(str(ckpt))))
+    data = None if data is None else Path(expanded(str(data)))
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = PLAIN_WIDTH

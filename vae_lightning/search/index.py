@@ -126,7 +126,7 @@ def _read(path: Path) -> dict[str, Any]:
         record = json.loads(path.read_bytes())
         if not isinstance(record, dict) or record.pop("record", None) != _hash(record):
             raise ValueError("it is not as it was written")
-        if not (_typed(record, _RECORD) and all(_typed(entry, _DOCUMENT) for entry in record["documents"])):
+        if not (_typed(record, _RECORD) and all(map(_is_document, record["documents"]))):
             raise ValueError("it has not what a record has")
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not the record of an index: {error}") from error
@@ -135,6 +135,10 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _typed(entry: Any, types: Mapping[str, type]) -> bool:
     return isinstance(entry, dict) and {name: type(value) for name, value in entry.items()} == types
+
+
+def _is_document(entry: Any) -> bool:
+    return _typed(entry, _DOCUMENT) and 0 <= entry["id"] < 1 << 63 and all(isinstance(w, str) for w in entry["words"])
 
 
 def _hash(record: Mapping[str, Any]) -> str:

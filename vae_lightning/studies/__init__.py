@@ -8,6 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
+from vae_lightning.files import expanded
+
 StudyName = Literal["documents", "libi", "mixture", "priors", "tradeoff"]
 Scale = Literal["quick", "medium", "full"]
 
@@ -42,7 +44,7 @@ def reproduce(study: StudyName, scale: Scale = "medium", out: Path | None = None
     import_module("vae_lightning.process").keep_large_buffers()
     _say_once()
     run = getattr(import_module(STUDIES[study]), study)
-    run(scale, out or Path("runs", "reproduce", study), seed)
+    run(scale, Path(expanded(str(out))) if out else Path("runs", "reproduce", study), seed)
 
 
 def _say_once() -> None:

@@ -2,7 +2,7 @@
 
 from vae_lightning.trust.arrays import kept_arrays
 from vae_lightning.trust.checkpoint import read_checkpoint, unpickled
-from vae_lightning.trust.classes import VARIABLE, Trust
+from vae_lightning.trust.classes import VARIABLE, ClassPath, Trust
 from vae_lightning.trust.loading import FromCheckpoint
 
-__all__ = ["VARIABLE", "FromCheckpoint", "Trust", "kept_arrays", "read_checkpoint", "unpickled"]
+__all__ = ["VARIABLE", "ClassPath", "FromCheckpoint", "Trust", "kept_arrays", "read_checkpoint", "unpickled"]

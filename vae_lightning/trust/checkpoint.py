@@ -23,7 +23,7 @@ _NEEDED: dict[str, type] = {"state_dict": dict, "epoch": int, "global_step": int
 _OPTIONAL: dict[str, type] = {
     "hyper_parameters": dict, "hparams_name": str, "hparams_type": str, "seed": int, "given_as_objects": list,
     "datamodule_hyper_parameters": dict, "datamodule_hparams_name": str, "datamodule_hparams_type": str,
-    "loops": dict, "callbacks": dict, "optimizer_states": list, "lr_schedulers": list,
+    "loops": dict, "callbacks": dict, "optimizer_states": list, "lr_schedulers": list, "logged": dict,
 }  # fmt: skip
 _NEVER = ("hparams", "module_arguments")  # by which Lightning took hyper-parameters before 1.0, and still does
 _INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
@@ -83,14 +83,19 @@ def _check_form(content: Any) -> None:
     for name, kind in (_NEEDED | _OPTIONAL).items():
         value = content.get(name, kind())
         if type(value) is bool or not isinstance(value, kind) or (isinstance(value, int) and value < 0):
-            raise ValueError(f"{name} is {value!r:.40}, not {_said(kind)}")
+            raise ValueError(f"{name} is {_shown(value)}, not {_said(kind)}")
     if not _VERSION.fullmatch(version := content["pytorch-lightning_version"]):
         raise ValueError(f"it is of Lightning {version!r:.20}, and is read from version 2.0 on")
     for name, tensor in content["state_dict"].items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            raise ValueError(f"state_dict has {name!r:.60} of {type(tensor).__name__}, not names of tensors")
+            raise ValueError(f"state_dict has {_shown(name)} of {type(tensor).__name__}, not names of tensors")
     if not all(isinstance(name, str) for name in content.get("given_as_objects", [])):
         raise ValueError("given_as_objects is no list of names")
+
+
+def _shown(value: Any) -> str:
+    """What it is; what holds other things may hold itself a million times, and is not printed."""
+    return f"{value!r:.40}" if isinstance(value, str | int | float) else f"a {type(value).__name__}"
 
 
 def _said(kind: type) -> str:
@@ -98,9 +103,9 @@ def _said(kind: type) -> str:
 
 
 def _check_classes(content: Mapping[str, Any], kind: type | None, trust: Trust) -> None:
-    for part, base in _PARTS.items():
-        if kind is None or issubclass(kind, base):
-            _check_hyperparameters(dict(content.get(part, {})), part, Slot.of(base), kind, trust)
+    of_kind = {part: base for part, base in _PARTS.items() if kind is not None and issubclass(kind, base)}
+    for part, base in (of_kind or _PARTS).items():
+        _check_hyperparameters(dict(content.get(part, {})), part, Slot.of(base), kind, trust)
 
 
 def _check_hyperparameters(given: dict[str, Any], part: str, slot: Slot, kind: type | None, trust: Trust) -> None:

@@ -20,16 +20,22 @@ from vae_lightning.trust.slots import Slot, slots
 VARIABLE = "VAE_LIGHTNING_TRUST"
 _OURS = ("vae_lightning", "torch.nn", "torch.optim", "lightning.pytorch.cli.ReduceLROnPlateau")
 _SPECIFICATION = {"class_path", "init_args", "dict_kwargs"}
-_DEPTH = 40
+_DEPTH, _ENTERED = 40, 10_000
 _NUMBER = re.compile(r"[-+]?[\d_]*\.?\d+([eE][-+]?\d+)?")
 _WORD = re.compile(r"[-+.]?\w[\w.+:/-]{0,200}(?<!:)|")  # a string that no parser takes for a list or a mapping
+
+
+class ClassPath(str):
+    """One class or function that the user named; a package of the same name, and what is below it, is not meant."""
+
+    __slots__ = ()
 
 
 class Trust:
     """What may be built from data: this project's kinds, those of torch.nn and torch.optim, and what the user names.
 
     Args:
-        also: packages, or class paths, that the user trusts; those of VAE_LIGHTNING_TRUST (with commas) are added.
+        also: packages, or `ClassPath`s, that the user trusts; those of VAE_LIGHTNING_TRUST (with commas) are added.
     """
 
     def __init__(self, also: Iterable[str] = ()) -> None:
@@ -37,11 +43,11 @@ class Trust:
         named = [name.strip() for name in os.environ.get(VARIABLE, "").split(",")]
         self.users = tuple(name for name in [*given, *named] if name)
         self.allowed = (*_OURS, *self.users)
+        self._entered = 0  # lists and mappings looked into
 
     def check(self, value: Any, slot: Slot, where: str, depth: int = 0) -> None:
         """ValueError for a value that would build, import or call anything that the slot is not for."""
-        if depth > _DEPTH:
-            raise ValueError(f"{where[:60]}... is nested more than {_DEPTH} deep")
+        self._enter(value, where, depth)
         if value is None or type(value) in (bool, int, float):
             return
         if isinstance(value, str):
@@ -49,15 +55,15 @@ class Trust:
         elif isinstance(value, Mapping):
             self._check_mapping(value, slot, where, depth)
         elif isinstance(value, list | tuple):
+            items = slot.items
             for number, item in enumerate(value):
-                self.check(item, slot.items, f"{where}[{number}]", depth + 1)
+                self.check(item, items, f"{where}[{number}]", depth + 1)
         else:
             raise ValueError(f"{where} is a {type(value).__name__}, no plain value")
 
     def check_plain(self, value: Any, where: str, depth: int = 0) -> None:
         """ValueError for what names a class, where nothing is known of the class that is to be given it."""
-        if depth > _DEPTH:
-            raise ValueError(f"{where[:60]}... is nested more than {_DEPTH} deep")
+        self._enter(value, where, depth)
         if isinstance(value, Mapping):
             if _SPECIFICATION & set(value):
                 raise ValueError(f"{where} names a class, and nothing says what it is for")
@@ -67,6 +73,14 @@ class Trust:
                 self.check_plain(item, where, depth + 1)
         elif not (value is None or type(value) in (bool, int, float, str)):
             raise ValueError(f"{where} has a {type(value).__name__}, which is no plain value")
+
+    def _enter(self, value: Any, where: str, depth: int) -> None:
+        """ValueError where it goes too deep, or where a few lists that hold each other stand for a billion."""
+        if not isinstance(value, Mapping | list | tuple):
+            return
+        self._entered += 1
+        if depth > _DEPTH or self._entered > _ENTERED:
+            raise ValueError(f"{where[:60]}... is more than {_DEPTH} deep or of more than {_ENTERED:,} lists")
 
     def check_arguments(self, kind: type, given: Mapping[Any, Any], where: str, depth: int = 0) -> None:
         """The arguments that a class is built with."""
@@ -142,7 +156,8 @@ class Trust:
 
 
 def _within(path: str, packages: Sequence[str]) -> bool:
-    return any(path == package or path.startswith(f"{package}.") for package in packages)
+    below = (package for package in packages if not isinstance(package, ClassPath))
+    return path in packages or any(path.startswith(f"{package}.") for package in below)
 
 
 def _is_a(found: type, kind: type) -> bool:

@@ -31,11 +31,11 @@ def check_states(content: Mapping[str, Any]) -> None:
 
 
 def _check_counts(value: Any, where: str, depth: int = 0) -> None:
-    """Counters: mappings of mappings of whole numbers."""
+    """Counters: mappings of mappings of whole numbers; -1 is of the batch before an epoch's first."""
     if isinstance(value, dict) and depth < 5 and ("total" in value) == ("current" in value):
         for name, part in value.items():
             _check_counts(part, f"{where}.{name!s:.20}", depth + 1)
-    elif not isinstance(value, int) or value < 0:
+    elif not isinstance(value, int) or value < -where.endswith("batch_progress.current.completed"):
         raise ValueError(f"{where} does not count: it is a {type(value).__name__}")
 
 

@@ -1,0 +1,119 @@
+"""Execution: a stack of members -> what computes their losses at each step, as written, replayed or compiled."""
+
+from __future__ import annotations
+
+import abc
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.distributions import Distribution
+from torch.fx import GraphModule
+
+from vae_lightning.models.recording.fold_constants import fold_constants
+from vae_lightning.models.recording.layout import layout
+from vae_lightning.models.recording.remove_identities import remove_identities
+from vae_lightning.models.recording.replay import Inputs, Replay, Result
+from vae_lightning.models.stack import Stack, StackedBatch
+
+# What each gains, with 50 members and 500 observations: milliseconds of processor time a member and step in a bare
+# loop, their ratio to the default's, and seconds of the first 15 steps (benchmarks/recording.py; measured beside other
+# work on the machine: trust the ratios).
+#
+#                                    linear VAE           50 hidden units
+#   Eager                            0.173   1.95   0.1   0.310   1.60   0.2
+#   a recording replayed as it is    0.138   1.57   0.3   0.266   1.34   1.1
+#     + remove_identities            0.135   1.55   0.3   0.262   1.31   0.5
+#     + fold_constants               0.126   1.44   0.3   0.257   1.31   0.5
+#     + layout: Replayed, default    0.089   1.00   0.3   0.201   1.00   0.5
+#   torch.compile without passes     0.097   1.09    20   0.198   1.00     6
+#   after all passes: Compiled       0.069   0.77     8   0.141   0.72     7
+#
+# The first compilation of a process takes some 12 seconds more than later ones: hence the 20.
+
+Losses = Callable[[StackedBatch, int], tuple[Float[Tensor, " M"], dict[str, Tensor]]]
+"""(batch, step) -> each member's loss and figures."""
+
+
+class Execution(abc.ABC):
+    """How the losses of an `Ensemble`, and their gradients, are computed in training."""
+
+    @abc.abstractmethod
+    def losses(self, stack: Stack) -> Losses:
+        """The losses of these members, `stack(batch, step)`, in this way."""
+
+
+class Eager(Execution):
+    """Run each step as it is written, so that a debugger stops in the formulas."""
+
+    def losses(self, stack: Stack) -> Losses:
+        """The stack's own."""
+        return stack.forward
+
+
+class Recorded(Execution, abc.ABC):
+    """Record the tensor operations of a step once, forward and backward, and run what `optimised` makes of them."""
+
+    def losses(self, stack: Stack) -> Losses:
+        """A recording for each kind of step, made when it first comes."""
+        return Replay(stack, self.optimised)
+
+    @abc.abstractmethod
+    def optimised(self, graph: GraphModule, inputs: Inputs) -> Callable[..., Result]:
+        """What computes the same as the graph, faster; it may be run with these inputs and write into them."""
+
+
+class Replayed(Recorded):
+    """Replay the operations, laid out feature-first, without those that change nothing and those of constants alone."""
+
+    def optimised(self, graph: GraphModule, inputs: Inputs) -> Callable[..., Result]:
+        """The graph after three passes."""
+        return _after_passes(graph, inputs)
+
+
+class Compiled(Recorded):
+    """Compile what is left after the same passes by `torch.compile`, into CUDA graphs on GPUs.
+
+    Each kind of step takes ten seconds or more to compile, so it is for long runs. ValueError without a C++ compiler,
+    on CPUs.
+    """
+
+    def optimised(self, graph: GraphModule, inputs: Inputs) -> Callable[..., Result]:
+        """The graph after the passes, compiled at its first run."""
+        on_gpu = inputs[2][0].is_cuda
+        if not on_gpu:
+            _require_compiler()
+        checks = Distribution._validate_args
+        mode = "reduce-overhead" if on_gpu else None
+        run = torch.compile(_after_passes(graph, inputs), fullgraph=True, dynamic=False, mode=mode)
+        Distribution.set_default_validate_args(checks)  # torch.compile turns them off, in the whole process
+        return _copied(run) if on_gpu else run
+
+
+def _after_passes(graph: GraphModule, inputs: Inputs) -> GraphModule:
+    return fold_constants(remove_identities(layout(graph)), inputs)
+
+
+def _copied(run: Callable[..., Result]) -> Callable[..., Result]:
+    """Copy losses and figures, which a CUDA graph writes where the last were; gradients are used before that."""
+
+    def copied(*inputs: object) -> Result:
+        torch.compiler.cudagraph_mark_step_begin()
+        losses, figures, gradients = run(*inputs)
+        return losses.clone(), {name: figure.clone() for name, figure in figures.items()}, gradients
+
+    return copied
+
+
+def _require_compiler() -> None:
+    named = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")  # as torch looks for it
+    if shutil.which(shlex.split(named)[0]) is None:
+        raise ValueError(
+            f"Compiled needs a C++ compiler, and there is no {named!r}: install one, name yours in CXX, or leave the "
+            "ensemble's execution out: Replayed needs none"
+        )

@@ -1,0 +1,43 @@
+"""Schedules: a learning-rate scheduler -> when Lightning steps it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch.cli import LRSchedulerCallable, ReduceLROnPlateau
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR
+
+_OF_STEPS = (OneCycleLR, CyclicLR)  # whose documentation says to step them after every batch
+
+
+class EveryStep(LRScheduler):
+    """Steps a scheduler after every optimizer step, and not after every epoch.
+
+    `--model.scheduler vae_lightning.models.EveryStep --model.scheduler.scheduler
+    torch.optim.lr_scheduler.CosineAnnealingLR --model.scheduler.scheduler.T_max 1000` falls for 1,000 steps. OneCycleLR
+    and CyclicLR, which count steps by their definition, need no EveryStep. A resumed run goes on where it was.
+
+    Args:
+        scheduler: builds the scheduler from the optimizer.
+    """
+
+    def __init__(self, optimizer: Optimizer, scheduler: LRSchedulerCallable) -> None:
+        # not LRScheduler's own __init__, which would take a first step: this is only the word for when
+        self.optimizer, self.scheduler = optimizer, scheduler(optimizer)
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            raise TypeError("ReduceLROnPlateau reads a figure of the validation, which no step has: give it alone")
+
+
+def scheduled(optimizer: Optimizer, scheduler: LRScheduler | ReduceLROnPlateau, validated_every: int = 1) -> Any:
+    """What `configure_optimizers` gives Lightning: stepped every epoch, with every validation whose figure it reads, or
+    every step.
+    """
+    plan: dict[str, Any] = {"scheduler": scheduler}
+    if isinstance(scheduler, ReduceLROnPlateau):
+        plan |= {"monitor": scheduler.monitor, "frequency": validated_every}
+    elif isinstance(scheduler, EveryStep):
+        plan = {"scheduler": scheduler.scheduler, "interval": "step"}
+    elif isinstance(scheduler, _OF_STEPS):
+        plan["interval"] = "step"
+    return {"optimizer": optimizer, "lr_scheduler": plan}

@@ -1,0 +1,222 @@
+"""TrainingCLI: LightningCLI with this project's defaults: loggers, checkpoints, records, exact resume."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+import yaml
+from jsonargparse.typing import register_type
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.strategies.launchers.multiprocessing import _MultiProcessingLauncher
+from lightning.pytorch.utilities import rank_zero_info
+
+from vae_lightning.callbacks import BestCheckpoint, LastCheckpoint
+from vae_lightning.files import expanded
+from vae_lightning.process import keep_large_buffers
+from vae_lightning.training import help as texts
+from vae_lightning.training import place, records
+from vae_lightning.training.arguments import named, options
+from vae_lightning.training.changes import ChangedSettings, Changes, changed_settings, changes, check_weights, misfit
+from vae_lightning.training.checkpoint import Checkpoint, Config, find, start_from
+from vae_lightning.training.parser import Nothing, TeachingParser
+from vae_lightning.training.paths import expand
+from vae_lightning.training.run_config import RunConfig, read_options
+from vae_lightning.training.trainer import check, own_callbacks, with_atomic_checkpoints
+
+_LOG_EVERY = 20
+
+
+class TrainingCLI(LightningCLI):
+    """`vae-lightning fit|validate|test|predict`: any LightningModule and LightningDataModule by class path.
+
+    Two checkpoints are kept in the run's folder: `best.ckpt`, by validation NELBO, and `last.ckpt`, of the last epoch
+    (and of every `last.every_n_steps` steps), from which `--ckpt_path` resumes exactly. What is given a checkpoint of
+    a run goes on in that run's folder, with the checkpoint's model and data unless options say otherwise.
+    """
+
+    @classmethod
+    def run(cls, arguments: Sequence[str]) -> TrainingCLI:
+        """Parse and run one subcommand."""
+        keep_large_buffers()
+        register_type(torch.device, fail_already_registered=False)  # which config.yaml could not hold otherwise
+        return cls(
+            model_class=pl.LightningModule,
+            datamodule_class=pl.LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            seed_everything_default=0,
+            save_config_callback=RunConfig,
+            save_config_kwargs={"overwrite": True},
+            trainer_defaults={
+                "logger": place.LOGGER,
+                "log_every_n_steps": _LOG_EVERY,
+                "num_sanity_val_steps": 0,
+            },
+            parser_kwargs={"prog": "vae-lightning"} | {name: texts.describe(name) for name in cls.subcommands()},
+            parser_class=TeachingParser,
+            auto_configure_optimizers=False,
+            args=list(arguments),
+        )
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Lightning's four, without an option that counts for nothing here: checkpoints are always data alone."""
+        return {name: skip | {"weights_only"} for name, skip in LightningCLI.subcommands().items()}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """`--best.*` and `--last.*` configure the two checkpoints."""
+        parser.add_lightning_class_args(BestCheckpoint, "best")
+        parser.add_lightning_class_args(LastCheckpoint, "last")
+        best: dict[str, Any] = {"filename": "best", "monitor": "val/nelbo", "mode": "min"}
+        best |= {"enable_version_counter": False, "auto_insert_metric_name": False}
+        parser.set_defaults({f"best.{name}": value for name, value in best.items()})
+        for name, instead in texts.INSTEAD.items():  # config.yaml of earlier runs has them, as null
+            parser.add_argument(f"--{name}", type=Nothing(instead), help=argparse.SUPPRESS)
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        (checkpoint,) = (action for action in parser._actions if action.dest == "ckpt_path")
+        checkpoint.help = texts.ckpt_path(subcommand)
+        start = (
+            texts.START_FROM if subcommand == "fit" else argparse.SUPPRESS
+        )  # in config.yaml, of which others read all
+        parser.add_argument("--start_from", type=str | None, default=None, help=start)
+        return parser
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Look at the checkpoint before anything is built for it; its configuration comes before what was given."""
+        self.arguments = args
+        subcommand, *rest = args
+        said = {name: value for name, value in options(rest) if value is not None}
+        self.trusted = tuple(named(said))
+        self.checkpoint = self._find(said, "ckpt_path", "last" if subcommand == "fit" else "best")
+        fresh = subcommand == "fit" and self.checkpoint is None
+        self.start = self._find(said, "start_from", "best") if fresh else None
+        if self.checkpoint and any(argument.startswith("--start_from") for argument in rest):
+            raise ValueError("give --ckpt_path to go on with a run, or --start_from to begin a new one, not both")
+        asked_for_help = {"--help", "-h", "--print_config"} & set(rest)
+        if subcommand != "fit" and self.checkpoint is None and not asked_for_help:
+            raise ValueError(f"{subcommand} needs a trained model: give its checkpoint by --ckpt_path")
+        if subcommand == "fit" and self.checkpoint is not None and not self.checkpoint.resumable:
+            raise ValueError(
+                f"{self.checkpoint.path} holds weights alone, from which no run goes on: start a new one from them by "
+                f"--start_from {self.checkpoint.path}"
+            )
+        self.config = parser.parse_args([subcommand, *self._first(said), *rest])
+        for part in ("model", "data"):
+            if self.config[subcommand].get(part) is None:
+                raise ValueError(f"there is no {part}: give a --config FILE.yaml that has one, or --{part} CLASS")
+        expand(self.config[subcommand])
+        if self.checkpoint is not None:
+            self.config[subcommand].ckpt_path = str(self.checkpoint.path)
+
+    def _find(self, said: dict[str, Any], option: str, name: str) -> Checkpoint | None:
+        if not said.get(option):
+            return None
+        return Checkpoint.read(find(str(said[option]), option, name, place.root(said)), self.trusted)
+
+    def _first(self, said: dict[str, Any]) -> list[str]:
+        """What the checkpoint says, as configurations that every other one comes after."""
+        source = self.checkpoint or self.start
+        if source is None:
+            return []
+        folder = Path(expanded(str(said.get("ckpt_path") or said["start_from"]))).is_dir()
+        options = read_options(source.run, self.trusted) if folder and source.run else {}
+        return [f"--config={yaml.safe_dump(given)}" for given in (options, source.config()) if given]
+
+    def _parse_ckpt_path(self) -> None:
+        """Done: Lightning would put the checkpoint's hyper-parameters over what was typed."""
+
+    @cached_property
+    def changes(self) -> Changes:
+        """In what the model differs from the checkpoint's."""
+        old, new = self._models()
+        return changes(old, new) if old else {}
+
+    def _models(self) -> tuple[Config, Config]:
+        """The model as the checkpoint and as this run's configuration describe it, completed alike."""
+        source = self.checkpoint or self.start
+        if source is None or source.model is None:
+            return {}, {}
+        parse = self._parser(self.subcommand).parse_args
+        old = parse(["--config", yaml.safe_dump({"model": source.model})])
+        return old.model.as_dict(), self.config[self.subcommand].model.as_dict()
+
+    def before_instantiate_classes(self) -> None:
+        """Say where the run logs: where the run of its checkpoint did, unless an option names another place."""
+        self.given, config = self.config.clone(), self.config[self.subcommand]
+        place.settle(config.trainer)
+        if self.checkpoint is None:
+            return
+        run, fit = self.checkpoint.run, self.subcommand == "fit"
+        if run is not None and not place.names_another(list(options(self.arguments, without=run / "config.yaml")), run):
+            place.go_on(config.trainer, run, self.checkpoint.step if fit else None)
+        elif fit:
+            why = f"{self.checkpoint.path} is in no run's folder" if run is None else "an option names another place"
+            rank_zero_info(f"what goes on has a new folder: {why}")
+
+    def after_instantiate_classes(self) -> None:
+        """Let a model that depends on the data refuse them before anything is written."""
+        source = self.checkpoint or self.start
+        if source is not None:
+            check_weights(self.model, source, self.changes)
+        if hasattr(self.model, "check_data"):
+            self.model.check_data(self.datamodule)
+        self._look_at_folder()
+        if self.start is not None:
+            start_from(self.start.path, self.model, self.trusted)
+
+    def _look_at_folder(self) -> None:
+        """Refuse a folder that another run has; keep what this run has written into it so far."""
+        config = self.given[self.subcommand].trainer
+        if config.fast_dev_run or config.barebones:
+            return
+        if not place.is_numbered(config):  # a number is taken as late as can be
+            records.check_folder(Path(self.trainer.log_dir or ""), self.checkpoint)
+        if isinstance(self.trainer.strategy.launcher, _MultiProcessingLauncher):
+            _ = self.trainer.log_dir  # the processes that it starts have a copy of the logger, and so the same folder
+        step = self.checkpoint.step if self.checkpoint is not None and self.subcommand == "fit" else math.inf
+        for logger in self.trainer.loggers if self.checkpoint is not None else ():
+            if isinstance(logger, CSVLogger):
+                records.keep_rows(logger, step)
+
+    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> pl.Trainer:
+        """With this project's callbacks and plugin, but for those that an option does without."""
+        check(config)
+        self.config = self.given  # what is written into config.yaml
+        if config["barebones"]:
+            self.save_config_callback = None
+        own = own_callbacks(config, callbacks) + self._resumed()
+        return super()._instantiate_trainer(
+            config | {"plugins": with_atomic_checkpoints(config["plugins"], self.trusted)}, own
+        )
+
+    def _resumed(self) -> list[Callback]:
+        if self.subcommand != "fit" or self.checkpoint is None or not self.changes:
+            return []
+        return [ChangedSettings(changed_settings(*self._models(), self.checkpoint.path))]
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Say in the options' words that weights do not fit."""
+        try:
+            super()._run_subcommand(subcommand)
+        except RuntimeError as error:
+            source = self.checkpoint or self.start
+            if source is None or not self.changes or "loading state_dict" not in str(error):
+                raise
+            raise ValueError(misfit(source, self.changes)) from error
+
+    def after_fit(self) -> None:
+        """Where everything is."""
+        folder = self.trainer.log_dir  # asked on every rank: it is broadcast
+        if self.trainer.is_global_zero and folder and not self.config["fit"].trainer.fast_dev_run:
+            records.report(Path(folder), self.trainer)

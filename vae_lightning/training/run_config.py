@@ -1,0 +1,59 @@
+"""RunConfig: the configuration that a run began with -> config.yaml in its folder, and back as data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import yaml
+from lightning.pytorch.cli import SaveConfigCallback
+
+from vae_lightning.trust import Trust
+
+_READ = ("seed_everything", "trainer", "best", "last")
+_LIGHTNING = tuple(f"lightning.pytorch.{part}" for part in ("callbacks", "loggers", "strategies", "profilers"))
+
+
+class RunConfig(SaveConfigCallback):
+    """Writes `config.yaml` into a new run's folder; evaluating it and going on with it leave the file as it is."""
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """When `fit` begins."""
+        written = (Path(trainer.log_dir or "") / self.config_filename).exists()
+        # the first process decides: another may look when the file has just been written, and would part from it
+        if stage == "fit" and not trainer.strategy.broadcast(written):
+            self.config.ckpt_path = None  # the next `fit --config config.yaml` is a run of its own
+            super().setup(trainer, pl_module, stage)
+
+
+def read_options(folder: Path, trust: Iterable[str]) -> dict[str, Any]:
+    """The options of a run beside model and data, which its checkpoint has, and beside the place that it had.
+
+    A run's folder that is given as a checkpoint is data, and may be a stranger's: ValueError if it names classes beside
+    this project's, Lightning's own and those of the packages that are trusted.
+    """
+    file = folder / "config.yaml"
+    try:
+        read = yaml.safe_load(file.read_text())
+        options = {key: read[key] for key in _READ if key in read}
+        trainer = dict(options.get("trainer", {}))
+        trainer.pop("default_root_dir", None)
+        trainer["logger"] = _anywhere(trainer.get("logger", True))
+        Trust((*trust, *_LIGHTNING)).check_arguments(pl.Trainer, trainer, "trainer")
+        Trust().check_plain([options.get(key) for key in _READ if key != "trainer"], "best and last")
+    except (yaml.YAMLError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{file} is no configuration to go by: {error}") from error
+    return options | {"trainer": trainer}
+
+
+def _anywhere(logger: Any) -> Any:
+    """A logger without its place."""
+    if isinstance(logger, list):
+        return [_anywhere(each) for each in logger]
+    if not isinstance(logger, Mapping) or "init_args" not in logger:
+        return logger
+    nowhere = {"save_dir": "", "name": "", "version": None}
+    given = logger["init_args"]
+    return dict(logger) | {"init_args": given | {key: nowhere[key] for key in nowhere.keys() & given.keys()}}
