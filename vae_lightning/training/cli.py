@@ -21,7 +21,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from vae_lightning.callbacks import BestCheckpoint, LastCheckpoint
 from vae_lightning.files import expanded
-from vae_lightning.process import keep_large_buffers
+from vae_lightning.process import SignalConnector, keep_large_buffers
 from vae_lightning.training import help as texts
 from vae_lightning.training import place, records
 from vae_lightning.training.arguments import named, options
@@ -190,9 +190,11 @@ class TrainingCLI(LightningCLI):
         if config["barebones"]:
             self.save_config_callback = None
         own = own_callbacks(config, callbacks) + self._resumed()
-        return super()._instantiate_trainer(
+        trainer = super()._instantiate_trainer(
             config | {"plugins": with_atomic_checkpoints(config["plugins"], self.trusted)}, own
         )
+        trainer._signal_connector = SignalConnector(trainer)
+        return trainer
 
     def _resumed(self) -> list[Callback]:
         if self.subcommand != "fit" or self.checkpoint is None or not self.changes:
