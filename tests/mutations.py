@@ -19,9 +19,10 @@ TOKENS = (
     b"../../x", b"[" * 5000, b'{"a":' * 2000, b"!!python/object/apply:os.system [touch BROKEN]", b"<html>", b"PK\x03\x04",
     b"class_path: os.system", b"\x93NUMPY", b"\x80\x04cos\nsystem\n",
 )  # fmt: skip
+COMMAND = {"class_path": "subprocess.Popen", "init_args": {"args": "touch BROKEN"}}
 VALUES: tuple[Any, ...] = (
-    None, True, -1, 0, 2**70, float("nan"), float("inf"), "", "os.system", "../../x", [], {}, [None], {"class_path": "os.system"},
-    {"class_path": "torch.nn.Linear", "init_args": {"device": {"class_path": "subprocess.Popen", "init_args": {"args": "touch BROKEN"}}}},
+    None, True, -1, 0, 2**70, float("nan"), float("inf"), "", "os.system", "../../x", [], {}, [None],
+    COMMAND, {"class_path": "torch.nn.Linear", "init_args": {"device": COMMAND}},
 )  # fmt: skip
 
 

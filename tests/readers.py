@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import tarfile
+import zipfile
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -163,8 +164,6 @@ def write_images(folder: Path) -> None:
 
 
 def write_omniglot(folder: Path) -> None:
-    import zipfile  # noqa: PLC0415
-
     rng = np.random.default_rng(0)
     for part in ("images_background", "images_evaluation"):
         image = folder / "drawing.png"
@@ -268,8 +267,12 @@ model:
     latent_dim: 2
     observed: {class_path: vae_lightning.families.Bernoulli, init_args: {event_shape: [1, 8, 8]}}
     encoder: {class_path: vae_lightning.nn.MLP, init_args: {hidden: [8]}}
-    objective: {class_path: vae_lightning.objectives.IWAE, init_args: {estimator: {class_path: vae_lightning.estimators.Reparameterised, init_args: {num_samples: 2}}}}
-    prior: {class_path: vae_lightning.priors.VampPrior, init_args: {latent_shape: 2, observed_shape: [1, 8, 8], num_components: 3}}
+    objective:
+      class_path: vae_lightning.objectives.IWAE
+      init_args: {estimator: {class_path: vae_lightning.estimators.Reparameterised, init_args: {num_samples: 2}}}
+    prior:
+      class_path: vae_lightning.priors.VampPrior
+      init_args: {latent_shape: 2, observed_shape: [1, 8, 8], num_components: 3}
 data:
   class_path: vae_lightning.data.Digits
   init_args: {binarisation: vae_lightning.data.StaticBinarisation, batch_size: 16}
