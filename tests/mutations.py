@@ -16,8 +16,8 @@ import torch
 
 TOKENS = (
     b"", b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b"\r\n", b"\n", b"-1", b"0", b"nan", b"1e999", b"99999999999999999999",
-    b"../../x", b"[" * 5000, b'{"a":' * 2000, b"!!python/object/apply:os.system [touch BROKEN]", b"<html>", b"PK\x03\x04",
-    b"class_path: os.system", b"\x93NUMPY", b"\x80\x04cos\nsystem\n",
+    b"../../x", b"[" * 5000, b'{"a":' * 2000, b"!!python/object/apply:os.system [touch BROKEN]", b"<html>",
+    b"class_path: os.system", b"\x93NUMPY", b"PK\x03\x04", b"\x80\x04cos\nsystem\n",
 )  # fmt: skip
 COMMAND = {"class_path": "subprocess.Popen", "init_args": {"args": "touch BROKEN"}}
 VALUES: tuple[Any, ...] = (
