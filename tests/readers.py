@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 import lightning.pytorch as pl
 import numpy as np
@@ -33,7 +34,7 @@ from vae_lightning.metrics.feature_sample import FeatureSample
 from vae_lightning.metrics.functional.scatter import Scatter
 from vae_lightning.models import HashingVAE
 from vae_lightning.search.index import CodeIndex, Document
-from vae_lightning.studies import cells
+from vae_lightning.studies.store import CellStore, Plain
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,13 @@ def read_vocabulary(folder: Path) -> Any:
 
 def write_parsed(folder: Path) -> None:
     write_miniature(folder)
-    cached_corpus(folder / ARCHIVE)
+    parsed(folder)
+
+
+def parsed(folder: Path) -> Any:
+    """From the cache, which is in this folder here."""
+    with patch.dict(os.environ, {"XDG_CACHE_HOME": str(folder)}):
+        return corpus_values(cached_corpus(folder / ARCHIVE))
 
 
 # --- images ---------------------------------------------------------------------------------------------------------
@@ -158,7 +165,6 @@ def write_images(folder: Path) -> None:
         Image.fromarray(pixels).save(folder / label / "colour.png")
         Image.fromarray(pixels).save(folder / label / "photo.jpg")
         Image.fromarray(pixels[..., 0]).save(folder / label / "grey.bmp")
-        Image.fromarray(pixels[..., 0].astype(np.uint16) * 257).save(folder / label / "deep.png")
         Image.fromarray(pixels).save(folder / label / "frames.tiff")
         Image.fromarray(pixels).save(folder / label / "picture.webp")
 
@@ -225,16 +231,26 @@ def read_index(folder: Path) -> Any:
     return [index.nearest(code, 3).found for code in INDEXED], index.checkpoint, index.vocabulary_hash
 
 
-SETTINGS = {"world": "Linear", "seed": 3, "rate": 0.1}
+@dataclass(frozen=True)
+class _Cell:
+    name: str = "a cell"
+    path: str = "."
+
+
+ONE = _Cell()
+
+
+def cells(folder: Path) -> CellStore[_Cell, dict[str, float]]:
+    return CellStore(folder, lambda cell: {"world": "Linear", "seed": 3, "rate": 0.1}, Plain())
 
 
 def write_cell(folder: Path) -> None:
-    cells.keep(folder, SETTINGS, {"loss": 0.25, "steps": 3.0})
+    cells(folder).write(ONE, {"loss": 0.25, "steps": 3.0})
 
 
 def write_features(folder: Path) -> None:
     x = torch.arange(12.0, dtype=torch.float64).view(4, 3)
-    scatter = Scatter(torch.tensor(4.0), x.mean(0), x.T @ x)
+    scatter = Scatter(torch.tensor(4.0, dtype=torch.float64), x.mean(0), x.T @ x)
     ReferenceCache(folder).save({"what": "a test"}, FeatureSample(scatter, x, torch.arange(4)))
 
 
@@ -295,13 +311,13 @@ READERS = {
     "config": Reader(lambda f: text(f / "config.yaml", CONFIG), "config.yaml", run_config, anything),
     "archive": Reader(write_miniature, ARCHIVE, lambda f: corpus_values(read_corpus(f / ARCHIVE)), triples),
     "vocabulary": Reader(write_miniature, VOCABULARY, read_vocabulary, anything),
-    "parse cache": Reader(write_parsed, "20news-*.npz", lambda f: corpus_values(cached_corpus(f / ARCHIVE)), as_before),
+    "parse cache": Reader(write_parsed, "**/20news-*.npz", parsed, as_before),
     "idx": Reader(write_idx, "*ubyte*", lambda f: split_sums(MNIST(f, val_size=3)), idx_pixels),
     "images": Reader(write_images, "*/*", lambda f: split_sums(ImageFolder(f, size=8)), anything),
     "zip": Reader(write_omniglot, "*.zip", lambda f: split_sums(Omniglot(f, size=8)), anything),
     "checkpoint": Reader(write_checkpoint, "model.ckpt", model_bits, anything, spoil_checkpoint),
     "index": Reader(write_index, "model.ckpt.*", read_index, as_before, None),
-    "cell": Reader(write_cell, "figures.json", lambda f: cells.kept(f, SETTINGS), anything, spoil_json),
+    "cell": Reader(write_cell, "figures.json", lambda f: cells(f).read(ONE), anything, spoil_json),
     "features": Reader(write_features, "*.npz", read_features, as_before_or_none),
     "metrics": Reader(write_metrics, "metrics.json", update_metrics, has_the_new_figure, spoil_json),
 }

@@ -25,6 +25,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     trust: tuple[str, ...] = ()
     _folders: frozenset[Path] = frozenset()  # that this run has written checkpoints into
+    _given_back: Path | None = None  # by a process that this run has spawned
 
     def __init__(self, trust: Iterable[str] = ()) -> None:
         super().__init__()
@@ -46,6 +47,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     ) -> dict[str, Any]:
         """ValueError, whatever the caller says, for a file that is not whole or names what it may not."""
         if Path(path).name == _OF_A_PROCESS:
+            self._given_back = Path(path)
             location: Any = map_location or "cpu"
             return super().load_checkpoint(path, location, weights_only=True)
         content = read_checkpoint(Path(path), trust=self.trust)
@@ -54,7 +56,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def remove_checkpoint(self, path: str | Path) -> None:
         """Remove a file of a folder that this run writes to: paths come from checkpoints, and those from anyone."""
         target = Path(path)
-        ours = target.parent.resolve() in self._folders or target.name == _OF_A_PROCESS
+        ours = target.parent.resolve() in self._folders or target == self._given_back
         if not ours or (target.exists() and not target.is_file()):
             rank_zero_warn(f"not removing {target}: it is no checkpoint in a folder that this run writes to")
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -50,16 +51,26 @@ class MetricsFile(pl.Callback):
 def _read(target: Path) -> dict[str, float | None]:
     """The figures; none if the file is damaged, which is then kept beside it."""
     try:
-        figures = json.loads(target.read_bytes())
-        if isinstance(figures, dict) and all(isinstance(value, float | int | None) for value in figures.values()):
-            return figures
-        problem = "not an object of numbers"
-    except ValueError as error:
+        return {name: None if value is None else _finite(value) for name, value in _object(target).items()}
+    except (ValueError, RecursionError) as error:
         problem = str(error)
     aside = target.with_name(f"metrics.damaged-{len(list(target.parent.glob('metrics.damaged-*.json')))}.json")
     target.rename(aside)
     rank_zero_warn(f"{target} is damaged ({problem}): it is kept as {aside.name}, and written anew")
     return {}
+
+
+def _object(target: Path) -> dict[str, object]:
+    content = json.loads(target.read_bytes())
+    if not isinstance(content, dict):
+        raise ValueError("not an object of numbers")
+    return content
+
+
+def _finite(value: object) -> float:
+    if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:
+        raise ValueError(f"not an object of numbers: {str(value)[:40]}")
+    return float(value)
 
 
 class FinalFigures(pl.Callback):

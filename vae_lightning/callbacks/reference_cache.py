@@ -15,9 +15,9 @@ from torch import Tensor
 from vae_lightning.files import atomic_write
 from vae_lightning.metrics.feature_sample import FeatureSample
 from vae_lightning.metrics.functional.scatter import Scatter
-from vae_lightning.trust import kept_arrays
+from vae_lightning.trust import keep_arrays, kept_arrays
 
-FORMAT = 1  # raise it when what is stored changes
+FORMAT = 2  # raise it when what is stored changes
 
 
 class ReferenceCache:
@@ -47,7 +47,7 @@ class ReferenceCache:
             self.folder.mkdir(parents=True, exist_ok=True)
             if os.access(self.folder, os.W_OK):
                 with atomic_write(self._path(key)) as file:
-                    np.savez(file, key=np.array(key), **arrays)
+                    keep_arrays(file, {"key": np.array(key)} | arrays)
         except OSError:
             return
 

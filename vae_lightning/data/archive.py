@@ -57,6 +57,13 @@ def read_corpus(path: Path, trust: Callable[[Mapping[str, str]], None] = lambda 
     members = read_members(path)
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in members.items()}
     trust(hashes)
+    try:
+        return _parse(members, hashes)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _parse(members: dict[str, bytes], hashes: dict[str, str]) -> Corpus:
     label_names = parse_map(members["train.map"], "train.map")
     if parse_map(members["test.map"], "test.map") != label_names:
         raise ValueError("train.map and test.map name different labels")

@@ -13,9 +13,9 @@ from vae_lightning.data.archive import LARGEST_ARCHIVE, Corpus, Documents, read_
 from vae_lightning.data.download import cache_folder
 from vae_lightning.data.reading import check_file
 from vae_lightning.files import atomic_write
-from vae_lightning.trust import kept_arrays
+from vae_lightning.trust import keep_arrays, kept_arrays
 
-FORMAT = 1  # raise it when the record changes: old files are then left alone
+FORMAT = 2  # raise it when the record changes: old files are then left alone
 SPLITS = ("train", "test")
 FIELDS = ("offsets", "words", "counts", "labels")
 TEXTS = ("label_names", "members", "hashes")
@@ -80,6 +80,6 @@ def _save(corpus: Corpus, path: Path) -> None:
     arrays["members"], arrays["hashes"] = np.array(list(corpus.hashes)), np.array(list(corpus.hashes.values()))
     try:
         with atomic_write(path) as file:
-            np.savez(file, **arrays)
+            keep_arrays(file, arrays)
     except OSError:
         return

@@ -10,8 +10,11 @@ import lightning.pytorch as pl
 import yaml
 from lightning.pytorch.cli import SaveConfigCallback
 
+from vae_lightning.files import expanded
 from vae_lightning.trust import Trust
 
+_FROM_HERE = ("dirpath", "save_dir")  # that Lightning takes from the folder it is started in
+_PLACES = (*_FROM_HERE, "sub_dir", "filename")
 _READ = ("seed_everything", "trainer", "best", "last")
 _LIGHTNING = tuple(f"lightning.pytorch.{part}" for part in ("callbacks", "loggers", "strategies", "profilers"))
 
@@ -42,10 +45,27 @@ def read_options(folder: Path, trust: Iterable[str]) -> dict[str, Any]:
         trainer.pop("default_root_dir", None)
         trainer["logger"] = _anywhere(trainer.get("logger", True))
         Trust((*trust, *_LIGHTNING)).check_arguments(pl.Trainer, trainer, "trainer")
+        _check_places(trainer, folder)
+        _check_places([options.get(key) for key in ("best", "last")], folder)
         Trust().check_plain([options.get(key) for key in _READ if key != "trainer"], "best and last")
     except (yaml.YAMLError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{file} is no configuration to go by: {error}") from error
     return options | {"trainer": trainer}
+
+
+def _check_places(given: Any, folder: Path) -> None:
+    """ValueError for an option that would have files written outside the run's folder."""
+    if isinstance(given, list):
+        for each in given:
+            _check_places(each, folder)
+    for key, value in given.items() if isinstance(given, Mapping) else ():
+        if key in _PLACES and isinstance(value, str) and value:
+            start = Path() if key in _FROM_HERE else folder
+            if not (start / expanded(value)).resolve().is_relative_to(folder.resolve()):
+                raise ValueError(
+                    f"{key} is {value}, outside this run's folder: give the file by --config if it is yours"
+                )
+        _check_places(value, folder)
 
 
 def _anywhere(logger: Any) -> Any:

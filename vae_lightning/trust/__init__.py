@@ -1,8 +1,17 @@
 """Trust: what others may have sent -> data that build nothing but models, or one line that says what is wrong."""
 
-from vae_lightning.trust.arrays import kept_arrays
+from vae_lightning.trust.arrays import keep_arrays, kept_arrays
 from vae_lightning.trust.checkpoint import read_checkpoint, unpickled
 from vae_lightning.trust.classes import VARIABLE, ClassPath, Trust
 from vae_lightning.trust.loading import FromCheckpoint
 
-__all__ = ["VARIABLE", "ClassPath", "FromCheckpoint", "Trust", "kept_arrays", "read_checkpoint", "unpickled"]
+__all__ = [
+    "VARIABLE",
+    "ClassPath",
+    "FromCheckpoint",
+    "Trust",
+    "keep_arrays",
+    "kept_arrays",
+    "read_checkpoint",
+    "unpickled",
+]
