@@ -68,9 +68,9 @@ def _object(target: Path) -> dict[str, object]:
 
 
 def _finite(value: object) -> float:
-    if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:
-        raise ValueError(f"not an object of numbers: {str(value)[:40]}")
-    return float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max:
+        return float(value)
+    raise ValueError(f"not an object of numbers: {str(value)[:40]}")
 
 
 class FinalFigures(pl.Callback):

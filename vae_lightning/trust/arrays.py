@@ -16,7 +16,8 @@ _SEAL = "seal"
 
 def keep_arrays(file: BinaryIO, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write them, with a sha256 over their names, types, shapes and bytes."""
-    np.savez(file, **{_SEAL: np.array(_sha256(arrays))}, **arrays)
+    sealed: dict[str, Any] = {_SEAL: np.array(_sha256(arrays))} | dict(arrays)
+    np.savez(file, **sealed)
 
 
 def kept_arrays(path: Path) -> dict[str, NDArray[Any]] | None:
