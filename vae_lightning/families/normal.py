@@ -103,6 +103,12 @@ class Normal(ExponentialFamily):
         """x alone: a coupled x^2 would let the variance turn negative (paper, below Eq. 10)."""
         return slice(0, prod(self.event_shape))
 
+    def precision(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B d"]:
+        """1 / sigma^2 of each variable."""
+        if self.scale is not None:
+            return torch.full_like(eta, self.scale**-2)
+        return -2 * eta.chunk(2, -1)[1]
+
     def _mean_and_sigma(self, eta: Tensor) -> tuple[Tensor, Tensor]:
         if self.scale is not None:
             mean = eta * self.scale**2
