@@ -20,6 +20,7 @@ from vae_lightning.hyperparameters import only_plain
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.models.base import LatentVariableModule
 from vae_lightning.models.member_phases import State
+from vae_lightning.models.optimizers import quick_adam
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import AnalyticELBO, Objective
 from vae_lightning.objectives.code_likelihood import CodeLikelihood
@@ -33,7 +34,7 @@ _ROWS = 64  # validation observations judged at once
 
 def adam(parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
     """Adam at 0.01, the paper's."""
-    return torch.optim.Adam(parameters, lr=0.01)
+    return quick_adam(parameters, lr=0.01)
 
 
 class LiBI(LatentVariableModule):
@@ -159,8 +160,14 @@ class LiBI(LatentVariableModule):
         for name, tensor in ({"best.value": value, "best.repeat": repeat} | weights).items():
             _take(better, state[name], tensor)
         if step == self.phases.total:
-            for name, tensor in weights.items():
-                _take(state["best.repeat"] >= 0, tensor, state[name])
+            self.recall(state)
+
+    @torch.no_grad()
+    def recall(self, state: State) -> Float[Tensor, "*M"]:
+        """Become the best repeat kept so far, if any is; its value, -inf without one."""
+        for name in _learnt(self):
+            _take(state["best.repeat"] >= 0, state[name], state[f"best.{_flat(name)}"])
+        return state["best.value"]
 
     # -- training ------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,8 @@ from torch import nn
 
 from vae_lightning.models.stack import state
 
+_NO_RULE = ("lr", "foreach", "fused")  # each member's own; how the same update is computed
+
 
 def built(member: Callable[[], pl.LightningModule] | None, seeds: Sequence[int] | int) -> list[Any]:
     """What `member` returns under each seed; ValueError without either, TypeError for a module, which builds none."""
@@ -64,7 +66,8 @@ def check_members(members: Sequence[Any]) -> None:
 
 def _update_rule(member: Any) -> dict[str, Any]:
     optimizer = member.optimizer([nn.Parameter(torch.zeros(1))])
-    rule = {"the optimizer": type(optimizer).__name__} | {k: v for k, v in optimizer.defaults.items() if k != "lr"}
+    told = {name: value for name, value in optimizer.defaults.items() if name not in _NO_RULE}
+    rule = {"the optimizer": type(optimizer).__name__} | told
     if member.scheduler is None:
         return rule
     scheduler = member.scheduler(optimizer)

@@ -75,6 +75,10 @@ class TrainedPart(Objective):
         """As the objective has it."""
         return self.objective.is_elbo
 
+    def unweighted(self) -> Objective:
+        """As the objective has it."""
+        return self.objective.unweighted()
+
     def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
         """The objective's own value, (B,)."""
         resting = {

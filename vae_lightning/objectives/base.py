@@ -31,6 +31,10 @@ class Objective(nn.Module, abc.ABC):
         """The objective of this training step, counted from 0; by default the same at every step."""
         return self
 
+    def unweighted(self) -> Objective:
+        """What models that were trained under different weights of its terms are compared by; by default itself."""
+        return self
+
     def check(self, model: LatentVariableModel) -> None:
         """Raise TypeError or ValueError, saying the way out, if this objective cannot train this model."""
 

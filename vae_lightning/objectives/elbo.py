@@ -34,6 +34,10 @@ class BetaWeighted(EstimatedObjective, abc.ABC):
         """The same objective with this step's beta."""
         return type(self)(self.estimator, self.beta(step)) if isinstance(self.beta, Schedule) else self
 
+    def unweighted(self) -> Objective:
+        """With beta = 1: the evidence lower bound."""
+        return type(self)(self.estimator)
+
     def check_run(self, num_steps: float) -> None:
         """As the schedule has it."""
         if isinstance(self.beta, Schedule):

@@ -44,6 +44,10 @@ class FreeBits(EstimatedObjective):
         """With nothing free, as a number: an ensemble has a vector of them in its place."""
         return isinstance(self.free_nats, int | float) and self.free_nats == 0
 
+    def unweighted(self) -> FreeBits:
+        """With nothing free: the evidence lower bound."""
+        return FreeBits(self.estimator, 0.0)
+
     def check(self, model: LatentVariableModel) -> None:
         """Also that each dimension has a KL of its own."""
         super().check(model)
