@@ -12,6 +12,7 @@ from torch import Size, Tensor, nn
 from torch.distributions import Distribution, constraints
 
 from vae_lightning.annealing import LogMean, anneal, ascending
+from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.families import ExponentialFamily, GibbsMRF, Multinomial, Normal
 from vae_lightning.families.enumeration import in_chunks, states, support
@@ -41,6 +42,7 @@ class Harmonium(nn.Module):
     """
 
     def __init__(self, visible: ExponentialFamily, hidden: ExponentialFamily) -> None:
+        check_kinds(Harmonium, locals())
         super().__init__()
         _check(visible, hidden)
         self.visible, self.hidden = visible, hidden

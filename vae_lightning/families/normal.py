@@ -11,6 +11,7 @@ import torch.distributions as td
 from jaxtyping import Float
 from torch import Tensor
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.families.base import ExponentialFamily, as_event_shape
 
 _MAX_LOG_SIGMA = 15.0
@@ -28,6 +29,7 @@ class Normal(ExponentialFamily):
     """
 
     def __init__(self, event_shape: int | Sequence[int], scale: float | None = None) -> None:
+        check_kinds(Normal, locals())
         if scale is not None and not 0 < scale < math.inf:
             raise ValueError(f"Normal needs a positive finite scale (a standard deviation), got {scale}")
         self.event_shape = as_event_shape(event_shape, "Normal")

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adagrad, Adam, Adamax, AdamW, NAdam, Optimizer, RAdam, RMSprop
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.batches import labels, observations
 from vae_lightning.counts import Counts
 from vae_lightning.hyperparameters import only_plain
@@ -98,6 +99,7 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
         seeds: Sequence[int] | int = (),
         names: Sequence[str] | None = None,
     ) -> None:
+        check_kinds(Ensemble, {"members": members, "seeds": seeds, "names": names})
         super().__init__()
         with only_plain(self):
             self.save_hyperparameters(logger=False)

@@ -12,6 +12,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Size, Tensor, nn
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.batches import observations
 from vae_lightning.conditional import Conditional, Network
 from vae_lightning.estimators import Reparameterised
@@ -93,6 +94,7 @@ class LiBI(LatentVariableModule):
         scheduler: LRSchedulerCallable | None = None,
         evaluation_samples: int = 1,
     ) -> None:
+        check_kinds(LiBI, locals())
         if latent_dim < 1:
             raise ValueError(f"latent_dim is the number of entries of a code and must be at least 1, got {latent_dim}")
         latent = Normal(latent_dim)

@@ -21,14 +21,17 @@ def built(member: Callable[[], pl.LightningModule] | None, seeds: Sequence[int] 
     seeds = range(seeds) if isinstance(seeds, int) else seeds
     if member is None or not seeds:
         raise ValueError("Ensemble needs members: give `members`, or `member`, which builds one, and `seeds`")
-    if isinstance(member, nn.Module):
+    if isinstance(member, nn.Module) or not callable(member):
         raise TypeError(f"`member` builds a module, once for each seed, such as `lambda: {type(member).__name__}(...)`")
     made: list[Any] = []
     for seed in seeds:
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
-            made.append(member())
-        made[-1].seed = seed
+            each: Any = member()
+        if not isinstance(each, pl.LightningModule):
+            raise TypeError(f"`member` must return a model, such as GaussianVAE(...); it returned {each!r}")
+        each.seed = seed  # type: ignore[assignment]  # torch says that modules hold tensors
+        made.append(each)
     return made
 
 

@@ -13,6 +13,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 from torch.optim import Optimizer
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.batches import observations
 from vae_lightning.counts import Counts
 from vae_lightning.families import Bernoulli, ExponentialFamily
@@ -91,6 +92,7 @@ class RBM(SeededModule):
         optimizer: OptimizerCallable = sgd,
         scheduler: LRSchedulerCallable | None = None,
     ) -> None:
+        check_kinds(RBM, locals())
         super().__init__(self.figure_names, optimizer, scheduler)
         self.model = Harmonium(visible, hidden)
         _check(self.model, sparsity, weight_decay, scaled_bias, sampling_steps)

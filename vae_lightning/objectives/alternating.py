@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.objectives.base import Objective
@@ -29,6 +30,7 @@ class Alternating(Objective):
     """
 
     def __init__(self, decoder: Objective, encoder: Objective, decoder_steps: int = 1, encoder_steps: int = 1) -> None:
+        check_kinds(Alternating, locals())
         super().__init__()
         if min(decoder_steps, encoder_steps) < 1:
             raise ValueError(

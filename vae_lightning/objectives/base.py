@@ -7,6 +7,7 @@ import abc
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.estimators import GradientEstimator
 from vae_lightning.latent_variable import LatentVariableModel
@@ -46,6 +47,7 @@ class EstimatedObjective(Objective, abc.ABC):
     """An objective whose expectation over q(z | x), and its gradient, an estimator takes."""
 
     def __init__(self, estimator: GradientEstimator) -> None:
+        check_kinds(EstimatedObjective, locals())
         super().__init__()
         self.estimator = estimator
 

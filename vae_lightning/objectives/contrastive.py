@@ -10,6 +10,7 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.families.enumeration import states
 from vae_lightning.harmonium import Harmonium
@@ -58,6 +59,7 @@ class ContrastiveDivergence(NegativePhase):
     """
 
     def __init__(self, steps: int = 1) -> None:
+        check_kinds(ContrastiveDivergence, locals())
         super().__init__()
         _at_least_one(type(self).__name__, steps=steps)
         self.steps = steps
@@ -93,6 +95,7 @@ class PersistentContrastiveDivergence(NegativePhase):
     totals: Tensor
 
     def __init__(self, steps: int = 1, chains: int = 100) -> None:
+        check_kinds(PersistentContrastiveDivergence, locals())
         super().__init__()
         _at_least_one(type(self).__name__, steps=steps, chains=chains)
         self.steps, self.chains = steps, chains

@@ -9,6 +9,7 @@ import torch.distributions as td
 from jaxtyping import Float
 from torch import Tensor
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.estimators import GradientEstimator, mean
 from vae_lightning.estimators.base import describe
@@ -34,6 +35,7 @@ class FreeBits(EstimatedObjective):
     """
 
     def __init__(self, estimator: GradientEstimator, free_nats: float) -> None:
+        check_kinds(FreeBits, locals())
         super().__init__(estimator)
         if not 0 <= free_nats < math.inf:
             raise ValueError(f"free_nats counts nats per latent dimension, finite and not negative; got {free_nats}")
