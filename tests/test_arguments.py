@@ -92,6 +92,7 @@ WRONG: dict[str, tuple[type, dict[str, Any], str]] = {
     "a class for an instance": (GaussianVAE, {"observed": Normal}, r"give an instance, Normal\(...\)"),
     "another class": (GaussianVAE, {"observed": MLP}, "got the class MLP$"),
     "nothing": (GaussianVAE, {"observed": None}, "got None"),
+    "no network": (GaussianVAE, {"encoder": None}, "encoder must be what builds a Module: .*; got None"),
     "a float that is whole": (GaussianVAE, {"latent_dim": 4.0}, "latent_dim must be a whole number; got 4.0: write 4"),
     "a float": (GaussianVAE, {"latent_dim": 2.5}, "got 2.5$"),
     "a truth value": (GaussianVAE, {"latent_dim": True}, "got True"),

@@ -9,7 +9,7 @@ import numbers
 import types
 import typing
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
@@ -43,9 +43,22 @@ def _members(hint: Any) -> tuple[Any, ...]:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    if value is None:
-        return len(_members(hint)) < len(typing.get_args(hint)) or hint in (Any, None, type(None))
-    return any(_is_one(value, member) for member in _members(hint))
+    found = _type_fits(type(value), hint)  # type: ignore[arg-type]  # types are hashable
+    return any(_is_one(value, member) for member in _members(hint)) if found is None else found
+
+
+@functools.cache  # a warm-up makes an objective at each step
+def _type_fits(kind: type, hint: Any) -> bool | None:
+    """Whether values of this type fit, if that can be said of all of them alike."""
+    if kind is type(None):
+        return hint in (Any, None, kind) or (_members(hint) != (hint,) and kind in typing.get_args(hint))
+    return any(kind is member or (_is_class(member) and issubclass(kind, member)) for member in _members(hint)) or None
+
+
+def _is_class(hint: Any) -> bool:
+    """Whether types alone say what is of this kind: not of numbers, of which True is none, nor of protocols."""
+    told = inspect.isclass(hint) and typing.get_origin(hint) is None and hint not in _NUMBERS
+    return told and not issubclass(hint, Tensor) and Protocol not in hint.__mro__
 
 
 def _is_one(value: Any, hint: Any) -> bool:
