@@ -138,7 +138,7 @@ def test_what_is_not_consistent_says_in_which_part() -> None:
     free = LatentVariableModel(
         Conditional(Normal(1), (3,), MLP), Conditional(Bernoulli(3), (1,), MLP), FactorisedPrior(Normal(1))
     )
-    with pytest.raises(ValueError, match="free variance"):
+    with pytest.raises(ValueError, match="is not consistent"):
         harmonium_of(free)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.nn.outputs import Outputs
 
@@ -25,6 +26,7 @@ class Conditional(nn.Module):
     """
 
     def __init__(self, family: ExponentialFamily, context_shape: Sequence[int], network: Network) -> None:
+        check_kinds(Conditional, locals())
         super().__init__()
         self.family = family
         self.context_shape = Size(context_shape)

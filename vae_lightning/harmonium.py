@@ -12,9 +12,11 @@ from torch import Size, Tensor, nn
 from torch.distributions import Distribution, constraints
 
 from vae_lightning.annealing import LogMean, anneal, ascending
+from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
-from vae_lightning.families import ExponentialFamily, GibbsMRF, Multinomial
+from vae_lightning.families import ExponentialFamily, GibbsMRF, Multinomial, Normal
 from vae_lightning.families.enumeration import in_chunks, states, support
+from vae_lightning.families.joint_normal import JointNormal
 
 _MAX_BITS = 20
 _MAX_ELEMENTS = 2**22
@@ -24,20 +26,23 @@ class Harmonium(nn.Module):
     """p(v, h) = exp(-E(v, h)) / Z with -E = log h(v) + log h(h) + <a, T(v)> + <b, S(h)> + T(v)^T W S(h).
 
     `weight` W, (C_v, C_h), spans the statistics that the families let be coupled (a Normal's x, not its x^2), so that
-    every W normalises. The biases pass through `constrain`: `visible_bias` of Normal(d) is (mean, log sigma), (P_v,).
+    every W normalises, but for two Normals (`JointNormal` says where). The biases pass through `constrain`:
+    `visible_bias` of Normal(d) is (mean, log sigma), (P_v,).
     Bernoulli x Bernoulli is the RBM, Normal x Bernoulli the Gaussian-Bernoulli one (in Eq. 10's terms a mixture of 2^m
-    Gaussians), and Bernoulli x BernoulliMRF the model of the Bernoulli-MRF VAE (Eq. 11).
+    Gaussians), Normal x Normal the joint Gaussian of the linear Gaussian VAE, probabilistic PCA (Eq. 10), and Bernoulli
+    x BernoulliMRF the model of the Bernoulli-MRF VAE (Eq. 11).
 
     Multinomial x Bernoulli models documents of known length l, which log_prob and gibbs read off v, and log_partition
     takes from `given(total)`. Its hidden bias is not scaled by l (Eq. 15). The replicated softmax, whose bias is l b,
     is the harmonium with hidden bias 0 and b added to every row of W.
 
     v is (*B, *E) or a batch of `Counts`, h (*B, *Z); energies and log-densities are (*B), in nats. Raises ValueError
-    for families whose product does not normalise, and for hidden families with parameters that only rescale W.
+    for families whose product does not normalise; of two Normals, whenever log Z is asked, for a W that does not.
     Source: Welling, Rosen-Zvi, Hinton, Exponential Family Harmoniums (2005); Shekhovtsov et al. (2022), Eq. 7.
     """
 
     def __init__(self, visible: ExponentialFamily, hidden: ExponentialFamily) -> None:
+        check_kinds(Harmonium, locals())
         super().__init__()
         _check(visible, hidden)
         self.visible, self.hidden = visible, hidden
@@ -45,6 +50,7 @@ class Harmonium(nn.Module):
         self.weight = nn.Parameter(0.01 * torch.randn(*coupled))
         self.visible_bias = nn.Parameter(torch.zeros(visible.num_parameters))
         self.hidden_bias = nn.Parameter(torch.zeros(hidden.num_parameters))
+        self.shrink()
 
     def given(self, total: Tensor) -> Harmonium:
         """This model of documents of these lengths, (*L), sharing its parameters; TypeError if v has no length."""
@@ -65,6 +71,13 @@ class Harmonium(nn.Module):
     def containing(self, v: Tensor | Counts) -> Harmonium:
         """This model of documents as long as these; for other families, itself."""
         return self._of(self.visible.containing(v)) if self.has_lengths else self
+
+    @property
+    def joint_normal(self) -> JointNormal | None:
+        """The joint Gaussian that a pair of Normals is; None for other families."""
+        if not (isinstance(self.visible, Normal) and isinstance(self.hidden, Normal)):
+            return None
+        return JointNormal(self.visible, self.hidden, self.a, self.b, self.weight)
 
     @property
     def a(self) -> Float[Tensor, " P"]:
@@ -122,8 +135,10 @@ class Harmonium(nn.Module):
     def log_partition(self) -> Float[Tensor, "*L"]:
         """Log Z, exact and with a gradient, by enumerating the smaller finite side; (*L) for documents of lengths (*L).
 
-        Raises ValueError if both sides have more than 2^20 values.
+        Of two Normals in closed form. ValueError if both sides have more than 2^20 values, or Z is infinite.
         """
+        if (joint := self.joint_normal) is not None:
+            return joint.log_partition().to(self.weight.dtype)
         sides = ((self.visible, self.free_energy), (self.hidden, self.hidden_free_energy))
         finite = [(found, free_energy) for family, free_energy in sides if (found := states(family))]
         side, free_energy = min(finite, key=lambda pair: pair[0].bits, default=(None, None))
@@ -142,6 +157,17 @@ class Harmonium(nn.Module):
         chunk = _MAX_ELEMENTS // (self.visible.num_parameters + self.hidden.num_parameters + lengths.numel())
         return in_chunks(term, side.count, chunk, self.weight.device).logsumexp(0)
 
+    def check(self) -> None:
+        """ValueError for two Normals with a W whose joint is no density."""
+        if (joint := self.joint_normal) is not None:
+            joint.check()
+
+    @torch.no_grad()
+    def shrink(self) -> None:
+        """Scale the W of two Normals down where it makes no density: where training starts."""
+        if (joint := self.joint_normal) is not None:
+            self.weight.mul_(joint.shrinkage())
+
     @torch.no_grad()
     def annealed_log_partition(self, num_chains: int, betas: Tensor, start: Tensor | None = None) -> LogMean:
         """Log Z by annealed importance sampling from W = 0 to W; Z's estimate is unbiased, its log too low on average.
@@ -157,6 +183,7 @@ class Harmonium(nn.Module):
         self, num_chains: int, betas: Tensor, start: Tensor | None = None
     ) -> Float64[Tensor, "chains *L"]:
         """The logs of `annealed_log_partition`'s independent estimates of Z, for who gathers chains from elsewhere."""
+        self.check()
         if num_chains < 1:
             raise ValueError(f"annealing needs at least 1 chain, and 2 for a standard error; got {num_chains}")
         path, betas = _Annealed(self, self._start(start)), ascending(betas)
@@ -171,6 +198,7 @@ class Harmonium(nn.Module):
         Gibbs chains bracket it only as far as they have mixed.
         Source: Burda, Grosse, Salakhutdinov, Accurate and Conservative Estimates of MRF Log-Likelihood (2015).
         """
+        self.check()
         path = _Annealed(self, self._start(start))
         ratio = LogMean.of(anneal(path, v, ascending(betas).flip(0)))
         value = path.log_partition_at_zero() - ratio.value
@@ -240,12 +268,8 @@ def _log_factor(family: ExponentialFamily, x: Tensor | Counts, eta: Tensor) -> T
 
 
 def _check(visible: ExponentialFamily, hidden: ExponentialFamily) -> None:
-    if hidden.coupled != slice(0, hidden.num_parameters):
-        raise ValueError(
-            f"hidden {hidden} has a free variance, which says the same as the scale of W: fix it, as in "
-            f"Normal({tuple(hidden.event_shape)}, scale=1.0)"
-        )
-    if support(visible) is constraints.real and support(hidden) is constraints.real:
+    both = support(visible) is constraints.real and support(hidden) is constraints.real
+    if both and not (isinstance(visible, Normal) and isinstance(hidden, Normal)):
         raise ValueError(
             f"visible {visible} with hidden {hidden} does not normalise for every W: make one side bounded, as in "
             f"Bernoulli({tuple(hidden.event_shape)})"

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.priors import Prior
 
@@ -56,6 +57,7 @@ class LatentVariableModel(nn.Module):
     """p(z) p(x | z) with an approximate posterior q(z | x); raises ValueError if their shapes disagree."""
 
     def __init__(self, encoder: ConditionalLike, decoder: ConditionalLike, prior: Prior) -> None:
+        check_kinds(LatentVariableModel, locals())
         super().__init__()
         for what, left, right in (
             ("encoder's latent", encoder.event_shape, prior.event_shape),

@@ -246,6 +246,43 @@ def test_the_best_on_validation_is_kept_as_by_hand() -> None:
     assert ensemble.best_loss[ensemble.ranking[0]] == ensemble.best_loss.min()
 
 
+RANKED: dict[str, Callable[[], list[Objective]]] = {
+    "beta": lambda: [ELBO(r(4), beta) for beta in (0.01, 1.0, 20.0)],
+    "warm-ups": lambda: [ELBO(r(4), WarmUp(5, end=end)) for end in (0.01, 1.0, 20.0)],
+    "free nats": lambda: [FreeBits(r(4), nats) for nats in (3.0, 0.0, 50.0)],
+}
+
+
+@pytest.mark.parametrize("name", RANKED)
+def test_members_under_different_weights_are_ranked_by_their_nelbo(name: str) -> None:
+    """A small beta, or free nats, flatter a member's own loss; its NELBO by hand, of the same draws, does not."""
+    ensemble = ensemble_of(RANKED[name](), lr=0.03)
+    trainer(max_epochs=2).fit(ensemble, Stacked([whole(seed) for seed in SEEDS]))
+    batches, nelbo = [next(iter(prepared(whole(seed)).val_dataloader())) for seed in SEEDS], []
+    for number, (seed, batch) in enumerate(zip(SEEDS, batches, strict=True)):
+        member = ensemble.member(number)
+        elbo = AnalyticELBO(r(4)) if name == "free nats" else ELBO(r(4))
+        with seeded(seed, "evaluate", 0), torch.no_grad():
+            nelbo.append(-float(elbo(member.model, batch[0]).mean()))
+    assert ensemble.common_loss.tolist() == pytest.approx(nelbo, rel=1e-4)
+    assert ensemble.ranking == sorted(range(3), key=nelbo.__getitem__)
+    assert ensemble.ranking != ensemble.best_loss.argsort().tolist()
+
+
+def prepared(data: InMemoryDataModule) -> InMemoryDataModule:
+    data.setup()
+    return data
+
+
+def test_a_ranking_by_what_cannot_be_compared_says_so() -> None:
+    ensemble = ensemble_of([Penalised(weight) for weight in (0.1, 1.0, 0.0)])
+    with pytest.warns(UserWarning, match=r"each member's own objective, and these differ in objective.weight: compare"):
+        assert sorted(ensemble.ranking) == [0, 1, 2]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert ensemble_of(OBJECTIVES["warm-ups"]()).ranking == [0, 1, 2]
+
+
 class Poison(pl.Callback):
     """At a step, one member's decoder divides by zero."""
 
@@ -347,7 +384,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "another prior": (
         lambda: Ensemble([vae(0, ELBO(r())), vae(1, ELBO(r()), prior=FactorisedPrior(Normal(2), learned=True))]),
-        r"model.prior.theta is \('Tensor', \(4,\)\) in 0 and \('Parameter', \(4,\)\) in 1",
+        r"model.prior.theta is Tensor\(4,\) of float32 in 0 and Parameter\(4,\) of float32 in 1",
     ),
     "another optimizer": (
         lambda: Ensemble([vae(0, ELBO(r())), vae(1, ELBO(r()), optimizer=partial(torch.optim.SGD, lr=0.01))]),

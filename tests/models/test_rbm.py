@@ -327,7 +327,7 @@ def in_two_processes(rank: int, folder: str) -> None:
     ("build", "error", "message"),
     [
         (lambda: RBM(Bernoulli(3), Normal(2)), ValueError, "has a free variance.*: fix it, as in"),
-        (lambda: RBM(Normal(3), Normal(2, 1.0)), ValueError, "does not normalise for every W"),
+        (lambda: RBM(Normal(3), Normal(2)), ValueError, "has a free variance.*: fix it, as in"),
         (lambda: rbm(17, algorithm=EnumeratedLikelihood()), ValueError, r"2\^17 values of h: use Persistent"),
         (lambda: RBM(PIXELS, Normal(2, 1.0), sparsity=Sparsity(0.1)), TypeError, "Sparsity is of hidden bits"),
         (lambda: rbm(weight_decay=-1.0), ValueError, "weight_decay must be 0 or more, got -1.0"),

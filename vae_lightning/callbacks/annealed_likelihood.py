@@ -33,7 +33,8 @@ class AnnealedLikelihood(Diagnostic):
     `log_partition`, log Z, with `log_partition_error` and `effective_sample_size`, how many of the chains count: near
     1, neither figure nor error can be trusted, and more steps are needed. The estimate of Z is unbiased, so that of
     log Z is too low and the log-likelihood too high on average, less so the more steps. Where one side has at most
-    `exact_bits` bits, Z is summed over all of its values, and the error is that of the data alone.
+    `exact_bits` bits, Z is summed over all of its values, and of two Normals it has a closed form; then the error is
+    that of the data alone.
 
     Documents have a Z for each length: log Z is that of each distinct length in the split, and what is logged of it a
     mean over documents. They are annealed from one length to the next (`objectives.lengths`), in `steps` lengths beside
@@ -113,7 +114,8 @@ class AnnealedLikelihood(Diagnostic):
     def log_partition(self, model: Harmonium, steps: int, start: Tensor | None = None) -> LogMean:
         """Log Z, (*L) for documents of lengths (*L): exact where that is cheap, else of all processes' chains."""
         found = [states(family) for family in (model.visible, model.hidden)]
-        if min((side.bits for side in found if side is not None), default=torch.inf) <= self.exact_bits:
+        bits = min((side.bits for side in found if side is not None), default=torch.inf)
+        if model.joint_normal is not None or bits <= self.exact_bits:
             exact = model.log_partition().double()
             return LogMean(exact, torch.zeros_like(exact), torch.full_like(exact, self.chains))
         return LogMean.of(self.log_weights(model, steps, start))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
 from vae_lightning.consistency.exact import all_states
-from vae_lightning.consistency.fits import family_of, fit_conditional, like_of, natural_parameters
+from vae_lightning.consistency.fits import coupled_statistics, family_of, fit_conditional, like_of, natural_parameters
 from vae_lightning.consistency.projection import build_harmonium
 from vae_lightning.consistency.sides import HarmoniumPrior, HiddenGiven, VisibleGiven
 from vae_lightning.families import ExponentialFamily
@@ -26,7 +27,8 @@ def tight_vae(harmonium: Harmonium) -> LatentVariableModel:
         decoder  a + W S(z),      encoder  b + W^T T(x),      prior  p(z) = h(z) exp(<b, S(z)> + A(a + W S(z))) / Z
 
     The prior is part of it: with another one the encoder is no longer the posterior, however linear the decoder.
-    Evaluating it takes log Z, of a side of at most 20 bits; documents need their length, `harmonium.given(total)`.
+    Evaluating it takes log Z, of two Normals or a side of at most 20 bits; documents need their length, by
+    `harmonium.given(total)`.
     Source: Shekhovtsov et al. (2022), Theorem 1.
     """
     return LatentVariableModel(HiddenGiven(harmonium), VisibleGiven(harmonium), HarmoniumPrior(harmonium))
@@ -44,7 +46,7 @@ def harmonium_with(
     Args:
         decoder: z -> p(x | z), of an exponential family.
         latent: the family of z.
-        hidden_bias: v, (m,), natural parameters; by default zero.
+        hidden_bias: v, (m,), natural parameters; by default those of theta = 0, zero but for a free variance, 1.
         tolerance: the root mean square residual, relative to f's size, up to which f counts as affine.
 
     Raises:
@@ -55,7 +57,7 @@ def harmonium_with(
     with seeded("harmonium_with"):
         z = _probes(latent, latent.distribution(latent.constrain(like.new_zeros(latent.num_parameters))), like)
     weight, u = _affine(decoder, latent, z, tolerance)
-    v = u.new_zeros(latent.num_parameters) if hidden_bias is None else hidden_bias.double()
+    v = latent.constrain(u.new_zeros(latent.num_parameters)) if hidden_bias is None else hidden_bias.double()
     return build_harmonium(observed, latent, weight, u, v, z)
 
 
@@ -64,7 +66,8 @@ def harmonium_of(model: LatentVariableModel, tolerance: float = 1e-4) -> Harmoni
 
     Consistent means: the decoder is W S(z) + u, the encoder W^T T(x) + v with the same W, and the prior, which
     Theorem 1 leaves free, is p(z) ~ h(z) exp(<S(z), v> + A(f(z))). They are compared at every code and observation, up
-    to 2^12, else at 1,024 samples of the model.
+    to 2^12, else at 1,024 samples of the model. A linear Gaussian VAE, the paper's first example (Eq. 10), is
+    consistent where its posterior's precision is diagonal, and its encoder's.
 
     Args:
         model: encoder and decoder of exponential families.
@@ -82,8 +85,8 @@ def harmonium_of(model: LatentVariableModel, tolerance: float = 1e-4) -> Harmoni
         z = _probes(latent, model.prior(), like_of(model))
         x = _probes(observed, model.decoder(z), z)
         weight, u = _affine(model.decoder, latent, z, tolerance)
-        empty = u.new_zeros(latent.num_parameters)
-        field = build_harmonium(observed, latent, weight, u, empty, z.double()).double().hidden_natural(x.double())
+        field = coupled_statistics(observed, x) @ weight
+        field = F.pad(field, (0, latent.num_parameters - field.shape[-1]))  # a free variance is not coupled
         v = natural_parameters(model.encoder, x).double() - latent.canonical(field)
         deviation = _rms(v - v.mean(0)) / (1 + _rms(field))
         _require(deviation <= tolerance, "its encoder is not W^T T(x) + v with the decoder's W", deviation)

@@ -141,6 +141,7 @@ def build_harmonium(
     values = (weight, unconstrained(visible, a), unconstrained(hidden, b))
     for parameter, value in zip((harmonium.weight, harmonium.visible_bias, harmonium.hidden_bias), values, strict=True):
         parameter.data.copy_(value)
+    harmonium.check()
     return harmonium
 
 

@@ -89,7 +89,7 @@ class HarmoniumPrior(Prior):
 
 
 class HiddenMarginal(td.Distribution):
-    """The marginal of h; exact, by enumerating a side of the harmonium of at most 20 bits."""
+    """The marginal of h; exact: of two Normals in closed form, else by enumerating a side of at most 20 bits."""
 
     arg_constraints: ClassVar[dict[str, Any]] = {}
 
@@ -112,6 +112,8 @@ class HiddenMarginal(td.Distribution):
         ValueError where both sides have more than 2^20 values.
         """
         shape, model = Size(sample_shape) + self.batch_shape, self.harmonium
+        if (joint := model.joint_normal) is not None:
+            return joint.hidden_sample(shape)
         codes, observations = states(model.hidden), states(model.visible)
         if codes is not None and codes.bits <= _MAX_BITS:
             return self._drawn(codes, model.hidden_free_energy, shape)

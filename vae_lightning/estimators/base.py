@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.randomness import Noise
 
 Integrand = Callable[[Tensor], Tensor]
@@ -42,6 +43,7 @@ class GradientEstimator(nn.Module, abc.ABC):
     pathwise: bool = False
 
     def __init__(self, num_samples: int = 1) -> None:
+        check_kinds(GradientEstimator, locals())
         super().__init__()
         if num_samples < 1:
             raise ValueError(f"{type(self).__name__} needs num_samples >= 1, got {num_samples}")

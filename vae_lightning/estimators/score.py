@@ -9,6 +9,7 @@ import torch.distributions as td
 from jaxtyping import Float
 from torch import Tensor
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.estimators.base import (
     Aggregate,
     GradientEstimator,
@@ -51,6 +52,7 @@ class LeaveOneOut(ScoreFunction):
     """
 
     def __init__(self, num_samples: int = 2) -> None:
+        check_kinds(LeaveOneOut, locals())
         if num_samples < 2:
             raise ValueError(f"LeaveOneOut needs num_samples >= 2, got {num_samples}; set it to 2, or use Reinforce")
         super().__init__(num_samples)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
-from math import prod
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 from jaxtyping import Float
@@ -89,9 +88,9 @@ class ExponentialFamily(abc.ABC):
         return f"{type(self).__name__}({tuple(self.event_shape)})"
 
 
-def as_event_shape(shape: int | Sequence[int], family: str) -> Size:
+def as_event_shape(shape: SupportsIndex | Sequence[int], family: str) -> Size:
     """Accept `8` or `(1, 28, 28)`; raise ValueError unless every axis has at least one entry."""
-    size = Size([shape]) if isinstance(shape, int) else Size(shape)
-    if prod(size) < 1:
+    size = Size([int(shape)] if isinstance(shape, SupportsIndex) else shape)
+    if min(size, default=1) < 1:
         raise ValueError(f"{family} needs an event shape with at least one entry, got {tuple(size)}")
     return size

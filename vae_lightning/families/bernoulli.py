@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.families.base import ExponentialFamily, as_event_shape
 
 _EDGE = 1e-3
@@ -28,6 +29,7 @@ class Bernoulli(ExponentialFamily):
     """
 
     def __init__(self, event_shape: int | Sequence[int], intensities: bool = False) -> None:
+        check_kinds(Bernoulli, locals())
         self.event_shape = as_event_shape(event_shape, "Bernoulli")
         self.num_parameters = prod(self.event_shape)
         self.intensities = intensities

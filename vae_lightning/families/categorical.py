@@ -9,6 +9,7 @@ import torch.distributions as td
 from jaxtyping import Float
 from torch import Size, Tensor
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.families.base import ExponentialFamily, as_event_shape
 
 _EDGE = 1e-3
@@ -22,6 +23,7 @@ class Categorical(ExponentialFamily):
     """
 
     def __init__(self, num_classes: int, variables: int | Sequence[int] = ()) -> None:
+        check_kinds(Categorical, locals())
         if num_classes < 2:
             raise ValueError(f"Categorical needs at least 2 classes, got {num_classes}")
         self.num_classes = num_classes

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import constraints
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.families.base import ExponentialFamily, as_event_shape
 from vae_lightning.families.mrf import pair_statistics
 
@@ -32,6 +33,7 @@ class GibbsMRF(ExponentialFamily):
     """
 
     def __init__(self, first: int, second: int, sweeps: int = 20) -> None:
+        check_kinds(GibbsMRF, locals())
         for size in (first, second):
             as_event_shape(size, "GibbsMRF")
         if sweeps < 1:

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import constraints
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.families.base import ExponentialFamily, as_event_shape
 from vae_lightning.families.bernoulli import Bernoulli
 from vae_lightning.families.enumeration import States, in_chunks
@@ -30,6 +31,7 @@ class BernoulliMRF(ExponentialFamily):
     """
 
     def __init__(self, first: int, second: int) -> None:
+        check_kinds(BernoulliMRF, locals())
         for size in (first, second):
             as_event_shape(size, "BernoulliMRF")
         if min(first, second) > _MAX_BITS:

@@ -11,6 +11,7 @@ from torch import Size, Tensor
 from torch.distributions import constraints
 
 from vae_lightning.affine import Affine
+from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.families.base import ExponentialFamily
 
@@ -25,6 +26,7 @@ class Multinomial(ExponentialFamily):
     """
 
     def __init__(self, num_words: int, total: Shaped[Tensor, "*B"] | None = None) -> None:
+        check_kinds(Multinomial, locals())
         if num_words < 2:
             raise ValueError(f"Multinomial needs at least 2 words, got {num_words}")
         self.event_shape = Size([num_words])

@@ -11,6 +11,7 @@ import torch.distributions as td
 from jaxtyping import Float
 from torch import Tensor
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.families.base import ExponentialFamily, as_event_shape
 
 _MAX_LOG_SIGMA = 15.0
@@ -28,6 +29,7 @@ class Normal(ExponentialFamily):
     """
 
     def __init__(self, event_shape: int | Sequence[int], scale: float | None = None) -> None:
+        check_kinds(Normal, locals())
         if scale is not None and not 0 < scale < math.inf:
             raise ValueError(f"Normal needs a positive finite scale (a standard deviation), got {scale}")
         self.event_shape = as_event_shape(event_shape, "Normal")
@@ -102,6 +104,12 @@ class Normal(ExponentialFamily):
     def coupled(self) -> slice:
         """x alone: a coupled x^2 would let the variance turn negative (paper, below Eq. 10)."""
         return slice(0, prod(self.event_shape))
+
+    def precision(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B d"]:
+        """1 / sigma^2 of each variable."""
+        if self.scale is not None:
+            return torch.full_like(eta, self.scale**-2)
+        return -2 * eta.chunk(2, -1)[1]
 
     def _mean_and_sigma(self, eta: Tensor) -> tuple[Tensor, Tensor]:
         if self.scale is not None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adagrad, Adam, Adamax, AdamW, NAdam, Optimizer, RAdam, RMSprop
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.hyperparameters import only_plain
 from vae_lightning.models.member_data import look, look_at_unseen, stacked, with_data
 from vae_lightning.models.member_phases import MemberPhases, Phased
@@ -49,6 +50,8 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
         Trainer(max_epochs=300, use_distributed_sampler=False).fit(ensemble, data)
         best = ensemble.member(ensemble.ranking[0])
 
+    `ranking` compares them by one objective for all, without the weights (beta, free nats) in which theirs differ.
+
     Members may differ in float attributes of their modules (beta, the weight of a penalty, schedules of them) and in
     their learning rates; the one optimizer, else the same for all, must work element by element, as Adam does.
     Gradients are clipped by each member's own norm. A member whose loss or gradient is not finite is named in a warning
@@ -79,6 +82,7 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
     best_loss: Float[Tensor, " M"]
     resting: Bool[Tensor, " M"]
     rates: Float[Tensor, " M"]
+    common_loss: Float[Tensor, " M"]
 
     def __init__(
         self,
@@ -88,6 +92,7 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
         names: Sequence[str] | None = None,
         execution: Execution | None = None,
     ) -> None:
+        check_kinds(Ensemble, {"members": members, "seeds": seeds, "names": names})
         super().__init__()
         with only_plain(self):
             self.save_hyperparameters(logger=False)
@@ -102,11 +107,16 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
         self.seeds = list(self.stack.noise.seeds)
         self.best = copy.deepcopy(self.stack.module).requires_grad_(False)
         self.register_buffer("best_loss", torch.full((len(self.members),), torch.inf))
+        # of the same weights by one objective for all; not in the state, which older checkpoints have without it
+        self.register_buffer("common_loss", self.best_loss.clone(), persistent=False)
         self.register_buffer("resting", torch.zeros(len(self.members), dtype=torch.bool))
         self.register_buffer("rates", torch.tensor([learning_rate(each) for each in self.members]), persistent=False)
         self.started = False
         self._losses_at = (execution or Replayed()).losses(self.stack)
         self._phases = MemberPhases(self.stack, self._present) if isinstance(self.members[0], Phased) else None
+        if self._phases is not None:
+            self.best_loss.copy_(-self._phases.recall(self.best))
+            self.common_loss.copy_(self.best_loss)
         self._before: list[Tensor] = []
 
     def member(self, number: int) -> Any:
@@ -125,8 +135,13 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
 
     @property
     def ranking(self) -> list[int]:
-        """The members' numbers, the best on validation first."""
-        return self.best_loss.argsort().tolist()
+        """The members' numbers, the best on validation first: by one figure for all, where they have one."""
+        if odd := self.stack.incomparable(None if self._phases is not None else _LATE - 1):
+            rank_zero_warn(
+                f"the ranking is by each member's own objective, and these differ in {', '.join(odd)}: compare "
+                "members by a diagnostic such as LogLikelihood, of the checkpoints that MemberCheckpoints writes"
+            )
+        return self.common_loss.argsort().tolist()
 
     # -- training ------------------------------------------------------------------------------------------------
 
@@ -142,7 +157,7 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
             raise ValueError("an Ensemble trains on one device: use devices: 1, and share members among runs")
         if stage == "fit" and not self.started:
             for each, its_data in with_data(self.members, self.trainer):
-                each.start(its_data)
+                each.start_once(its_data)
             self.stack.read()
             self.started = True
 
@@ -199,14 +214,14 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
             return None
         losses = -values.to(self.best_loss).masked_fill(values.isnan() | self.resting, -torch.inf)
         self._phases.keep_best(-losses, step)
-        self._keep(losses)
+        self._keep(losses, losses)
         return losses
 
-    def _keep(self, losses: Float[Tensor, " M"]) -> None:
+    def _keep(self, losses: Float[Tensor, " M"], common: Float[Tensor, " M"]) -> None:
         """Keep the members that are the best so far."""
         better = (losses < self.best_loss) & ~self.resting
         take(better, _tensors(self.best), _tensors(self.stack.module))
-        take(better, [self.best_loss], [losses])
+        take(better, [self.best_loss, self.common_loss], [losses, common])
 
     def training_step(self, batch: StackedBatch, batch_idx: int) -> Tensor:
         """The sum of the losses: the members share no weights, so each has the gradient it has alone."""
@@ -271,9 +286,14 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
 
     # -- evaluation ----------------------------------------------------------------------------------------------
 
+    def on_fit_end(self) -> None:
+        """The members have been trained this long."""
+        for each in self.members:
+            each.trained_steps = self.global_step
+
     def on_validation_epoch_start(self) -> None:
         """Begin a split."""
-        self._sums, self._count = self.best_loss.new_zeros(len(self.members), dtype=torch.float64), 0
+        self._sums, self._count = self.best_loss.new_zeros(2, len(self.members), dtype=torch.float64), 0
 
     def validation_step(self, batch: StackedBatch, batch_idx: int) -> None:
         """Each member's own objective, its noise a function of (its seed, batch) alone."""
@@ -281,10 +301,10 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Keep the members that are the best so far, unless they choose for themselves."""
-        losses = (self._sums / self._count).to(self.best_loss.dtype)
+        losses, common = (self._sums / self._count).to(self.best_loss.dtype)
         self._log_each("val/loss", losses)
         if self._phases is None and not self.trainer.sanity_checking:
-            self._keep(losses)
+            self._keep(losses, common)
 
     def on_test_epoch_start(self) -> None:
         """Begin a split."""
@@ -298,7 +318,7 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Log the split's losses."""
-        self._log_each("test/loss", (self._sums / self._count).to(self.best_loss.dtype))
+        self._log_each("test/loss", (self._sums[0] / self._count).to(self.best_loss.dtype))
 
     @torch.no_grad()
     def _evaluate(self, batch: StackedBatch, batch_idx: int, weights: nn.Module) -> None:
@@ -306,8 +326,10 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
         look_at_unseen(self.members, self.trainer, batch)
         self.stack.noise.begin("evaluate", batch_idx)
         steps = self.trainer.estimated_stepping_batches if self.trainer.state.fn == "fit" else _LATE
-        losses, _ = self.stack(batch, int(min(steps, _LATE)) - 1, weights)
-        self._sums += losses.double() * batch[0].shape[1]
+        step = int(min(steps, _LATE)) - 1
+        losses, _ = self.stack(batch, step, weights)
+        common = None if self._phases is not None else self.stack.comparable(batch, step, weights)
+        self._sums += torch.stack((losses, losses if common is None else common)).double() * batch[0].shape[1]
         self._count += batch[0].shape[1]
 
     def _log_each(self, name: str, values: Float[Tensor, " M"]) -> None:
@@ -328,13 +350,17 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the seeds."""
+        """Keep the seeds, and what members are ranked by."""
         checkpoint["seeds"] = list(self.seeds)
+        checkpoint["common_loss"] = self.common_loss.clone()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on under the seeds the run began with, from weights that have seen the data."""
         self.started = True
         self.seeds = self.stack.noise.seeds = list(checkpoint["seeds"])
+        self.common_loss.copy_(checkpoint.get("common_loss", checkpoint["state_dict"]["best_loss"]))
+        for each in self.members:
+            each.trained_steps = checkpoint.get("global_step", 0)
 
 
 def _tensors(module: nn.Module) -> list[Tensor]:

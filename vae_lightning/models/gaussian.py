@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.conditional import Conditional, Network
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import ExponentialFamily, Normal
@@ -51,6 +52,7 @@ class GaussianVAE(LatentVariableModule):
         scheduler: LRSchedulerCallable | None = None,
         evaluation_samples: int = 1,
     ) -> None:
+        check_kinds(GaussianVAE, locals())
         if latent_dim < 1:
             raise ValueError(f"latent_dim is the number of entries of a code and must be at least 1, got {latent_dim}")
         latent = Normal(latent_dim)

@@ -11,6 +11,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Size, Tensor
 from torch.distributions import LogNormal
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.batches import observations
 from vae_lightning.conditional import Conditional, Network
 from vae_lightning.counts import Counts
@@ -61,6 +62,7 @@ class HashingVAE(LatentVariableModule):
         scheduler: LRSchedulerCallable | None = None,
         evaluation_samples: int = 1,
     ) -> None:
+        check_kinds(HashingVAE, locals())
         if num_bits < 1:
             raise ValueError(f"num_bits is the length of a code and must be at least 1, got {num_bits}")
         bits, words = Bernoulli(num_bits), Multinomial(num_words)

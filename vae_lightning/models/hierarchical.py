@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.batches import observations
 from vae_lightning.conditional import Conditional, Network
 from vae_lightning.estimators import Reparameterised
@@ -58,6 +59,7 @@ class HVAE(LatentVariableModule):
         scheduler: LRSchedulerCallable | None = None,
         evaluation_samples: int = 1,
     ) -> None:
+        check_kinds(HVAE, locals())
         if len(latent_dims) != 2 or min(latent_dims) < 1:
             raise ValueError(f"latent_dims must be two positive numbers, (upper, lower), got {list(latent_dims)}")
         top, lower = map(Normal, latent_dims)

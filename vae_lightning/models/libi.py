@@ -12,6 +12,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Size, Tensor, nn
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.batches import observations
 from vae_lightning.conditional import Conditional, Network
 from vae_lightning.estimators import Reparameterised
@@ -20,6 +21,7 @@ from vae_lightning.hyperparameters import only_plain
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.models.base import LatentVariableModule
 from vae_lightning.models.member_phases import State
+from vae_lightning.models.optimizers import quick_adam
 from vae_lightning.models.seeded import is_logged
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import AnalyticELBO, Objective
@@ -34,7 +36,7 @@ _ROWS = 64  # validation observations judged at once
 
 def adam(parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
     """Adam at 0.01, the paper's."""
-    return torch.optim.Adam(parameters, lr=0.01)
+    return quick_adam(parameters, lr=0.01)
 
 
 class LiBI(LatentVariableModule):
@@ -93,6 +95,7 @@ class LiBI(LatentVariableModule):
         scheduler: LRSchedulerCallable | None = None,
         evaluation_samples: int = 1,
     ) -> None:
+        check_kinds(LiBI, locals())
         if latent_dim < 1:
             raise ValueError(f"latent_dim is the number of entries of a code and must be at least 1, got {latent_dim}")
         latent = Normal(latent_dim)
@@ -160,8 +163,14 @@ class LiBI(LatentVariableModule):
         for name, tensor in ({"best.value": value, "best.repeat": repeat} | weights).items():
             _take(better, state[name], tensor)
         if step == self.phases.total:
-            for name, tensor in weights.items():
-                _take(state["best.repeat"] >= 0, tensor, state[name])
+            self.recall(state)
+
+    @torch.no_grad()
+    def recall(self, state: State) -> Float[Tensor, "*M"]:
+        """Become the best repeat kept so far, if any is; its value, -inf without one."""
+        for name in _learnt(self):
+            _take(state["best.repeat"] >= 0, state[name], state[f"best.{_flat(name)}"])
+        return state["best.value"]
 
     # -- training ------------------------------------------------------------------------------------------------
 

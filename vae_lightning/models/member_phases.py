@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from vae_lightning.models.stack import Stack, state
 
@@ -19,7 +19,7 @@ State = dict[str, Tensor]
 class Phased(Protocol):
     """A module trained in phases, with a fresh optimizer in each, that keeps the best of its repeats by its own choice.
 
-    `begin_phase` and `keep_best` are of the state of one module or of many, `value_on` and `failures` of one alone.
+    `begin_phase`, `keep_best` and `recall` are of the state of one module or of many, the others of one alone.
     """
 
     def begins_phase(self, step: int) -> bool:
@@ -39,6 +39,9 @@ class Phased(Protocol):
 
     def keep_best(self, state: State, value: Float[Tensor, "*M"], step: int) -> None:
         """After a repeat, keep what is better than all before."""
+
+    def recall(self, state: State) -> Float[Tensor, "*M"]:
+        """Become the best kept so far, if any is; its value, -inf without one."""
 
     def failures(self, batch: Any, step: int) -> dict[str, str]:
         """The constraints that the batch fails at this step, by name, with the reason."""
@@ -79,6 +82,11 @@ class MemberPhases:
     def keep_best(self, values: Float[Tensor, " M"], step: int) -> None:
         """Let each member keep the repeat just done, if it is its best."""
         self.stack.module.keep_best(dict(state(self.stack.module)), values, step)
+
+    def recall(self, weights: nn.Module) -> Float[Tensor, " M"]:
+        """In a module like the stack's, let each member become the best it has kept before; their values."""
+        value: Tensor = self.stack.module.recall(dict(state(weights)))
+        return value
 
     @torch.no_grad()
     def failures(self, batch: tuple[Tensor, Tensor], step: int, number: int) -> str:

@@ -11,8 +11,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from vae_lightning.hyperparameters import is_plain
+from vae_lightning.models.seeded import SeededModule
 
-_OWN = ("seed", "started", "given_as_objects", "training")  # what members have of their own and are no less alike for
+_BY_MODE = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)  # differ between train() and eval()
 _NOT_SETTINGS = (nn.Module, Tensor, type, types.FunctionType, types.MethodType, functools.partial)
 
 
@@ -26,8 +27,9 @@ def settings(module: nn.Module) -> dict[str, Any]:
 
 def _attributes(owner: Any, prefix: str) -> dict[str, Any]:
     found: dict[str, Any] = {f"{prefix}__class__": type(owner).__qualname__}
+    own = owner.own if isinstance(owner, SeededModule) else frozenset[str]()
     for name, value in vars(owner).items():
-        if name.startswith("_") or name in _OWN:
+        if name.startswith("_") or name in own or (name == "training" and not isinstance(owner, _BY_MODE)):
             continue
         if is_plain(value):
             found[prefix + name] = value

@@ -13,20 +13,25 @@ from torch import nn
 
 from vae_lightning.models.stack import state
 
+_NO_RULE = ("lr", "foreach", "fused")  # each member's own; how the same update is computed
+
 
 def built(member: Callable[[], pl.LightningModule] | None, seeds: Sequence[int] | int) -> list[Any]:
     """What `member` returns under each seed; ValueError without either, TypeError for a module, which builds none."""
     seeds = range(seeds) if isinstance(seeds, int) else seeds
     if member is None or not seeds:
         raise ValueError("Ensemble needs members: give `members`, or `member`, which builds one, and `seeds`")
-    if isinstance(member, nn.Module):
+    if isinstance(member, nn.Module) or not callable(member):
         raise TypeError(f"`member` builds a module, once for each seed, such as `lambda: {type(member).__name__}(...)`")
     made: list[Any] = []
     for seed in seeds:
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
-            made.append(member())
-        made[-1].seed = seed
+            each: Any = member()
+        if not isinstance(each, pl.LightningModule):
+            raise TypeError(f"`member` must return a model, such as GaussianVAE(...); it returned {each!r}")
+        each.seed = seed  # type: ignore[assignment]  # torch says that modules hold tensors
+        made.append(each)
     return made
 
 
@@ -64,7 +69,8 @@ def check_members(members: Sequence[Any]) -> None:
 
 def _update_rule(member: Any) -> dict[str, Any]:
     optimizer = member.optimizer([nn.Parameter(torch.zeros(1))])
-    rule = {"the optimizer": type(optimizer).__name__} | {k: v for k, v in optimizer.defaults.items() if k != "lr"}
+    told = {name: value for name, value in optimizer.defaults.items() if name not in _NO_RULE}
+    rule = {"the optimizer": type(optimizer).__name__} | told
     if member.scheduler is None:
         return rule
     scheduler = member.scheduler(optimizer)

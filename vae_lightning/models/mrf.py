@@ -5,6 +5,7 @@ from __future__ import annotations
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.conditional import Conditional, Network
 from vae_lightning.estimators import Enumerated, LeaveOneOut
 from vae_lightning.families import Bernoulli, BernoulliMRF, ExponentialFamily, GibbsMRF
@@ -60,6 +61,7 @@ class MRFVAE(LatentVariableModule):
         scheduler: LRSchedulerCallable | None = None,
         evaluation_samples: int = 1,
     ) -> None:
+        check_kinds(MRFVAE, locals())
         model = LatentVariableModel(
             Conditional(latent, observed.event_shape, encoder),
             Conditional(observed, latent.event_shape, decoder),

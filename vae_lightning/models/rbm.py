@@ -13,6 +13,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 from torch.optim import Optimizer
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.batches import observations
 from vae_lightning.counts import Counts
 from vae_lightning.families import Bernoulli, ExponentialFamily
@@ -92,6 +93,7 @@ class RBM(SeededModule):
         optimizer: OptimizerCallable = sgd,
         scheduler: LRSchedulerCallable | None = None,
     ) -> None:
+        check_kinds(RBM, locals())
         super().__init__(self.figure_names, optimizer, scheduler)
         self.model = Harmonium(visible, hidden)
         _check(self.model, sparsity, weight_decay, scaled_bias, sampling_steps)
@@ -141,6 +143,7 @@ class RBM(SeededModule):
             mean, lengths = first_look(visible, train)
             self.independent_bias.copy_(visible.fitted(mean.to(self.independent_bias)))
             self.model.visible_bias.copy_(self.independent_bias)
+            self.model.shrink()
             if self.model.has_lengths:
                 totals = evenly(lengths, _LENGTHS)
                 self.totals.copy_(totals)
@@ -165,6 +168,7 @@ class RBM(SeededModule):
     def _with_closed_form(self, x: Tensor | Counts, read: bool) -> Tensor:
         model = self.model
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            model.check()
             phases = self.algorithm(model, x)
             gradient = likelihood_gradient(model, x, phases, self.sparsity)
             value = gradient.visible_bias.sum() + gradient.hidden_bias.sum()
@@ -200,6 +204,7 @@ class RBM(SeededModule):
     def evaluate(self, batch: Any, index: int) -> Evaluated:
         """Free energies and reconstructions, in full precision, the noise a function of (seed, index) alone."""
         x = observations(batch)
+        self.model.check()
         with seeded(self.seed, "evaluate", index), torch.autocast(self.device.type, enabled=False):
             h = self.model.hidden.sample(self.model.hidden_natural(x))
             reconstruction = -self.model.visible_given(h).log_prob(x)  # type: ignore[arg-type]  # a bag of words takes Counts
@@ -250,6 +255,7 @@ class RBM(SeededModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """With the chains of every process: the state dict holds the very buffer that they are merged in."""
+        self.model.check()
         super().on_save_checkpoint(checkpoint)
         self.algorithm.merge()
 
@@ -257,8 +263,14 @@ class RBM(SeededModule):
 def _check(
     model: Harmonium, sparsity: Sparsity | None, weight_decay: float, scaled_bias: bool, sampling_steps: int
 ) -> None:
-    if sparsity is not None and not isinstance(model.hidden, Bernoulli):
-        raise TypeError(f"Sparsity is of hidden bits: use hidden Bernoulli(m) with it, not {model.hidden!r}")
+    hidden = model.hidden
+    if hidden.coupled != slice(0, hidden.num_parameters):
+        raise ValueError(
+            f"hidden {hidden} has a free variance, which says the same as the scale of W: fix it, as in "
+            f"Normal({tuple(hidden.event_shape)}, scale=1.0)"
+        )
+    if sparsity is not None and not isinstance(hidden, Bernoulli):
+        raise TypeError(f"Sparsity is of hidden bits: use hidden Bernoulli(m) with it, not {hidden!r}")
     if not weight_decay >= 0:
         raise ValueError(f"weight_decay must be 0 or more, got {weight_decay}")
     if scaled_bias and not model.has_lengths:

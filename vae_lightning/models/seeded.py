@@ -6,7 +6,7 @@ import abc
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import lightning.pytorch as pl
 import torch
@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from vae_lightning.batches import observations
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.metrics.averages import Averages
+from vae_lightning.models.optimizers import quick_adam
 from vae_lightning.models.preflight import Preflight, check_precision, in_memory, stage_of
 from vae_lightning.models.schedules import scheduled
 from vae_lightning.randomness import reseed
@@ -25,7 +26,7 @@ from vae_lightning.trust import FromCheckpoint
 
 def adam(parameters: Iterable[Tensor]) -> Optimizer:
     """Adam at 1e-3, the default optimizer."""
-    return torch.optim.Adam(parameters, lr=1e-3)
+    return quick_adam(parameters, lr=1e-3)
 
 
 def is_logged(trainer: Any, step: int) -> bool:
@@ -51,6 +52,9 @@ class SeededModule(FromCheckpoint, pl.LightningModule, abc.ABC):
     uninterrupted one bit for bit; evaluation batch b from (seed, b), so that any number of processes sees the same
     noise. What `evaluate` gives for a batch, `validation_step` and `test_step` return for callbacks to read.
     """
+
+    own: ClassVar[frozenset[str]] = frozenset({"seed", "started", "trained_steps", "given_as_objects"})
+    """Attributes in which modules alike, an Ensemble's members, may differ: what they have done, not what they are."""
 
     def __init__(
         self, figure_names: Sequence[str], optimizer: OptimizerCallable, scheduler: LRSchedulerCallable | None

@@ -47,7 +47,7 @@ class Stack(nn.Module):
     def read(self) -> None:
         """Take the members' weights; ValueError if they are not alike."""
         states = [dict(state(member)) for member in self.members]
-        kinds = [{name: (type(t).__name__, tuple(t.shape)) for name, t in its_state.items()} for its_state in states]
+        kinds = [{name: _kind(tensor) for name, tensor in its_state.items()} for its_state in states]
         for number, its_kinds in enumerate(kinds):
             for name in kinds[0] | its_kinds:
                 if (here := kinds[0].get(name)) != (there := its_kinds.get(name)):
@@ -93,6 +93,25 @@ class Stack(nn.Module):
         objective = getattr(self.module, "objective", None)
         return None if objective is None else objective.at(step)
 
+    def comparable(self, batch: StackedBatch, step: int, weights: nn.Module) -> Float[Tensor, " M"] | None:
+        """Each member's loss by one objective for all, this step's `unweighted`; None where theirs are all the same."""
+        objectives = [member.objective.at(step) for member in self.members]
+        if not differing(objectives):
+            return None
+        values = {name: value for name, value in self._fixed.items() if not name.startswith("objective.")}
+        self.noise.begin(*self.noise.keys)  # the same draws
+        before, self.module.objective = self.module.objective, objectives[0].unweighted()
+        try:
+            return self.losses(dict(state(weights)), values, batch, step)[0]
+        finally:
+            self.module.objective = before
+
+    def incomparable(self, step: int | None) -> list[str]:
+        """In what members are judged differently: their `unweighted` objectives of a step, or without one `judge`."""
+        if step is None:
+            return [name for name in self._fixed if name.startswith("judge.")]
+        return [f"objective.{name}" for name in differing([m.objective.at(step).unweighted() for m in self.members])]
+
     @contextmanager
     def settings(self, step: int) -> Iterator[dict[str, Tensor]]:
         """The values in which members differ at this step; where these depend on it, with that step's objective set."""
@@ -124,6 +143,11 @@ class _Loss(nn.Module):
 def state(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """The parameters and buffers of a module, by name."""
     return chain(module.named_parameters(), module.named_buffers())
+
+
+def _kind(tensor: Tensor) -> str:
+    frozen = ", frozen" if isinstance(tensor, nn.Parameter) and not tensor.requires_grad else ""
+    return f"{type(tensor).__name__}{tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}{frozen}"
 
 
 def across(values: Tensor, like: Tensor) -> Tensor:

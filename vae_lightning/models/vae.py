@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.conditional import Conditional, Network
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.hyperparameters import only_plain
@@ -40,6 +41,7 @@ class VAE(LatentVariableModule):
         scheduler: LRSchedulerCallable | None = None,
         evaluation_samples: int = 1,
     ) -> None:
+        check_kinds(VAE, locals())
         model = LatentVariableModel(
             Conditional(latent, observed.event_shape, encoder),
             Conditional(observed, latent.event_shape, decoder),

@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.objectives.base import Objective
@@ -29,6 +30,7 @@ class Alternating(Objective):
     """
 
     def __init__(self, decoder: Objective, encoder: Objective, decoder_steps: int = 1, encoder_steps: int = 1) -> None:
+        check_kinds(Alternating, locals())
         super().__init__()
         if min(decoder_steps, encoder_steps) < 1:
             raise ValueError(
@@ -74,6 +76,10 @@ class TrainedPart(Objective):
     def is_elbo(self) -> bool:
         """As the objective has it."""
         return self.objective.is_elbo
+
+    def unweighted(self) -> Objective:
+        """As the objective has it."""
+        return self.objective.unweighted()
 
     def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
         """The objective's own value, (B,)."""

@@ -7,6 +7,7 @@ import abc
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.estimators import GradientEstimator
 from vae_lightning.latent_variable import LatentVariableModel
@@ -34,6 +35,10 @@ class Objective(nn.Module, abc.ABC):
         """
         return self
 
+    def unweighted(self) -> Objective:
+        """What models that were trained under different weights of its terms are compared by; by default itself."""
+        return self
+
     def check(self, model: LatentVariableModel) -> None:
         """Raise TypeError or ValueError, saying the way out, if this objective cannot train this model."""
 
@@ -45,6 +50,7 @@ class EstimatedObjective(Objective, abc.ABC):
     """An objective whose expectation over q(z | x), and its gradient, an estimator takes."""
 
     def __init__(self, estimator: GradientEstimator) -> None:
+        check_kinds(EstimatedObjective, locals())
         super().__init__()
         self.estimator = estimator
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.latent_variable import ConditionalLike, LatentVariableModel
 from vae_lightning.objectives.base import Objective
@@ -53,6 +54,7 @@ class CodeLikelihood(Objective):
         constraints: Sequence[Constraint] = (),
         codes: ConditionalLike | None = None,
     ) -> None:
+        check_kinds(CodeLikelihood, locals())
         super().__init__()
         chosen = [HenzeZirkler(), Covariance(), Mean()] if penalties is None else list(penalties)
         self.penalties, self.constraints = nn.ModuleList(chosen), nn.ModuleList(constraints)

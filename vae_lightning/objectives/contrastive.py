@@ -10,6 +10,7 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.families.enumeration import states
 from vae_lightning.harmonium import Harmonium
@@ -58,6 +59,7 @@ class ContrastiveDivergence(NegativePhase):
     """
 
     def __init__(self, steps: int = 1) -> None:
+        check_kinds(ContrastiveDivergence, locals())
         super().__init__()
         _at_least_one(type(self).__name__, steps=steps)
         self.steps = steps
@@ -93,6 +95,7 @@ class PersistentContrastiveDivergence(NegativePhase):
     totals: Tensor
 
     def __init__(self, steps: int = 1, chains: int = 100) -> None:
+        check_kinds(PersistentContrastiveDivergence, locals())
         super().__init__()
         _at_least_one(type(self).__name__, steps=steps, chains=chains)
         self.steps, self.chains = steps, chains
@@ -139,11 +142,13 @@ class PersistentContrastiveDivergence(NegativePhase):
 class EnumeratedLikelihood(NegativePhase):
     """The exact gradient, by a sum over every value of h: for models with at most 16 hidden bits, and no documents.
 
-    No samples, no noise; what the other two are judged by.
+    Of two Normals it is in closed form, of any size. No samples, no noise; what the other two are judged by.
     """
 
     def attach(self, model: Harmonium) -> None:
         """ValueError for a model with too much to sum over."""
+        if model.joint_normal is not None:
+            return
         found = states(model.hidden)
         if found is None or found.bits > _MAX_BITS or model.has_lengths:
             size = f"2^{found.bits:.0f} values of h" if found else f"{model.hidden}, which cannot be listed"
@@ -154,13 +159,16 @@ class EnumeratedLikelihood(NegativePhase):
 
     def forward(self, model: Harmonium, v: Tensor | Counts) -> Phases:
         """E[T(v) | h] in closed form for every h, weighted by p(h)."""
+        mean = model.hidden.mean_statistics(model.hidden_natural(v))
+        if (joint := model.joint_normal) is not None:
+            return Phases(mean, Moments(*(each.to(model.weight) for each in joint.moments())), None)
         every: Any = states(model.hidden)
         h = every.numbered(torch.arange(every.count, device=model.weight.device), model.weight)
         probability = (-model.hidden_free_energy(h)).softmax(0)[:, None]
         t, s = model.visible.mean_statistics(model.visible_natural(h)), model.hidden.sufficient_statistics(h)
         weighted = probability * s
         moments = Moments(t[:, model.visible.coupled].T @ weighted, (probability * t).sum(0), weighted.sum(0))
-        return Phases(model.hidden.mean_statistics(model.hidden_natural(v)), moments, None)
+        return Phases(mean, moments, None)
 
 
 def evenly(ordered: Float[Tensor, " n"], k: int) -> Float[Tensor, " k"]:

@@ -7,6 +7,7 @@ import torch.distributions as td
 from jaxtyping import Float
 from torch import Tensor
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.estimators import GradientEstimator, Reparameterised, log_mean_exp
 from vae_lightning.estimators.base import describe
@@ -32,6 +33,7 @@ class DReG(EstimatedObjective):
     """
 
     def __init__(self, estimator: GradientEstimator) -> None:
+        check_kinds(DReG, locals())
         if not isinstance(estimator, Reparameterised):
             name = type(estimator).__name__
             raise TypeError(f"DReG differentiates through samples: give it Reparameterised, not {name}; or use IWAE")

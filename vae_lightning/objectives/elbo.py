@@ -9,6 +9,7 @@ import torch.distributions as td
 from jaxtyping import Float
 from torch import Tensor
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.estimators import GradientEstimator, mean
 from vae_lightning.latent_variable import LatentVariableModel
@@ -20,6 +21,7 @@ class BetaWeighted(EstimatedObjective, abc.ABC):
     """An objective whose KL has the weight beta: a number, or a schedule, of which `at(step)` takes the value."""
 
     def __init__(self, estimator: GradientEstimator, beta: float | Schedule = 1.0) -> None:
+        check_kinds(BetaWeighted, locals())
         super().__init__(estimator)
         if not isinstance(beta, Schedule) and not 0 <= beta < math.inf:
             raise ValueError(f"beta weighs the KL and must be finite and not negative, got {beta}")
@@ -33,6 +35,10 @@ class BetaWeighted(EstimatedObjective, abc.ABC):
     def at(self, step: int) -> Objective:
         """The same objective with this step's beta."""
         return type(self)(self.estimator, self.beta(step)) if isinstance(self.beta, Schedule) else self
+
+    def unweighted(self) -> Objective:
+        """With beta = 1: the evidence lower bound."""
+        return type(self)(self.estimator)
 
     def check_run(self, num_steps: float) -> None:
         """As the schedule has it."""

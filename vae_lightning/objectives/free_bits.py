@@ -9,6 +9,7 @@ import torch.distributions as td
 from jaxtyping import Float
 from torch import Tensor
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.estimators import GradientEstimator, mean
 from vae_lightning.estimators.base import describe
@@ -34,6 +35,7 @@ class FreeBits(EstimatedObjective):
     """
 
     def __init__(self, estimator: GradientEstimator, free_nats: float) -> None:
+        check_kinds(FreeBits, locals())
         super().__init__(estimator)
         if not 0 <= free_nats < math.inf:
             raise ValueError(f"free_nats counts nats per latent dimension, finite and not negative; got {free_nats}")
@@ -43,6 +45,10 @@ class FreeBits(EstimatedObjective):
     def is_elbo(self) -> bool:
         """With nothing free, as a number: an ensemble has a vector of them in its place."""
         return isinstance(self.free_nats, int | float) and self.free_nats == 0
+
+    def unweighted(self) -> FreeBits:
+        """With nothing free: the evidence lower bound."""
+        return FreeBits(self.estimator, 0.0)
 
     def check(self, model: LatentVariableModel) -> None:
         """Also that each dimension has a KL of its own."""

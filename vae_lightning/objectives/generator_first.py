@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.objectives.alternating import trained_part
@@ -62,6 +63,7 @@ class GeneratorFirst(Objective):
     """
 
     def __init__(self, generator: Objective, inference: Objective, steps: int, repeats: int = 1) -> None:
+        check_kinds(GeneratorFirst, locals())
         super().__init__()
         if steps < 2 or steps % 2:
             raise ValueError(f"a repeat's steps are split evenly between generator and inference: even, not {steps}")

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.estimators.base import local_signals, mean, with_gradient_of
 from vae_lightning.families.gibbs_mrf import GibbsField
@@ -29,6 +30,7 @@ class GibbsELBO(Objective):
     """
 
     def __init__(self, num_samples: int = 4) -> None:
+        check_kinds(GibbsELBO, locals())
         super().__init__()
         if num_samples < 2:
             raise ValueError(f"GibbsELBO compares samples with each other and needs at least 2, got {num_samples}")

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.objectives.base import Objective
@@ -43,6 +44,7 @@ class Hamiltonian:
     """
 
     def __init__(self, num_samples: int = 200, warmup: int = 200, depth: int = 6, seed: int = 0) -> None:
+        check_kinds(Hamiltonian, locals())
         if num_samples < 4 or min(warmup, depth) < 1:
             raise ValueError(
                 "Hamiltonian needs num_samples >= 4, to tell what they are worth, and warmup and depth >= 1; got "
@@ -91,6 +93,7 @@ class PosteriorFit(Objective):
     """
 
     def __init__(self, sampler: Hamiltonian | None = None) -> None:
+        check_kinds(PosteriorFit, locals())
         super().__init__()
         self.sampler = sampler or Hamiltonian()
         self._of: tuple[dict[str, Tensor], Tensor | Counts] | None = None

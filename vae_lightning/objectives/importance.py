@@ -11,6 +11,7 @@ import torch.distributions as td
 from jaxtyping import Float64
 from torch import Tensor
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.estimators.base import describe, sample
 from vae_lightning.latent_variable import LatentVariableModel
@@ -64,6 +65,7 @@ class Inflated(Proposal):
     """
 
     def __init__(self, variance: float = 2.0) -> None:
+        check_kinds(Inflated, locals())
         if not 0 < variance < math.inf:
             raise ValueError(f"Inflated multiplies the variance by a positive finite factor, got {variance}")
         self.variance = variance

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.estimators import log_mean_exp
 from vae_lightning.estimators.base import sample
@@ -30,6 +31,7 @@ class ImportanceBound(Objective):
     """
 
     def __init__(self, num_samples: int = 500, proposal: Proposal | None = None) -> None:
+        check_kinds(ImportanceBound, locals())
         super().__init__()
         if num_samples < 1:
             raise ValueError(f"ImportanceBound needs num_samples >= 1, got {num_samples}")

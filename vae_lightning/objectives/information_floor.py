@@ -7,6 +7,7 @@ import math
 from jaxtyping import Float
 from torch import Tensor
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.estimators import log_mean_exp
 from vae_lightning.latent_variable import LatentVariableModel
@@ -36,6 +37,7 @@ class InformationFloor(Constraint):
     name = "information_floor"
 
     def __init__(self, floor: float, scale: float = 0.5, bound: float = 2.0) -> None:
+        check_kinds(InformationFloor, locals())
         super().__init__()
         if not (math.isfinite(floor) and 0 < scale < math.inf and 0 < bound < math.inf):
             raise ValueError(f"InformationFloor needs finite numbers, scale and bound > 0; got {floor, scale, bound}")

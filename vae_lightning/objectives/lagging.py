@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.objectives.alternating import trained_part
@@ -16,6 +17,7 @@ class Wrapped(Objective):
     """An objective that trains parts of the model in turns; `at(step)` says whose turn it is."""
 
     def __init__(self, objective: Objective) -> None:
+        check_kinds(Wrapped, locals())
         super().__init__()
         self.objective = objective
 
@@ -50,6 +52,7 @@ class Segments(Wrapped):
     """
 
     def __init__(self, objective: Objective, steps: int, segments: int, alone: float = 0.5) -> None:
+        check_kinds(Segments, locals())
         super().__init__(objective)
         if not 1 <= segments <= steps / 2:
             raise ValueError(f"segments is R, from 1 to half the {steps} steps, for each has two parts; got {segments}")
@@ -105,6 +108,7 @@ class Aggressive(Wrapped):
     information: Tensor
 
     def __init__(self, objective: Objective, window: int = 15, most: int = 100) -> None:
+        check_kinds(Aggressive, locals())
         super().__init__(objective)
         if not 1 <= window <= most:
             raise ValueError(f"Aggressive needs 1 <= window <= most, got {window} and {most}")

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.metrics.functional.henze_zirkler_fused import fused_henze_zirkler
 
 
@@ -49,6 +50,7 @@ class HenzeZirkler(Penalty):
     name = "henze_zirkler"
 
     def __init__(self, weight: float = 1.0, bound: float = 2.0) -> None:
+        check_kinds(HenzeZirkler, locals())
         super().__init__()
         self.weight, self.bound = _positive(self, "weight", weight), _positive(self, "bound", bound)
 
@@ -76,6 +78,7 @@ class Covariance(Penalty):
     name = "covariance"
 
     def __init__(self, scale: float = 0.5, bound: float = 2.0) -> None:
+        check_kinds(Covariance, locals())
         super().__init__()
         self.scale, self.bound = _positive(self, "scale", scale), _positive(self, "bound", bound)
 
@@ -100,6 +103,7 @@ class Mean(Penalty):
     name = "mean"
 
     def __init__(self, scale: float = 0.5, bound: float = 2.0) -> None:
+        check_kinds(Mean, locals())
         super().__init__()
         self.scale, self.bound = _positive(self, "scale", scale), _positive(self, "bound", bound)
 

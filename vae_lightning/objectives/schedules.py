@@ -5,6 +5,8 @@ from __future__ import annotations
 import abc
 import math
 
+from vae_lightning.arguments import check_kinds
+
 
 class Schedule(abc.ABC):
     """A value that depends on the step alone, counted from 0: a resumed run continues it exactly.
@@ -40,6 +42,7 @@ class WarmUp(Schedule):
     """
 
     def __init__(self, steps: int, start: float = 0.0, end: float = 1.0) -> None:
+        check_kinds(WarmUp, locals())
         if steps < 1:
             raise ValueError(f"WarmUp needs steps >= 1, got {steps}; for a constant give the number itself")
         if not (math.isfinite(start) and math.isfinite(end)):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
+from vae_lightning.arguments import check_kinds
+
 
 class Sparsity:
     """Keeps hidden bits seldom on: the loss has strength * sum_j (target - q_j)^2 more, q_j the batch's mean of h_j.
@@ -18,6 +20,7 @@ class Sparsity:
     """
 
     def __init__(self, target: float, strength: float = 1.0) -> None:
+        check_kinds(Sparsity, locals())
         if not 0 < target < 1:
             raise ValueError(f"Sparsity needs a target between 0 and 1, got {target}")
         if not strength >= 0:

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.metrics.functional.aggregated import CHUNK
 from vae_lightning.priors.base import TrainingData
 from vae_lightning.priors.encoded import EncodedPrior
@@ -42,6 +43,7 @@ class AggregatedPosterior(EncodedPrior):
         chunk: int = CHUNK,
         seed: int = 0,
     ) -> None:
+        check_kinds(AggregatedPosterior, locals())
         super().__init__(latent_shape, observed_shape, chunk)
         if num_observations < 1:
             raise ValueError(f"AggregatedPosterior needs num_observations >= 1, got {num_observations}")

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.conditional import Conditional
 from vae_lightning.priors.base import Prior, TrainingData
 from vae_lightning.priors.mixture import Mixture
@@ -27,6 +28,7 @@ class EncodedPrior(Prior):
     starts_from_data = True
 
     def __init__(self, latent_shape: int | Sequence[int], observed_shape: int | Sequence[int], chunk: int) -> None:
+        check_kinds(EncodedPrior, locals())
         super().__init__()
         self.event_shape, self.observed_shape = _size(latent_shape), _size(observed_shape)
         self.chunk = chunk

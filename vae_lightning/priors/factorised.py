@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.distributions import Distribution
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.priors.base import Prior
 
@@ -19,6 +20,7 @@ class FactorisedPrior(Prior):
     theta: torch.Tensor
 
     def __init__(self, family: ExponentialFamily, learned: bool = False) -> None:
+        check_kinds(FactorisedPrior, locals())
         super().__init__()
         self.family, self.event_shape = family, family.event_shape
         theta = torch.zeros(family.num_parameters)

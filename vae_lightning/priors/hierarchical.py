@@ -7,6 +7,7 @@ from typing import Any
 from torch import Size, nn
 from torch.distributions import Distribution
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.conditional import Conditional
 from vae_lightning.hierarchical import Chain, HierarchicalConditional
 from vae_lightning.priors.base import Prior
@@ -20,6 +21,7 @@ class HierarchicalPrior(Prior):
     """
 
     def __init__(self, top: Prior, lower: Conditional) -> None:
+        check_kinds(HierarchicalPrior, locals())
         super().__init__()
         if lower.context_shape != top.event_shape:
             raise ValueError(

@@ -10,6 +10,7 @@ import torch.distributions as td
 from jaxtyping import Float
 from torch import Size, Tensor, nn
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.metrics.functional.aggregated import CHUNK, aggregated_log_prob
 from vae_lightning.priors.base import Prior
@@ -84,6 +85,7 @@ class MixturePrior(Prior):
     """
 
     def __init__(self, family: ExponentialFamily, num_components: int = 10) -> None:
+        check_kinds(MixturePrior, locals())
         super().__init__()
         if num_components < 1:
             raise ValueError(f"MixturePrior needs num_components >= 1, got {num_components}")

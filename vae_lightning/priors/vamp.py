@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.metrics.functional.aggregated import CHUNK
 from vae_lightning.priors.base import TrainingData
 from vae_lightning.priors.encoded import EncodedPrior
@@ -46,6 +47,7 @@ class VampPrior(EncodedPrior):
         pseudo_inputs: Tensor | None = None,
         seed: int = 0,
     ) -> None:
+        check_kinds(VampPrior, locals())
         super().__init__(latent_shape, observed_shape, CHUNK)
         if num_components < 1:
             raise ValueError(f"VampPrior needs num_components >= 1, got {num_components}")
