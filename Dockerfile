@@ -19,7 +19,8 @@ RUN python3 -m venv $VIRTUAL_ENV \
 ENV HOME=/app/home \
     USER=vae \
     MPLCONFIGDIR=/app/home/matplotlib \
-    VAE_LIGHTNING_DATA=/data
+    VAE_LIGHTNING_DATA=/data \
+    XDG_CACHE_HOME=/data/cache
 RUN useradd --uid 1000 --home-dir $HOME --no-create-home --shell /bin/sh vae \
     && mkdir -p /app/home /app/runs /data \
     && chmod 0777 /app /app/home /app/runs /data

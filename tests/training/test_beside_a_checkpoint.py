@@ -220,3 +220,25 @@ def test_a_run_folder_is_data_and_builds_only_what_is_trusted(
     assert "config.yaml is no configuration to go by" in line
     assert "subprocess.Popen" in line
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "place"),
+    [
+        ("best", "dirpath", "/etc"),
+        ("best", "dirpath", "elsewhere"),  # in the folder that the command is started in
+        ("best", "filename", "../../best"),
+        ("trainer", "profiler", {"class_path": "SimpleProfiler", "init_args": {"dirpath": "~", "filename": "p"}}),
+        ("trainer", "logger", {"class_path": "TensorBoardLogger", "init_args": {"save_dir": "r", "sub_dir": "../../x"}}),
+    ],
+)
+def test_a_run_folder_has_nothing_written_outside_it(
+    part: str, key: str, place: object, run: Path, refused: Callable[..., str]
+) -> None:
+    if isinstance(place, dict):
+        place["class_path"] = f"lightning.pytorch.{key}s.{place['class_path']}"
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config[part][key] = place
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    line = refused("test", "--ckpt_path", run)
+    assert "outside this run's folder: give the file by --config if it is yours" in line
