@@ -94,13 +94,13 @@ class Stack(nn.Module):
         return None if objective is None else objective.at(step)
 
     def comparable(self, batch: StackedBatch, step: int, weights: nn.Module) -> Float[Tensor, " M"] | None:
-        """Each member's loss by one objective for all, this step's `unweighted`; None where theirs are all the same."""
-        objectives = [member.objective.at(step) for member in self.members]
-        if not differing(objectives):
+        """Each member's loss by one objective for all, this step's `unweighted`; None for their own."""
+        if self.incomparable(step) or not differing([member.objective.at(step) for member in self.members]):
             return None
         values = {name: value for name, value in self._fixed.items() if not name.startswith("objective.")}
         self.noise.begin(*self.noise.keys)  # the same draws
-        before, self.module.objective = self.module.objective, objectives[0].unweighted()
+        before = self.module.objective
+        self.module.objective = before.at(step).unweighted()
         try:
             return self.losses(dict(state(weights)), values, batch, step)[0]
         finally:
