@@ -229,7 +229,7 @@ def test_a_run_folder_is_data_and_builds_only_what_is_trusted(
         ("best", "dirpath", "elsewhere"),  # in the folder that the command is started in
         ("best", "filename", "../../best"),
         ("trainer", "profiler", {"class_path": "SimpleProfiler", "init_args": {"dirpath": "~", "filename": "p"}}),
-        ("trainer", "logger", {"class_path": "TensorBoardLogger", "init_args": {"save_dir": "r", "sub_dir": "../../x"}}),
+        ("trainer", "logger", {"class_path": "TensorBoardLogger", "init_args": {"save_dir": "", "sub_dir": "../x"}}),
     ],
 )
 def test_a_run_folder_has_nothing_written_outside_it(
