@@ -99,9 +99,10 @@ def _child(folder: Path, arguments: Sequence[str], probe: Probe, environment: di
         os.chdir(folder)
         os.environ.pop("PL_GLOBAL_SEED", None)
         os.environ.update(environment)
-        with Path("told").open("a") as told:
-            for stream in (1, 2):
-                os.dup2(told.fileno(), stream)
+        told = os.open("told", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+        sys.stdout = sys.stderr = os.fdopen(told, "a", buffering=1)  # pytest's own would take what Python prints
+        for stream in (1, 2):
+            os.dup2(told, stream)
         status = _command(arguments, probe)
     except BaseException:
         traceback.print_exc()

@@ -125,7 +125,13 @@ HOOKS = (*BEGIN, *STEP, *VALIDATION, *FINISH)
 """The hooks of a callback that a training calls, in the order of their first calls."""
 
 MODULE = (
-    *("configure_callbacks", "configure_optimizers", "on_before_batch_transfer", "on_after_batch_transfer"),
+    *(
+        "prepare_data",
+        "configure_callbacks",
+        "configure_optimizers",
+        "on_before_batch_transfer",
+        "on_after_batch_transfer",
+    ),
     *("optimizer_step", "optimizer_zero_grad", "configure_gradient_clipping", "on_save_checkpoint"),
     *("on_validation_model_zero_grad", "on_validation_model_eval"),
 )

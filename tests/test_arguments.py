@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
+from torch.optim import SGD
 
 from vae_lightning import estimators, families, models, objectives, priors
 from vae_lightning.arguments import _fits, _hints, check_kinds
@@ -28,7 +29,7 @@ from vae_lightning.priors import FactorisedPrior, Prior
 
 RIGHT: list[Any] = [
     3, 0.5, True, "x", Bernoulli(2), BernoulliMRF(2, 2), [3], MLP, Reparameterised(), ELBO(Reparameterised()),
-    FactorisedPrior(Normal(2)), Conditional(Normal(2), (3,), MLP), None,
+    FactorisedPrior(Normal(2)), Conditional(Normal(2), (3,), MLP), SGD([torch.zeros(1)]), None,
 ]  # fmt: skip
 
 

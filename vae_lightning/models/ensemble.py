@@ -92,7 +92,7 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
         names: Sequence[str] | None = None,
         execution: Execution | None = None,
     ) -> None:
-        check_kinds(Ensemble, {"members": members, "seeds": seeds, "names": names})
+        check_kinds(Ensemble, {"members": members, "seeds": seeds, "names": names, "execution": execution})
         super().__init__()
         with only_plain(self):
             self.save_hyperparameters(logger=False)

@@ -8,6 +8,8 @@ from lightning.pytorch.cli import LRSchedulerCallable, ReduceLROnPlateau
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR
 
+from vae_lightning.arguments import check_kinds
+
 _OF_STEPS = (OneCycleLR, CyclicLR)  # whose documentation says to step them after every batch
 
 
@@ -23,6 +25,7 @@ class EveryStep(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, scheduler: LRSchedulerCallable) -> None:
+        check_kinds(EveryStep, locals())
         # not LRScheduler's own __init__, which would take a first step: this is only the word for when
         self.optimizer, self.scheduler = optimizer, scheduler(optimizer)
         if isinstance(self.scheduler, ReduceLROnPlateau):
