@@ -102,6 +102,8 @@ def _child(folder: Path, arguments: Sequence[str], probe: Probe, environment: di
         with Path("told").open("a") as told:
             for stream in (1, 2):
                 os.dup2(told.fileno(), stream)
+        # not those of the parent, in whose place pytest may have put its own
+        sys.stdout, sys.stderr = (open(stream, "w", buffering=1, closefd=False) for stream in (1, 2))  # noqa: SIM115
         status = _command(arguments, probe)
     except BaseException:
         traceback.print_exc()
