@@ -8,7 +8,7 @@ import re
 import shutil
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from interrupted import End, Moment, Probe, differences, end, in_parts
@@ -143,15 +143,10 @@ SCHEDULER = "module.lr_scheduler_step"
 WORLDS = ("vae", "hashing", "rbm", "libi", "ensemble")
 HANDLED = (signal.SIGTERM, signal.SIGINT)
 
-_CALLS = {"setup": 1, "on_fit_start": 1, "on_train_start": 1, "on_train_end": 1, "on_fit_end": 1, "teardown": 1}
-_CALLS |= {"module.configure_callbacks": 1, "module.configure_optimizers": 1}
-_FEW = ("on_train_epoch", "on_validation", "module.on_validation")  # called once or twice an epoch
-
 
 def moment(hook: str, where: int) -> Moment:
-    """A moment of this hook, that all runs have; others for other numbers."""
-    number = _CALLS.get(hook) or (1 + where % 2 if hook.startswith(_FEW) else 2 + where % 6)
-    return Moment(hook, 1 if hook == "on_train_epoch_end" else number, after=where % 2 == 1)
+    """A moment of this hook; others for other numbers."""
+    return Moment(hook, 1 + where % 7, after=where % 2 == 1)
 
 
 @dataclass(frozen=True)
@@ -171,9 +166,12 @@ class Case:
         ]
         return f"{self.world}, {self.option}, {self.processes} process(es): {', '.join(told)}"
 
-    def probes(self) -> list[Probe]:
-        """Fresh ones."""
-        return [Probe(dict(part)) for part in self.parts]
+    def probes(self, calls: Mapping[str, int]) -> list[Probe]:
+        """Fresh ones; of a hook that the run calls less often, its last call."""
+        return [
+            Probe({replace(at, number=min(at.number, calls.get(at.hook, 1))): signum for at, signum in part})
+            for part in self.parts
+        ]
 
 
 def chosen(
@@ -216,7 +214,7 @@ class Bench:
         self.folder = folder
         (folder / "miniature").mkdir(exist_ok=True)
         self.worlds = worlds(write_miniature(folder / "miniature"))
-        self._ends: dict[tuple[str, str, int], End] = {}
+        self._ends: dict[tuple[str, str, int], tuple[End, dict[str, int]]] = {}
 
     def arguments(self, case: Case) -> list[str]:
         """Of the command."""
@@ -224,21 +222,26 @@ class Bench:
         return [*self.worlds[case.world], *OPTIONS[case.option], *two]
 
     def uninterrupted(self, case: Case) -> End:
-        """What it leaves, found once."""
+        """What it leaves."""
+        return self._found(case)[0]
+
+    def _found(self, case: Case) -> tuple[End, dict[str, int]]:
+        """What it leaves, and how often it calls each hook, found once."""
         key = (case.world, case.option, case.processes)
         if key not in self._ends:
             folder = self.folder / re.sub(r"\W+", "-", "-".join(map(str, key)))
             statuses = in_parts(folder, self.arguments(case), processes=case.processes)
             assert statuses == [[0] * case.processes], (folder / "told").read_text()[-2000:]
-            self._ends[key] = end(folder)
+            calls = (line.split() for line in (folder / "hooks").read_text().splitlines())
+            self._ends[key] = end(folder), {hook: int(number) for hook, number in calls}
             shutil.rmtree(folder)
         return self._ends[key]
 
     def differences(self, case: Case) -> list[str]:
         """What the interrupted run ends with that the other does not, or how it failed."""
-        expected, folder = self.uninterrupted(case), self.folder / f"parts-{os.getpid()}"
+        (expected, calls), folder = self._found(case), self.folder / f"parts-{os.getpid()}"
         shutil.rmtree(folder, ignore_errors=True)
-        statuses = in_parts(folder, self.arguments(case), *case.probes(), processes=case.processes)
+        statuses = in_parts(folder, self.arguments(case), *case.probes(calls), processes=case.processes)
         told = (folder / "told").read_text()
         if statuses[-1] != [0] * case.processes or not _ended(case, statuses[0][-1]):
             return [f"exit statuses {statuses}: {told[-2000:]}"]

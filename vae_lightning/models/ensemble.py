@@ -201,7 +201,8 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: StackedBatch, batch_idx: int) -> None:
         """Judge the members where a repeat is done."""
-        losses = self._choose(self.global_step)
+        # within an accumulated gradient the step is still the one before, whose end was judged
+        losses = None if self.trainer.fit_loop._should_accumulate() else self._choose(self.global_step)
         if losses is not None:  # written now: what waits for the epoch's end is lost where a run is interrupted
             figures = self._each("val/selection", losses)
             self.log_dict(figures, batch_size=1, on_step=True, on_epoch=False, logger=False)
