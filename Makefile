@@ -27,7 +27,8 @@ lint: $(INSTALLED) ## style, format, types, and who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-soak: $(INSTALLED) ## interrupt runs at every hook and resume them, for half an hour; ARGS="--every 10" tries a tenth
+soak: $(INSTALLED) ## damage every kind of file, interrupt runs at every hook: an hour; ARGS="--every 10" tries a tenth
+	FUZZ_INPUTS=840 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -rP tests/test_fuzz.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/soak.py --workers $(WORKERS) $(ARGS)
 
 bench: $(INSTALLED) ## run every benchmark in benchmarks/
