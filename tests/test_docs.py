@@ -55,6 +55,15 @@ def test_tables_of_figures_name_their_commit_and_the_command_that_reruns_them(pa
             assert re.search(r"^ *(OMP_NUM_THREADS=1 )?(vae-lightning|python|make) ", section, re.MULTILINE), title
 
 
+def test_the_table_of_priors_adds_up() -> None:
+    """-ELBO = reconstruction + mutual information + marginal KL, but for what rounding four figures can add up to."""
+    table = (ROOT / "docs" / "priors.md").read_text().partition("| --- |")[2]
+    rows = [re.findall(r"\| (-?\d+\.\d\d)", line) for line in table.splitlines() if line.startswith("| ")]
+    assert len([row for row in rows if row]) == 7
+    for _, elbo, *terms, _ in (map(float, row) for row in rows if row):
+        assert abs(elbo + sum(terms)) < 0.021
+
+
 def test_the_readme_names_every_diagnostic_of_a_gaussian_vae() -> None:
     assert set(re.findall(r"`(\w+)`", (ROOT / "README.md").read_text())) >= SMALL.keys()
 
