@@ -249,8 +249,6 @@ class Bench:
 
 
 def _ended(case: Case, status: int) -> bool:
-    """Whether the first part ended as its signals say: by them, or where there was no such moment, well."""
+    """Whether the first part ended by its signals."""
     by = [signum for _, signum in case.parts[0]]
-    return status in [-signal.SIGKILL if signal.SIGKILL in by else 128 + by[0]] or (
-        status == 128 + by[0] and len(by) > 1
-    )
+    return status == -signal.SIGKILL if signal.SIGKILL in by[:1] else status in (-by[-1], *(128 + each for each in by))

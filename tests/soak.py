@@ -52,7 +52,7 @@ def main() -> None:
         failed += bool(wrong)
         for line in [f"FAILED {case}", *wrong[:5]] if wrong else ():
             print(f"  {line}", flush=True)
-        if number % 50 == 0 or number == len(cases):
+        if number % 10 == 0 or number == len(cases):
             minutes = (time.monotonic() - began) / 60
             print(f"{number} of {len(cases)} tried, {number - failed} passed, {minutes:.1f} minutes", flush=True)
     sys.exit(bool(failed))
