@@ -1,4 +1,5 @@
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ from real_data import find_real_newsgroups
 os.environ["MPLCONFIGDIR"] = os.environ.get("MPLCONFIGDIR") or matplotlib.get_configdir()
 _cache = tempfile.TemporaryDirectory(prefix="vae-lightning-tests-")
 os.environ["XDG_CACHE_HOME"] = _cache.name
+
+# as a terminal starts a command: what a shell runs in the background has SIGINT ignored, and would leave it so
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("steady", deadline=None, derandomize=True)  # the same on a busy machine, and every time
 settings.load_profile("steady")
