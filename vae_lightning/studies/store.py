@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import json
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
@@ -61,8 +62,9 @@ class Plain(Format[Figures]):
 
 def as_figures(content: object) -> Figures:
     """The same, seen to be figures; ValueError for anything else."""
-    if isinstance(content, dict) and all(isinstance(value, int | float) for value in content.values()):
-        return content
+    if isinstance(content, dict) and all(type(value) in (int, float) for value in content.values()):
+        with suppress(OverflowError):  # a whole number beyond all floats
+            return {name: float(value) for name, value in content.items()}
     raise ValueError(f"expected numbers by name, got {str(content)[:80]}")
 
 
