@@ -25,7 +25,7 @@ from small import events
 from vae_lightning.cli import main
 
 NAMES = ("last.ckpt", "best.ckpt")
-_LONG = 120.0  # seconds after which a child hangs
+_LONG = 600.0  # seconds after which a child hangs
 
 
 @dataclass(frozen=True)
