@@ -40,12 +40,12 @@ from vae_lightning import callbacks, metrics
 from vae_lightning.data import Digits, DynamicBinarisation
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import Bernoulli
+from vae_lightning.inference.importance import log_weights
 from vae_lightning.metrics.functional.aggregated import aggregated_log_prob
 from vae_lightning.metrics.functional.frechet import frechet_distance, frechet_distance_of_features
 from vae_lightning.models import GaussianVAE
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import ELBO
-from vae_lightning.objectives.importance import log_weights
 from vae_lightning.process import keep_large_buffers
 from vae_lightning.training import trainer
 

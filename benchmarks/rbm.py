@@ -38,7 +38,7 @@ from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.loaders import Observations
 from vae_lightning.families import Bernoulli, Multinomial
 from vae_lightning.models import RBM, HashingVAE
-from vae_lightning.models.seeded import SeededModule
+from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.objectives import ContrastiveDivergence, PersistentContrastiveDivergence
 from vae_lightning.process import keep_large_buffers
 from vae_lightning.training import trainer
@@ -134,7 +134,7 @@ def in_the_trainer(data: Bits, persistent: bool, steps: int) -> float:
     return clock.took / steps
 
 
-def documents(module: SeededModule, data: Newsgroups) -> Step:
+def documents(module: ReproducibleModule, data: Newsgroups) -> Step:
     batches = cycle(data.train_dataloader())
     adam = torch.optim.Adam(module.parameters(), lr=1e-3, fused=True)
 

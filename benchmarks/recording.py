@@ -28,11 +28,11 @@ from torch.fx import GraphModule
 
 from vae_lightning.data.processes import LinearJTEx
 from vae_lightning.models import Compiled, Eager, Replayed
+from vae_lightning.models.ensemble.stack import Stack
 from vae_lightning.models.recording import Execution, Recorded
 from vae_lightning.models.recording.fold_constants import fold_constants
 from vae_lightning.models.recording.remove_identities import remove_identities
 from vae_lightning.models.recording.replay import Inputs, Result
-from vae_lightning.models.stack import Stack
 from vae_lightning.process import keep_large_buffers
 
 MEMBERS, FIRST, STEPS, ROUNDS = 50, 15, 15, 11

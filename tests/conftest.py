@@ -7,8 +7,8 @@ from pathlib import Path
 import matplotlib
 import pytest
 from hypothesis import settings
-from miniature import write_miniature
-from real_data import find_real_newsgroups
+from support.archive import write_miniature
+from support.real_data import find_real_newsgroups
 
 # what is parsed once is kept for the tests alone; matplotlib keeps its list of fonts where it was
 os.environ["MPLCONFIGDIR"] = os.environ.get("MPLCONFIGDIR") or matplotlib.get_configdir()

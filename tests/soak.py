@@ -1,4 +1,4 @@
-"""Every interruption of tests/interruptions.py -> how many runs ended with the same bits. `make soak` runs it."""
+"""Every interruption of tests/support/interruptions.py -> how many end with the same bits. `make soak` runs it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from interruptions import Bench, Case, grid
+from support.interruptions import Bench, Case, grid
 
 import vae_lightning.training  # noqa: F401  # so that the children need not import it
 

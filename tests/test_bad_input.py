@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from running import HASHING, ROOT, command, on_miniature, process
+from support.command import HASHING, ROOT, command, on_miniature, process
 
 ESTIMATOR = ("--model.objective.estimator",)
 
@@ -126,7 +126,7 @@ def test_a_loss_that_is_not_a_number_says_which_term_and_keeps_the_last_good_che
 ) -> None:
     options = ["fit", "--config", HASHING, *on_miniature(miniature, tmp_path), "--last.every_n_steps", "1"]
     poisoned = process(
-        *options, "--trainer.callbacks", '[{"class_path": "resume_probe.Poison", "init_args": {"step": 9}}]'
+        *options, "--trainer.callbacks", '[{"class_path": "support.resume_probe.Poison", "init_args": {"step": 9}}]'
     )
     assert poisoned.returncode == 1
     line = poisoned.stderr.strip().splitlines()[-1]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from crafted import LOOP, whole, written
-from running import HASHING, ROOT, command, figures, on_miniature
+from support.command import HASHING, ROOT, command, figures, on_miniature
+from support.crafted import LOOP, whole, written
 
 from vae_lightning.models import HashingVAE
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from running import ROOT, command, process
+from support.command import ROOT, command, process
 
 from vae_lightning.cli import COMMANDS, HELP
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from diagnostics import imported
-from running import ROOT, command, figures, on_miniature, process
-from small import events
+from support.command import ROOT, command, figures, on_miniature, process
+from support.diagnostics import imported
+from support.models import events
 
 from vae_lightning.models import MRFVAE, RBM, VAE, HashingVAE
 

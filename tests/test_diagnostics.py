@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from diagnostics import FIGURES, PICTURES, as_option
-from running import ROOT, command, figures, process
-from small import events
+from support.command import ROOT, command, figures, process
+from support.diagnostics import FIGURES, PICTURES, as_option
+from support.models import events
 
 from vae_lightning import callbacks
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from diagnostics import SMALL, imported
-from pages import blocks, differences, shown_and_printed, unproduced
 from PIL import Image
+from support.diagnostics import SMALL, imported
+from support.pages import blocks, differences, shown_and_printed, unproduced
 from torch.utils.tensorboard.writer import SummaryWriter
 
 ROOT = Path(__file__).parent.parent

@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from readers import READERS, Reader
+from support.readers import READERS, Reader
 
 MEMORY = 1 << 30  # bytes beyond what the process has before it reads
 SECONDS = 20

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from interrupted import Moment, Probe, differences, end, forked, go_on, in_parts, newest
-from interruptions import HANDLED, HOOKS, MODULE, SCHEDULER, Bench, Case, chosen, covering
+from support.interrupted import Moment, Probe, differences, end, forked, go_on, in_parts, newest
+from support.interruptions import HANDLED, HOOKS, MODULE, SCHEDULER, Bench, Case, chosen, covering
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_the_hooks_that_are_tried_are_all_that_a_training_calls(bench: Bench, tm
 
 def stop(batch: int) -> tuple[str, str]:
     """As `max_time` does, after so many batches."""
-    return "--trainer.callbacks+", f"{{class_path: resume_probe.Stop, init_args: {{batch: {batch}}}}}"
+    return "--trainer.callbacks+", f"{{class_path: support.resume_probe.Stop, init_args: {{batch: {batch}}}}}"
 
 
 LIMITS = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pages import differences, shown_and_printed, unproduced
+from support.pages import differences, shown_and_printed, unproduced
 
 PAGE = "A page.\n\n```python\nx = 2 / 3\nprint(f'{{x:.3f}} nats')\n```\n\nprints\n\n```text\n{}\n```\n"
 

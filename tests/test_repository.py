@@ -10,11 +10,11 @@ from pathlib import Path
 import jaxtyping
 import pytest
 import torch
-from miniature import ARCHIVE
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
-from real_data import find_real_newsgroups
+from support.archive import ARCHIVE
+from support.real_data import find_real_newsgroups
 
 import vae_lightning
 from vae_lightning.estimators.base import local_signals, mean

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from running import HASHING, ROOT, command, figures, on_miniature, process
-from small import events
+from support.command import HASHING, ROOT, command, figures, on_miniature, process
+from support.models import events
 
 from vae_lightning.callbacks import AtomicCheckpointIO
 
@@ -55,7 +55,7 @@ def test_killed_in_mid_epoch(every: int, uninterrupted: dict[str, Any], miniatur
     options = ["fit", "--config", HASHING, *on_miniature(miniature, tmp_path), *EPOCHS]
     options += ["--last.every_n_steps", str(every)]
     killed = process(
-        *options, "--trainer.callbacks", '[{"class_path": "resume_probe.Kill", "init_args": {"step": 11}}]'
+        *options, "--trainer.callbacks", '[{"class_path": "support.resume_probe.Kill", "init_args": {"step": 11}}]'
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert last(tmp_path / "version_0")["global_step"] == 11 - 11 % every
@@ -67,7 +67,7 @@ def test_killed_in_mid_epoch(every: int, uninterrupted: dict[str, Any], miniatur
 def test_killed_while_a_checkpoint_is_written(uninterrupted: dict[str, Any], miniature: Path, tmp_path: Path) -> None:
     """The last whole checkpoint is still there, loads, and is resumed from."""
     options = ["fit", "--config", HASHING, *on_miniature(miniature, tmp_path), *EPOCHS, "--last.every_n_steps", "1"]
-    probe = '[{"class_path": "resume_probe.KillInSave", "init_args": {"step": 10}}]'
+    probe = '[{"class_path": "support.resume_probe.KillInSave", "init_args": {"step": 10}}]'
     assert process(*options, "--trainer.callbacks", probe).returncode == -signal.SIGKILL
     (left,) = (tmp_path / "version_0/checkpoints").glob(".last.ckpt.*.part")
     os.utime(left, (0, 0))  # as if it had been there for longer than a writer takes to lock its file
@@ -108,7 +108,7 @@ def test_accumulated_gradients_resume_exactly(miniature: Path, tmp_path: Path) -
     options += ["--trainer.accumulate_grad_batches", "2"]
     command(*options, *on_miniature(miniature, tmp_path / "whole"), *EPOCHS)
     parts = [*options, *on_miniature(miniature, tmp_path / "parts"), *EPOCHS]
-    process(*parts, "--trainer.callbacks", '[{"class_path": "resume_probe.Kill", "init_args": {"step": 6}}]')
+    process(*parts, "--trainer.callbacks", '[{"class_path": "support.resume_probe.Kill", "init_args": {"step": 6}}]')
     command(*parts, "--ckpt_path", tmp_path / "parts/version_0/checkpoints/last.ckpt")
     whole, resumed = last(tmp_path / "whole/version_0"), last(tmp_path / "parts/version_0")
     assert_equal(resumed["state_dict"], whole["state_dict"])
@@ -157,7 +157,7 @@ class TestDigits:
         """Within the warm-up and after it: the same weights, figures and schedule as without an interruption."""
         whole, parts = self.options(tmp_path / "whole"), self.options(tmp_path / "parts")
         command(*whole)
-        probe = f'{{"class_path": "resume_probe.Kill", "init_args": {{"step": {killed_at}}}}}'
+        probe = f'{{"class_path": "support.resume_probe.Kill", "init_args": {{"step": {killed_at}}}}}'
         killed = process(*parts, "--trainer.callbacks+", probe)
         assert killed.returncode == -signal.SIGKILL, killed.stderr
         command(*parts, "--ckpt_path", tmp_path / "parts/version_0/checkpoints/last.ckpt")
@@ -196,7 +196,7 @@ class TestChains:
         whole, parts = self.options(tmp_path / "whole"), self.options(tmp_path / "parts")
         done = process(*whole, *two)
         assert done.returncode == 0, done.stderr
-        probe = '{"class_path": "resume_probe.Kill", "init_args": {"step": 10}}'
+        probe = '{"class_path": "support.resume_probe.Kill", "init_args": {"step": 10}}'
         killed = process(*parts, *two, "--trainer.callbacks+", probe)
         assert killed.returncode == -signal.SIGKILL, killed.stderr
         done = process(*parts, *two, "--ckpt_path", tmp_path / "parts/version_0/checkpoints/last.ckpt")

@@ -12,15 +12,15 @@ import faiss
 import numpy as np
 import pytest
 import torch
-from crafted import written
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from miniature import TRAIN, WORDS
-from small import trainer
+from support.archive import TRAIN, WORDS
+from support.crafted import written
+from support.models import trainer
 
 from vae_lightning.counts import Counts
 from vae_lightning.data import Newsgroups
-from vae_lightning.data.vocabulary import vocabulary_hash
+from vae_lightning.data.texts.vocabulary import vocabulary_hash
 from vae_lightning.models import HashingVAE
 from vae_lightning.search import CodeIndex, Document, search
 from vae_lightning.search.index import paths

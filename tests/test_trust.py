@@ -15,11 +15,11 @@ import lightning.pytorch as pl
 import pytest
 import torch
 import yaml
-from crafted import LOOP, whole, written
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
-from running import HASHING, ROOT, command, on_miniature
-from small import hashing, newsgroups, trainer
+from support.command import HASHING, ROOT, command, on_miniature
+from support.crafted import LOOP, whole, written
+from support.models import hashing, newsgroups, trainer
 
 from vae_lightning import data, models
 from vae_lightning.callbacks import AtomicCheckpointIO, CheckpointReference

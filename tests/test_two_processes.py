@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import leaving_probe
 import numpy as np
 import pytest
 import torch
-from process_probe import Notes
-from running import HASHING, ROOT, command, figures, on_miniature, process
-from small import events
+from support import leaving_probe
+from support.command import HASHING, ROOT, command, figures, on_miniature, process
+from support.models import events
+from support.process_probe import Notes
 
 TWO = ("--config", ROOT / "configs" / "trainer" / "ddp.yaml")
 RUN, LAST = "version_0", Path("version_0") / "checkpoints" / "last.ckpt"

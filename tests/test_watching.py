@@ -8,8 +8,8 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
-from diagnostics import FIGURES, built
-from small import digits, events, gaussian_vae, hashing, newsgroups, trainer
+from support.diagnostics import FIGURES, built
+from support.models import digits, events, gaussian_vae, hashing, newsgroups, trainer
 from test_resume import assert_equal
 
 from vae_lightning.callbacks import (

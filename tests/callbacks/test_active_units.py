@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from evaluated import changes_nothing, posterior
 from lightning.pytorch.demos.boring_classes import BoringModel
-from small import digits, events, gaussian_vae, hashing, newsgroups, trainer
+from support.evaluation import changes_nothing, posterior
+from support.models import digits, events, gaussian_vae, hashing, newsgroups, trainer
 from torch import Tensor
 
 from vae_lightning.callbacks import ActiveUnits

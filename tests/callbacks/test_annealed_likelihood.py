@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small import NUM_WORDS, digits, events, gaussian_vae, newsgroups, trainer
+from support.models import NUM_WORDS, digits, events, gaussian_vae, newsgroups, trainer
 
 from vae_lightning.callbacks import AnnealedLikelihood, Chains
 from vae_lightning.families import Bernoulli, Multinomial

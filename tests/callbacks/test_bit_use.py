@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from scipy import stats
-from small import NUM_BITS, digits, events, gaussian_vae, hashing, newsgroups, trainer
+from support.models import NUM_BITS, digits, events, gaussian_vae, hashing, newsgroups, trainer
 
 from vae_lightning.callbacks import BitUse
 from vae_lightning.callbacks.bit_use import BitEntropies

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import torch
-from evaluated import changes_nothing, codes
 from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.strategies import DDPStrategy
-from small import digits, gaussian_vae, hashing, newsgroups, trainer
+from support.evaluation import changes_nothing, codes
+from support.models import digits, gaussian_vae, hashing, newsgroups, trainer
 
 from vae_lightning.callbacks import Consistency
 from vae_lightning.conditional import Conditional

@@ -8,7 +8,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
-from small import digits, gaussian_vae, hashing, newsgroups, trainer
+from support.models import digits, gaussian_vae, hashing, newsgroups, trainer
 
 from vae_lightning.callbacks import (
     ActiveUnits,

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import torch
-from evaluated import changes_nothing, codes, draws, posterior
-from small import digits, events, gaussian_vae, hashing, newsgroups, trainer
+from support.evaluation import changes_nothing, codes, draws, posterior
+from support.models import digits, events, gaussian_vae, hashing, newsgroups, trainer
 
 from vae_lightning.callbacks import ELBOSurgery
 from vae_lightning.callbacks.elbo_surgery import surgery_picture

@@ -11,8 +11,8 @@ import lightning.pytorch as pl
 import pytest
 import torch
 import torch.distributions as td
-from goldens import F_BY_CODE, LOGITS, TOTAL_VARIANCE
-from small import events, hashing, newsgroups, trainer
+from support.goldens import F_BY_CODE, LOGITS, TOTAL_VARIANCE
+from support.models import events, hashing, newsgroups, trainer
 from torch import Tensor, nn
 
 from vae_lightning.callbacks import GradientVariance

@@ -9,7 +9,7 @@ import pytest
 import torch
 from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.loggers import CSVLogger
-from small import hashing, newsgroups, trainer
+from support.models import hashing, newsgroups, trainer
 from torch import Tensor
 
 from vae_lightning.callbacks import HammingPrecision

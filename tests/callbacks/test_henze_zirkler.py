@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from evaluated import changes_nothing, codes
-from small import digits, gaussian_vae, hashing, newsgroups, trainer
+from support.evaluation import changes_nothing, codes
+from support.models import digits, gaussian_vae, hashing, newsgroups, trainer
 
 from vae_lightning.callbacks import HenzeZirkler
 from vae_lightning.metrics.functional import henze_zirkler, henze_zirkler_null

@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.distributions as td
 from lightning.pytorch.demos.boring_classes import BoringModel
-from small import hashing, newsgroups, trainer
+from support.models import hashing, newsgroups, trainer
 from torch import Tensor
 
 from vae_lightning.callbacks import InferenceGaps

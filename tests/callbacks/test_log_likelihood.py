@@ -14,8 +14,8 @@ import torch
 import torch.distributions as td
 from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.loggers import CSVLogger
-from running import HASHING, ROOT, command, figures, on_miniature, process
-from small import hashing, newsgroups, trainer
+from support.command import HASHING, ROOT, command, figures, on_miniature, process
+from support.models import hashing, newsgroups, trainer
 from torch import Tensor
 
 from vae_lightning.callbacks import LogLikelihood

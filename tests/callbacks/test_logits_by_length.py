@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small import digits, events, gaussian_vae, hashing, newsgroups, trainer
+from support.models import digits, events, gaussian_vae, hashing, newsgroups, trainer
 
 from vae_lightning.callbacks import LogitsByLength
 from vae_lightning.callbacks.logits_by_length import length_picture

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from matplotlib.image import imread
-from small import events, hashing, newsgroups, trainer
+from support.models import events, hashing, newsgroups, trainer
 
 from vae_lightning.callbacks import NearestWords
 from vae_lightning.callbacks.nearest_words import bit_effects, named, word_table

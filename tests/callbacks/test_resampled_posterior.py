@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from lightning.pytorch.demos.boring_classes import BoringModel
-from small import events, hashing, newsgroups, trainer
+from support.models import events, hashing, newsgroups, trainer
 
 from vae_lightning.callbacks import ResampledPosterior
 from vae_lightning.callbacks.resampled_posterior import grid, window
@@ -15,10 +15,10 @@ from vae_lightning.data import Synthetic
 from vae_lightning.data.processes import LinearGaussian, LinearJTEx
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import Normal
+from vae_lightning.inference.resampled import ResampledPosterior as Resampled
 from vae_lightning.models import VAE
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import ELBO
-from vae_lightning.objectives.resampled import ResampledPosterior as Resampled
 
 SCALE = 0.5
 

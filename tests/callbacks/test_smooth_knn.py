@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from evaluated import changes_nothing
-from small import digits, gaussian_vae, hashing, newsgroups, trainer
+from support.evaluation import changes_nothing
+from support.models import digits, gaussian_vae, hashing, newsgroups, trainer
 from torch import Generator, Size, Tensor
 
 from vae_lightning.callbacks import SmoothKNN

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import miniature as archives
 import pytest
+from support import archive as archives
 
 from vae_lightning.callbacks import FrechetInceptionDistance
-from vae_lightning.data import MNIST, ImageFolder, Newsgroups, download, newsgroups
+from vae_lightning.data import MNIST, ImageFolder, Newsgroups, download
 from vae_lightning.data.download import RemoteFile, cache_folder, data_folder, fetch
+from vae_lightning.data.texts import newsgroups
 
 BODY = bytes(range(256)) * 1000
 ANSWERS = {

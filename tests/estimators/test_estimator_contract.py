@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.distributions as td
-from goldens import BOUND, F_BY_CODE, GRADIENT, LOGITS, TOTAL_VARIANCE, VARIANCE
+from support.goldens import BOUND, F_BY_CODE, GRADIENT, LOGITS, TOTAL_VARIANCE, VARIANCE
 
 from vae_lightning.estimators import (
     ARM,

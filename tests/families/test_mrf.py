@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.distributions as td
 import torch.nn.functional as F
-from harmoniums import all_bits
+from support.harmoniums import all_bits
 
 from vae_lightning.families import Bernoulli, BernoulliMRF, GibbsMRF
 from vae_lightning.families import mrf as module

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 import torch.distributions as td
-from gaussian_world import EVIDENCE, POSTERIOR, WIDE
+from support.gaussian_world import EVIDENCE, POSTERIOR, WIDE
 from torch import Tensor
 
 from vae_lightning.metrics.functional import resample, resampled_log_prob

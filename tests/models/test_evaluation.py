@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small import hashing, newsgroups, trainer
+from support.models import hashing, newsgroups, trainer
 
 from vae_lightning.models import HashingVAE
 

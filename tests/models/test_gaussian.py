@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from sklearn.decomposition import PCA
-from small import trainer
+from support.models import trainer
 from torch import Tensor, nn
 
 from vae_lightning.data import Observations

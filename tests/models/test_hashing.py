@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from running import HASHING, command, on_miniature
 from scipy import stats
-from small import hashing, newsgroups, trainer
+from support.command import HASHING, command, on_miniature
+from support.models import hashing, newsgroups, trainer
 from torch import Tensor
 
 from vae_lightning.counts import Counts

@@ -10,17 +10,18 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
-from running import ROOT, command, figures
-from small import events, trainer
+from support.command import ROOT, command, figures
+from support.models import events, trainer
 from torch import Tensor, nn
 
 from vae_lightning.data import FullBatch, Synthetic
 from vae_lightning.data.processes import GaussianMixture, LinearJTEx
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import Normal
+from vae_lightning.inference.importance import log_weights
 from vae_lightning.metrics.functional import importance_weighted_bound
 from vae_lightning.models import LiBI
-from vae_lightning.models.stack import Stack
+from vae_lightning.models.ensemble.stack import Stack
 from vae_lightning.nn import MLP, CholeskyLinear
 from vae_lightning.objectives import (
     ELBO,
@@ -34,7 +35,6 @@ from vae_lightning.objectives import (
     Objective,
     WarmUp,
 )
-from vae_lightning.objectives.importance import log_weights
 from vae_lightning.randomness import seeded
 
 STEPS, REPEATS = 8, 3

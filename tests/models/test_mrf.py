@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from harmoniums import all_bits
 from sklearn.datasets import load_digits
-from small import trainer
+from support.harmoniums import all_bits
+from support.models import trainer
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 

@@ -17,7 +17,7 @@ from vae_lightning.families import Normal
 from vae_lightning.models import Ensemble, GaussianVAE, LiBI
 from vae_lightning.models.libi import adam as adam_of_libi
 from vae_lightning.models.optimizers import quick_adam
-from vae_lightning.models.seeded import adam
+from vae_lightning.models.reproducible import adam
 
 RATES = {adam: 1e-3, adam_of_libi: 0.01}
 

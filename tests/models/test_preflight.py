@@ -11,7 +11,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
-from small import digits, hashing, newsgroups, trainer
+from support.models import digits, hashing, newsgroups, trainer
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from harmoniums import all_bits, exact_samples, random_harmonium
 from lightning.pytorch.cli import ReduceLROnPlateau
 from sklearn.neural_network import BernoulliRBM
-from small import NUM_WORDS, digits, newsgroups, trainer
+from support.harmoniums import all_bits, exact_samples, random_harmonium
+from support.models import NUM_WORDS, digits, newsgroups, trainer
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -24,6 +24,7 @@ from vae_lightning.counts import Counts
 from vae_lightning.data import Digits, DynamicBinarisation, Synthetic
 from vae_lightning.data.processes import GaussianMixture
 from vae_lightning.families import Bernoulli, BernoulliMRF, ExponentialFamily, GibbsMRF, Multinomial, Normal
+from vae_lightning.harmonium.lengths import equally_long
 from vae_lightning.models import RBM
 from vae_lightning.objectives import (
     EnumeratedLikelihood,
@@ -32,7 +33,6 @@ from vae_lightning.objectives import (
     Sparsity,
     WarmUp,
 )
-from vae_lightning.objectives.lengths import equally_long
 
 PIXELS = Bernoulli((1, 8, 8))
 

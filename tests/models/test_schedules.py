@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch.cli import ReduceLROnPlateau
-from running import command
-from small import digits, events, gaussian_vae, trainer
-from tiny import saved, tiny
+from support.command import command
+from support.models import digits, events, gaussian_vae, trainer
+from support.short_run import saved, tiny
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, CyclicLR, ExponentialLR, OneCycleLR
 

@@ -11,7 +11,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 import torch.distributions as td
-from small import trainer
+from support.models import trainer
 from torch import Generator, Size, Tensor
 
 from vae_lightning.data import Synthetic

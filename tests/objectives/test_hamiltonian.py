@@ -10,7 +10,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
-from small import Save, trainer
+from support.models import Save, trainer
 from torch import Generator
 
 from vae_lightning.data import FullBatch, Synthetic

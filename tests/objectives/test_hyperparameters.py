@@ -13,6 +13,7 @@ from vae_lightning import objectives
 from vae_lightning.conditional import Conditional
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import Bernoulli, GibbsMRF, Normal
+from vae_lightning.inference.importance import Inflated
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import (
@@ -35,8 +36,7 @@ from vae_lightning.objectives import (
     WarmUp,
 )
 from vae_lightning.objectives.code_likelihood import Constraint
-from vae_lightning.objectives.importance import Inflated
-from vae_lightning.objectives.penalties import HenzeZirkler, Mean
+from vae_lightning.objectives.constraints.penalties import HenzeZirkler, Mean
 from vae_lightning.priors import FactorisedPrior
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from jsonargparse import ArgumentParser
-from small import events, trainer
+from support.models import events, trainer
 from torch import Size, Tensor
 
 from vae_lightning.conditional import Conditional

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from small import NUM_WORDS, digits, hashing, newsgroups, trainer
+from support.models import NUM_WORDS, digits, hashing, newsgroups, trainer
 
 from vae_lightning.families import Bernoulli, Multinomial
 from vae_lightning.families.enumeration import states

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from running import ROOT, command, figures
-from small import digits, events
-from tiny import CONFIG, saved, tiny
+from support.command import ROOT, command, figures
+from support.models import digits, events
+from support.short_run import CONFIG, saved, tiny
 
 from vae_lightning.models import GaussianVAE
 

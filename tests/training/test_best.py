@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from running import command, figures
-from small import events
-from tiny import saved, tiny
+from support.command import command, figures
+from support.models import events
+from support.short_run import saved, tiny
 
 # the rate rises tenfold an epoch: the model gets better, and then far worse
 RUINED = ("--model.scheduler", "torch.optim.lr_scheduler.ExponentialLR", "--model.scheduler.gamma", "30")

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 from lightning.pytorch.loggers import Logger
-from running import command, figures
-from small import events
-from tiny import CONFIG, saved, tiny
+from support.command import command, figures
+from support.models import events
+from support.short_run import CONFIG, saved, tiny
 
 ONE = ("--trainer.max_epochs", "1")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.plugins import TorchCheckpointIO
-from small import digits, gaussian_vae
+from support.models import digits, gaussian_vae
 
 from vae_lightning.callbacks import AtomicCheckpointIO, LastCheckpoint
 from vae_lightning.training import TrainingCLI, trainer

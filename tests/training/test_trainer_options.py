@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
-from running import command, figures
-from small import events
-from tiny import saved, tiny
+from support.command import command, figures
+from support.models import events
+from support.short_run import saved, tiny
 
 from vae_lightning.training.defaults import own_callbacks
 

@@ -1,28 +1,24 @@
 """Callbacks: anything that needs the trainer or time."""
 
 from vae_lightning.callbacks.active_units import ActiveUnits
-from vae_lightning.callbacks.aggressive import AggressiveInference
 from vae_lightning.callbacks.annealed_likelihood import AnnealedLikelihood
 from vae_lightning.callbacks.base import Diagnostic
-from vae_lightning.callbacks.best_checkpoint import BestCheckpoint
 from vae_lightning.callbacks.bit_use import BitUse
-from vae_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
-from vae_lightning.callbacks.code_writer import CodeWriter
 from vae_lightning.callbacks.collapse_watch import CollapseWatch
 from vae_lightning.callbacks.consistency import Consistency
 from vae_lightning.callbacks.elbo_surgery import ELBOSurgery
-from vae_lightning.callbacks.fid import FrechetInceptionDistance
-from vae_lightning.callbacks.freeze import Freeze
 from vae_lightning.callbacks.gradient_variance import GradientVariance
 from vae_lightning.callbacks.hamming import HammingPrecision
 from vae_lightning.callbacks.henze_zirkler import HenzeZirkler
+from vae_lightning.callbacks.images.fid import FrechetInceptionDistance
+from vae_lightning.callbacks.images.references import CheckpointReference, DataReference, ImageMeans, ImageSamples
 from vae_lightning.callbacks.inference_gaps import InferenceGaps
-from vae_lightning.callbacks.last_checkpoint import LastCheckpoint
 from vae_lightning.callbacks.log_likelihood import LogLikelihood
 from vae_lightning.callbacks.logits_by_length import LogitsByLength
-from vae_lightning.callbacks.member_checkpoints import MemberCheckpoints
-from vae_lightning.callbacks.momentum import Momentum
 from vae_lightning.callbacks.nearest_words import NearestWords
+from vae_lightning.callbacks.phases.aggressive import AggressiveInference
+from vae_lightning.callbacks.phases.freeze import Freeze
+from vae_lightning.callbacks.phases.momentum import Momentum
 from vae_lightning.callbacks.pictures import (
     Chains,
     Interpolations,
@@ -32,9 +28,13 @@ from vae_lightning.callbacks.pictures import (
     Samples,
     Traversals,
 )
-from vae_lightning.callbacks.records import FinalFigures, MetricsFile
-from vae_lightning.callbacks.references import CheckpointReference, DataReference, ImageMeans, ImageSamples
 from vae_lightning.callbacks.resampled_posterior import ResampledPosterior
+from vae_lightning.callbacks.run.best_checkpoint import BestCheckpoint
+from vae_lightning.callbacks.run.checkpoint_io import AtomicCheckpointIO
+from vae_lightning.callbacks.run.code_writer import CodeWriter
+from vae_lightning.callbacks.run.last_checkpoint import LastCheckpoint
+from vae_lightning.callbacks.run.member_checkpoints import MemberCheckpoints
+from vae_lightning.callbacks.run.records import FinalFigures, MetricsFile
 from vae_lightning.callbacks.smooth_knn import SmoothKNN
 
 __all__ = [

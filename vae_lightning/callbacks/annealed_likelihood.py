@@ -11,13 +11,13 @@ from jaxtyping import Float64
 from torch import Tensor
 from torchmetrics.utilities.distributed import gather_all_tensors
 
-from vae_lightning.annealing import LogMean
 from vae_lightning.callbacks.base import Diagnostic
 from vae_lightning.counts import Counts
 from vae_lightning.families.enumeration import states
-from vae_lightning.harmonium import Harmonium
+from vae_lightning.harmonium.annealing import LogMean
+from vae_lightning.harmonium.harmonium import Harmonium
+from vae_lightning.harmonium.lengths import annealed_through_lengths
 from vae_lightning.metrics.free_energies import FreeEnergies
-from vae_lightning.objectives.lengths import annealed_through_lengths
 from vae_lightning.randomness import seeded
 
 _BLOCK = 50  # chains that have a seed of their own: whichever process runs them, they are the same

@@ -15,9 +15,9 @@ from vae_lightning.consistency.fits import coupled_statistics, decoder_fit, natu
 from vae_lightning.counts import Counts
 from vae_lightning.families import ExponentialFamily, Multinomial
 from vae_lightning.families.enumeration import states
+from vae_lightning.inference.importance import log_weights, select
 from vae_lightning.latent_variable import Draw, LatentVariableModel
 from vae_lightning.metrics.affine_fit import Pairs
-from vae_lightning.objectives.importance import log_weights, select
 
 OBSERVED_BITS = 12
 WIDE = 2048  # statistics: beyond, their covariances take more than 32 MB, and seldom are there more observations

@@ -16,13 +16,13 @@ from vae_lightning import metrics
 from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, occasion, tensorboard
 from vae_lightning.latent_variable import Draw
 from vae_lightning.metrics.functional.aggregated import CHUNK
-from vae_lightning.metrics.moments import Moments, with_errors
+from vae_lightning.metrics.means import MeanWithError, with_errors
 from vae_lightning.metrics.surgery import natural_parameters
 
 SATURATED = math.log(2)
 
 
-class Reconstruction(Moments):
+class Reconstruction(MeanWithError):
     """-E_q log p(x | z) in nats, its mean over observations with the standard error."""
 
     def __init__(self) -> None:

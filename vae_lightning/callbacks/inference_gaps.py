@@ -10,9 +10,9 @@ import torch
 from vae_lightning import metrics
 from vae_lightning.callbacks.base import Diagnostic, latent_variable_model
 from vae_lightning.estimators import GradientEstimator, Reparameterised
+from vae_lightning.inference.importance import Posterior, Proposal, select
+from vae_lightning.inference.inference_gaps import FreePosterior, inference_gaps
 from vae_lightning.latent_variable import Draw
-from vae_lightning.objectives.importance import Posterior, Proposal, select
-from vae_lightning.objectives.inference_gaps import FreePosterior, inference_gaps
 
 
 class InferenceGaps(Diagnostic):

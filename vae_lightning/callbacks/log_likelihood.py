@@ -9,8 +9,8 @@ import lightning.pytorch as pl
 
 from vae_lightning import metrics
 from vae_lightning.callbacks.base import Diagnostic, latent_variable_model
+from vae_lightning.inference.importance import Posterior, Proposal, log_weights
 from vae_lightning.latent_variable import Draw
-from vae_lightning.objectives.importance import Posterior, Proposal, log_weights
 
 
 class LogLikelihood(Diagnostic):

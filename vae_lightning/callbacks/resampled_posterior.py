@@ -12,10 +12,10 @@ from torch import Tensor
 
 from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, tensorboard
 from vae_lightning.counts import Counts
+from vae_lightning.inference.importance import select
+from vae_lightning.inference.resampled import ResampledPosterior as Resampled
 from vae_lightning.latent_variable import Draw, LatentVariableModel
 from vae_lightning.metrics.log_likelihood import checked
-from vae_lightning.objectives.importance import select
-from vae_lightning.objectives.resampled import ResampledPosterior as Resampled
 
 WITHIN = 8.0  # nats below the largest density are still in the picture
 

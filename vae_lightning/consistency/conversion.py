@@ -13,7 +13,7 @@ from vae_lightning.consistency.projection import build_harmonium
 from vae_lightning.consistency.sides import HarmoniumPrior, HiddenGiven, VisibleGiven
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.families.enumeration import states
-from vae_lightning.harmonium import Harmonium
+from vae_lightning.harmonium.harmonium import Harmonium
 from vae_lightning.latent_variable import ConditionalLike, LatentVariableModel
 from vae_lightning.randomness import seeded
 

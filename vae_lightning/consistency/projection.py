@@ -11,7 +11,7 @@ from torch import Tensor
 from vae_lightning.consistency.exact import codes_of, log_joint
 from vae_lightning.consistency.fits import family_of, like_of
 from vae_lightning.families import ExponentialFamily, Normal
-from vae_lightning.harmonium import Harmonium
+from vae_lightning.harmonium.harmonium import Harmonium
 from vae_lightning.latent_variable import LatentVariableModel
 
 

@@ -13,7 +13,7 @@ from torch.distributions import Distribution
 
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.families.enumeration import States, in_chunks, states
-from vae_lightning.harmonium import Harmonium
+from vae_lightning.harmonium.harmonium import Harmonium
 from vae_lightning.priors import Prior
 
 _MAX_BITS = 20

@@ -1,17 +1,22 @@
 """Data: LightningDataModules whose batches are (x, y)."""
 
 from vae_lightning.data.base import InMemoryDataModule
-from vae_lightning.data.binarise import Binarisation, DynamicBinarisation, StaticBinarisation, ThresholdBinarisation
-from vae_lightning.data.digits import Digits
 from vae_lightning.data.full_batch import FullBatch
-from vae_lightning.data.image_folder import ImageFolder
+from vae_lightning.data.images.binarise import (
+    Binarisation,
+    DynamicBinarisation,
+    StaticBinarisation,
+    ThresholdBinarisation,
+)
+from vae_lightning.data.images.digits import Digits
+from vae_lightning.data.images.image_folder import ImageFolder
+from vae_lightning.data.images.mnist import MNIST
+from vae_lightning.data.images.omniglot import Omniglot
 from vae_lightning.data.loaders import Observations
-from vae_lightning.data.mnist import MNIST
-from vae_lightning.data.newsgroups import Newsgroups
-from vae_lightning.data.omniglot import Omniglot
 from vae_lightning.data.stacked import Stacked
 from vae_lightning.data.synthetic import Synthetic
-from vae_lightning.data.vocabulary import ByCount, ByDocuments
+from vae_lightning.data.texts.newsgroups import Newsgroups
+from vae_lightning.data.texts.vocabulary import ByCount, ByDocuments
 
 __all__ = [
     "MNIST",

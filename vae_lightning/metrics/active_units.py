@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torchmetrics import Metric
 
-from vae_lightning.metrics import deviations
+from vae_lightning.metrics.functional import deviations
 from vae_lightning.metrics.functional.active_units import deviations_of, unit_variances
 from vae_lightning.metrics.gather import gather_rows
 

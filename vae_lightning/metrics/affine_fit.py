@@ -11,7 +11,8 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from vae_lightning.metrics import deviations, functional
+from vae_lightning.metrics import functional
+from vae_lightning.metrics.functional import deviations
 from vae_lightning.metrics.functional.active_units import deviations_of
 from vae_lightning.metrics.functional.affine_fit import PairMoments, fit_moments, pair_moments, unflatten
 from vae_lightning.metrics.gather import gather_rows

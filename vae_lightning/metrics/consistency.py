@@ -10,11 +10,11 @@ from torchmetrics import Metric
 
 from vae_lightning.metrics.affine_fit import AffineFit, Pairs
 from vae_lightning.metrics.functional.importance import effective_sample_size, importance_weighted_bound
-from vae_lightning.metrics.moments import Moments, with_errors
+from vae_lightning.metrics.means import MeanWithError, with_errors
 from vae_lightning.metrics.tightness import Tightness
 
 
-class Mismatch(Moments):
+class Mismatch(MeanWithError):
     """E_x[L_K - L_1], both of the same K samples: a lower bound in expectation on E_x KL(q(z | x) || p(z | x)).
 
     In nats, never negative; it is near to the mismatch where the effective sample size is not near to one.

@@ -7,10 +7,10 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from vae_lightning.metrics.moments import Moments, with_errors
+from vae_lightning.metrics.means import MeanWithError, with_errors
 
 
-class InferenceGaps(Moments):
+class InferenceGaps(MeanWithError):
     """The means over the data of the approximation and the amortisation gap, in nats, with standard errors.
 
         log p(x) - ELBO(q_phi)  =  log p(x) - ELBO(q*)  +  ELBO(q*) - ELBO(q_phi)

@@ -14,10 +14,10 @@ from vae_lightning.metrics.functional.importance import (
     grouped_bound,
     jackknife,
 )
-from vae_lightning.metrics.moments import Moments, with_errors
+from vae_lightning.metrics.means import MeanWithError, with_errors
 
 
-class LogLikelihood(Moments):
+class LogLikelihood(MeanWithError):
     """L_K for several K from one pass of the largest, with errors, effective sample size and the jackknife.
 
         L_K = 1/N sum_n log 1/K sum_k p(x_n, z_nk) / q(z_nk | x_n)  <=  1/N sum_n log p(x_n)   in expectation

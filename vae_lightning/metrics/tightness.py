@@ -10,10 +10,10 @@ from torch import Tensor
 from torchmetrics.utilities import dim_zero_cat
 
 from vae_lightning.metrics.functional.tightness import least_probability, theorem_2_bound
-from vae_lightning.metrics.moments import Moments, with_errors
+from vae_lightning.metrics.means import MeanWithError, with_errors
 
 
-class Tightness(Moments):
+class Tightness(MeanWithError):
     """E_x KL(q(z | x) || p(z | x)) of a model with few codes, exactly, as `functional.tightness` defines it."""
 
     higher_is_better = False

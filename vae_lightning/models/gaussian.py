@@ -10,7 +10,7 @@ from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import ExponentialFamily, Normal
 from vae_lightning.hyperparameters import only_plain
 from vae_lightning.latent_variable import LatentVariableModel
-from vae_lightning.models.base import LatentVariableModule, adam
+from vae_lightning.models.latent_variable import LatentVariableModule, adam
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import AnalyticELBO, Objective
 from vae_lightning.priors import FactorisedPrior, Prior

@@ -20,7 +20,7 @@ from vae_lightning.families import Bernoulli, Multinomial
 from vae_lightning.families.multinomial import log_multinomial_coefficient, saturated_log_likelihood
 from vae_lightning.hyperparameters import only_plain
 from vae_lightning.latent_variable import Draw, LatentVariableModel
-from vae_lightning.models.base import LatentVariableModule, adam
+from vae_lightning.models.latent_variable import LatentVariableModule, adam
 from vae_lightning.nn import BagOfWordsMLP, WordLogits
 from vae_lightning.nn.bag_of_words import Features
 from vae_lightning.objectives import ELBO, Objective

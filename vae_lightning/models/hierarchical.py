@@ -17,7 +17,7 @@ from vae_lightning.families import ExponentialFamily, Normal
 from vae_lightning.hierarchical import Chain, HierarchicalConditional
 from vae_lightning.hyperparameters import only_plain
 from vae_lightning.latent_variable import LatentVariableModel
-from vae_lightning.models.base import LatentVariableModule, adam
+from vae_lightning.models.latent_variable import LatentVariableModule, adam
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import ELBO, Objective
 from vae_lightning.priors import FactorisedPrior, HierarchicalPrior, Prior

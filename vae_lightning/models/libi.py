@@ -19,15 +19,15 @@ from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import ExponentialFamily, Normal
 from vae_lightning.hyperparameters import only_plain
 from vae_lightning.latent_variable import LatentVariableModel
-from vae_lightning.models.base import LatentVariableModule
-from vae_lightning.models.member_phases import State
+from vae_lightning.models.ensemble.phases import State
+from vae_lightning.models.latent_variable import LatentVariableModule
 from vae_lightning.models.optimizers import quick_adam
-from vae_lightning.models.seeded import is_logged
+from vae_lightning.models.reproducible import is_logged
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import AnalyticELBO, Objective
 from vae_lightning.objectives.code_likelihood import CodeLikelihood
-from vae_lightning.objectives.generator_first import GeneratorFirst
 from vae_lightning.objectives.importance_bound import ImportanceBound
+from vae_lightning.objectives.turns.generator_first import GeneratorFirst
 from vae_lightning.priors import FactorisedPrior, Prior
 from vae_lightning.randomness import seeded
 

@@ -12,7 +12,7 @@ from vae_lightning.families import Bernoulli, BernoulliMRF, ExponentialFamily, G
 from vae_lightning.hyperparameters import only_plain
 from vae_lightning.latent_variable import Draw, LatentVariableModel
 from vae_lightning.metrics.averages import Averages
-from vae_lightning.models.base import LatentVariableModule, adam
+from vae_lightning.models.latent_variable import LatentVariableModule, adam
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import AnalyticELBO, GibbsELBO, Objective
 from vae_lightning.priors import FactorisedPrior, Prior

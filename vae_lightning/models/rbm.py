@@ -17,13 +17,13 @@ from vae_lightning.arguments import check_kinds
 from vae_lightning.batches import observations
 from vae_lightning.counts import Counts
 from vae_lightning.families import Bernoulli, ExponentialFamily
-from vae_lightning.harmonium import Harmonium
+from vae_lightning.harmonium.harmonium import Harmonium
+from vae_lightning.harmonium.moments import likelihood_gradient, with_gradient
+from vae_lightning.harmonium.negative_phase import ContrastiveDivergence, NegativePhase, evenly
+from vae_lightning.harmonium.sparsity import Sparsity
 from vae_lightning.hyperparameters import only_plain
 from vae_lightning.models.rbm_data import first_look, free_energy_gap
-from vae_lightning.models.seeded import SeededModule
-from vae_lightning.objectives.contrastive import ContrastiveDivergence, NegativePhase, evenly
-from vae_lightning.objectives.moments import likelihood_gradient, with_gradient
-from vae_lightning.objectives.sparsity import Sparsity
+from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.randomness import seeded
 
 _LENGTHS = 1000  # documents of evenly spaced lengths that stand for the training documents
@@ -43,7 +43,7 @@ class Evaluated:
     reconstruction: Tensor
 
 
-class RBM(SeededModule):
+class RBM(ReproducibleModule):
     """p(v, h) = exp(-E(v, h)) / Z with -E = log h(v) + log h(h) + <a, T(v)> + <b, S(h)> + T(v)^T W S(h).
 
     `visible` and `hidden` may be any two families whose product normalises: Bernoulli x Bernoulli is the RBM, Normal

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from vae_lightning.counts import Counts
 from vae_lightning.families import ExponentialFamily
-from vae_lightning.harmonium import Harmonium
-from vae_lightning.objectives.lengths import equally_long
+from vae_lightning.harmonium.harmonium import Harmonium
+from vae_lightning.harmonium.lengths import equally_long
 
 _ROWS = 1024  # observations at once
 

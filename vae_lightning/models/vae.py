@@ -9,7 +9,7 @@ from vae_lightning.conditional import Conditional, Network
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.hyperparameters import only_plain
 from vae_lightning.latent_variable import LatentVariableModel
-from vae_lightning.models.base import LatentVariableModule, adam
+from vae_lightning.models.latent_variable import LatentVariableModule, adam
 from vae_lightning.objectives import Objective
 from vae_lightning.priors import FactorisedPrior, Prior
 

@@ -1,29 +1,30 @@
 """Objectives: (model, x) -> a quantity to maximise, one value per observation, in nats."""
 
-from vae_lightning.objectives.alternating import Alternating
-from vae_lightning.objectives.base import Objective
-from vae_lightning.objectives.code_likelihood import CodeLikelihood, Constraint
-from vae_lightning.objectives.contrastive import (
+from vae_lightning.harmonium.negative_phase import (
     ContrastiveDivergence,
     EnumeratedLikelihood,
     NegativePhase,
     PersistentContrastiveDivergence,
 )
+from vae_lightning.harmonium.sparsity import Sparsity
+from vae_lightning.inference.importance import Inflated, Posterior, Proposal
+from vae_lightning.objectives.base import Objective
+from vae_lightning.objectives.code_likelihood import CodeLikelihood
+from vae_lightning.objectives.constraints.base import Constraint
+from vae_lightning.objectives.constraints.information_floor import InformationFloor
+from vae_lightning.objectives.constraints.penalties import Covariance, HenzeZirkler, Mean, Penalty
 from vae_lightning.objectives.dreg import DReG
 from vae_lightning.objectives.elbo import ELBO, AnalyticELBO
 from vae_lightning.objectives.forward_kl import ForwardKL
 from vae_lightning.objectives.free_bits import FreeBits
-from vae_lightning.objectives.generator_first import GeneratorFirst
 from vae_lightning.objectives.gibbs import GibbsELBO
 from vae_lightning.objectives.hamiltonian import Hamiltonian, PosteriorFit, PosteriorSamples
-from vae_lightning.objectives.importance import Inflated, Posterior, Proposal
 from vae_lightning.objectives.importance_bound import ImportanceBound
-from vae_lightning.objectives.information_floor import InformationFloor
 from vae_lightning.objectives.iwae import IWAE
-from vae_lightning.objectives.lagging import Aggressive, Segments
-from vae_lightning.objectives.penalties import Covariance, HenzeZirkler, Mean, Penalty
 from vae_lightning.objectives.schedules import Schedule, WarmUp
-from vae_lightning.objectives.sparsity import Sparsity
+from vae_lightning.objectives.turns.alternating import Alternating
+from vae_lightning.objectives.turns.generator_first import GeneratorFirst
+from vae_lightning.objectives.turns.lagging import Aggressive, Segments
 
 __all__ = [
     "ELBO",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import abc
 from collections.abc import Sequence
 
 from jaxtyping import Float
@@ -12,23 +11,8 @@ from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.latent_variable import ConditionalLike, LatentVariableModel
 from vae_lightning.objectives.base import Objective
-from vae_lightning.objectives.penalties import Covariance, HenzeZirkler, Mean, Penalty
-
-
-class Constraint(nn.Module, abc.ABC):
-    """(model, x, z) -> scalar: what a generator pays for what else it should be, c_i(theta, X) of Eq. 6; minimised."""
-
-    name: str
-    """What it is logged as."""
-
-    @abc.abstractmethod
-    def forward(self, model: LatentVariableModel, x: Tensor | Counts, z: Float[Tensor, "n *latent"]) -> Tensor:
-        """The penalty, a scalar."""
-
-    def failure(self, model: LatentVariableModel, x: Tensor | Counts, z: Float[Tensor, "n *latent"]) -> str | None:
-        """Why there is no penalty that could be minimised, or None where there is one."""
-        value = self(model, x, z)
-        return None if value.isfinite() else f"its value is {float(value)}"
+from vae_lightning.objectives.constraints.base import Constraint
+from vae_lightning.objectives.constraints.penalties import Covariance, HenzeZirkler, Mean, Penalty
 
 
 class CodeLikelihood(Objective):

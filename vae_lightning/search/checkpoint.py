@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vae_lightning.data import Newsgroups
-from vae_lightning.data.vocabulary import vocabulary_hash
+from vae_lightning.data.texts.vocabulary import vocabulary_hash
 from vae_lightning.models import HashingVAE
 from vae_lightning.trust import read_checkpoint
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from vae_lightning.callbacks.hamming import CHUNK_DOCUMENTS, encode_all
 from vae_lightning.counts import Counts
 from vae_lightning.data import Newsgroups, Observations
-from vae_lightning.data.text import bag_of_words
+from vae_lightning.data.texts.bag_of_words import bag_of_words
 from vae_lightning.files import expanded
 from vae_lightning.search.checkpoint import HashingCheckpoint
 from vae_lightning.search.index import CodeIndex, Document, Neighbours, paths

@@ -11,7 +11,7 @@ import lightning.pytorch as pl
 from torch import Size, nn
 
 from vae_lightning.files import expanded
-from vae_lightning.models.seeded import SeededModule
+from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.trust import read_checkpoint
 
 Config = dict[str, Any]
@@ -87,7 +87,7 @@ def find(given: str, option: str, name: str, where: Path) -> Path:
 def start_from(path: Path, module: nn.Module, trust: Iterable[str] = ()) -> None:
     """Give a module the weights of a checkpoint, and none of its past: its seed and its steps are a new run's."""
     content = read_checkpoint(path, trust=trust)
-    if isinstance(module, SeededModule):
+    if isinstance(module, ReproducibleModule):
         seed = module.seed
         module.on_load_checkpoint(content)
         module.seed, module.trained_steps = seed, 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hypothesis import given, settings
-from programs import Program, after_all, assert_same, laid_out, programs, with_constants, without_identities
+from support.programs import Program, after_all, assert_same, laid_out, programs, with_constants, without_identities
 
 
 @settings(max_examples=20)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 import torch.distributions as td
-from small import Save, trainer
+from support.models import Save, trainer
 from torch import Tensor
 
 from vae_lightning.cli import main
@@ -19,9 +19,9 @@ from vae_lightning.data.processes import LinearJTEx
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import Normal
 from vae_lightning.models import Compiled, Eager, Ensemble, GaussianVAE, Replayed
+from vae_lightning.models.ensemble.stack import Stack
 from vae_lightning.models.recording import Execution
 from vae_lightning.models.recording.replay import Replay
-from vae_lightning.models.stack import Stack
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import IWAE, Alternating, AnalyticELBO, Objective, WarmUp
 from vae_lightning.objectives.base import EstimatedObjective

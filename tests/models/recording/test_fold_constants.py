@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from programs import SHAPE, Program, assert_same, drawn, operations, unchanged, with_constants
+from support.programs import SHAPE, Program, assert_same, drawn, operations, unchanged, with_constants
 from torch import Tensor
 
 from vae_lightning.models.recording.fold_constants import fold_constants

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from programs import SHAPE, Program, assert_same, drawn, laid_out, operations, unchanged
+from support.programs import SHAPE, Program, assert_same, drawn, laid_out, operations, unchanged
 from torch import Tensor
 
 

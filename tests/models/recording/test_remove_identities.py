@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from programs import SHAPE, assert_same, operations, without_identities
+from support.programs import SHAPE, assert_same, operations, without_identities
 from torch import Tensor
 
 

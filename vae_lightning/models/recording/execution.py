@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.distributions import Distribution
 from torch.fx import GraphModule
 
+from vae_lightning.models.ensemble.stack import Stack, StackedBatch
 from vae_lightning.models.recording.fold_constants import fold_constants
 from vae_lightning.models.recording.layout import layout
 from vae_lightning.models.recording.remove_identities import remove_identities
 from vae_lightning.models.recording.replay import Inputs, Replay, Result
-from vae_lightning.models.stack import Stack, StackedBatch
 
 # What each gains, with 50 members and 500 observations: milliseconds of processor time a member and step in a bare
 # loop, their ratio to the default's, and seconds of the first 15 steps (benchmarks/recording.py; measured beside other

@@ -13,8 +13,8 @@ from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.overrides import TorchFunctionMode
 
-from vae_lightning.models.member_noise import Request
-from vae_lightning.models.stack import Stack, StackedBatch, across, state
+from vae_lightning.models.ensemble.noise import Request
+from vae_lightning.models.ensemble.stack import Stack, StackedBatch, across, state
 
 Inputs = tuple[dict[str, Tensor], dict[str, Tensor], StackedBatch, list[Tensor]]
 """All that the operations of a step read: weights and settings by name, data, noise."""

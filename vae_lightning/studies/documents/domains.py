@@ -14,12 +14,12 @@ from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.estimators import DisARM
 from vae_lightning.families import Bernoulli, Multinomial
 from vae_lightning.models import RBM, VAE, HashingVAE
-from vae_lightning.models.seeded import SeededModule
+from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import ELBO, PersistentContrastiveDivergence
 
 IMAGE, HIDDEN = (1, 8, 8), 200
-Build = Callable[[int, int], SeededModule]
+Build = Callable[[int, int], ReproducibleModule]
 """(bits, epochs) -> a model, untrained."""
 
 
@@ -57,28 +57,28 @@ def digits() -> Domain:
     return Domain("digits", partial(Digits, StaticBinarisation()), models)
 
 
-def _rbm(words: int, bits: int, epochs: int, scaled_bias: bool = False) -> SeededModule:
+def _rbm(words: int, bits: int, epochs: int, scaled_bias: bool = False) -> ReproducibleModule:
     adam = partial(torch.optim.Adam, lr=0.16 / bits)  # with more bits, faster, CD-1 runs away on long documents
     return RBM(Multinomial(words), Bernoulli(bits), scaled_bias=scaled_bias, optimizer=adam, scheduler=_falling(epochs))
 
 
-def _persistent_rbm(words: int, bits: int, epochs: int) -> SeededModule:
+def _persistent_rbm(words: int, bits: int, epochs: int) -> ReproducibleModule:
     chains = PersistentContrastiveDivergence(steps=5, chains=200)
     adam = partial(torch.optim.Adam, lr=min(0.01, 0.25 / bits))  # faster, the model outruns its chains
     return RBM(Multinomial(words), Bernoulli(bits), chains, optimizer=adam, scheduler=_falling(epochs))
 
 
-def _hashing(words: int, bits: int) -> SeededModule:
+def _hashing(words: int, bits: int) -> ReproducibleModule:
     adam = partial(torch.optim.Adam, lr=0.005 if bits < 32 else 0.002, fused=True)
     return HashingVAE(bits, words, optimizer=adam, evaluation_samples=4)
 
 
-def _digits_rbm(bits: int, epochs: int) -> SeededModule:
+def _digits_rbm(bits: int, epochs: int) -> ReproducibleModule:
     chains, sgd = PersistentContrastiveDivergence(chains=100), partial(torch.optim.SGD, lr=0.1)
     return RBM(Bernoulli(IMAGE), Bernoulli(bits), chains, optimizer=sgd, scheduler=_falling(epochs))
 
 
-def _digits_vae(bits: int, hidden: tuple[int, ...]) -> SeededModule:
+def _digits_vae(bits: int, hidden: tuple[int, ...]) -> ReproducibleModule:
     network, adam = partial(MLP, hidden=hidden), partial(torch.optim.Adam, lr=0.003)
     return VAE(
         Bernoulli(bits),

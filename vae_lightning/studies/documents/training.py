@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from vae_lightning.callbacks import AnnealedLikelihood, HammingPrecision, LogLikelihood
 from vae_lightning.counts import Counts
 from vae_lightning.models import RBM, HashingVAE
-from vae_lightning.models.seeded import SeededModule
+from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.studies.cell_study import logs
 from vae_lightning.studies.documents.cell import Cell, DocumentsSize
 from vae_lightning.studies.documents.claim import rbm_of, vae_of
@@ -59,7 +59,7 @@ def start_as_a_vae(rbm: RBM, data: Fewer, x: Counts) -> None:
     rbm.model.visible_bias.copy_((counts / counts.sum()).log())
 
 
-def claimed(module: SeededModule, data: Fewer, size: DocumentsSize, folder: Path) -> Figures:
+def claimed(module: ReproducibleModule, data: Fewer, size: DocumentsSize, folder: Path) -> Figures:
     """Figures of a VAE of documents as an RBM, and of an RBM of documents as a VAE: `as_.../...`."""
     x = data.train.x
     if isinstance(module, HashingVAE):
@@ -73,7 +73,7 @@ def claimed(module: SeededModule, data: Fewer, size: DocumentsSize, folder: Path
     return {}
 
 
-def judged(module: SeededModule, data: Fewer, size: DocumentsSize, folder: Path) -> Figures:
+def judged(module: ReproducibleModule, data: Fewer, size: DocumentsSize, folder: Path) -> Figures:
     """Test figures: the log-likelihood or its bound L_K, a VAE's ELBO, perplexities, and precision of retrieval."""
     x, among = data.test.x, min(100, len(data.train))
     retrieval = [HammingPrecision(among, every_n_epochs=1)] if isinstance(x, Counts) else []
@@ -91,7 +91,7 @@ def perplexities(found: Figures, x: Counts) -> Figures:
     return {name: float(((orders - found[of]) / words).exp()) for name, of in bounds.items() if of in found}
 
 
-def _bound(module: SeededModule, size: DocumentsSize) -> pl.Callback:
+def _bound(module: ReproducibleModule, size: DocumentsSize) -> pl.Callback:
     """What estimates log p(x): by annealing of an RBM, by importance sampling of a VAE."""
     if isinstance(module, RBM):
         return AnnealedLikelihood(size.chains, size.ais_steps, max(size.ais_steps // 4, 1), EXACT_BITS)

@@ -11,9 +11,9 @@ from torch import Tensor
 from vae_lightning.data import Synthetic
 from vae_lightning.data.loaders import Observations
 from vae_lightning.estimators import log_mean_exp
+from vae_lightning.inference.importance import Inflated, log_weights
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.metrics.functional import smooth_knn
-from vae_lightning.objectives.importance import Inflated, log_weights
 from vae_lightning.randomness import seeded
 from vae_lightning.studies.libi.worlds import World
 from vae_lightning.studies.store import Figures

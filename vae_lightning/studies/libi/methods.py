@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.models import GaussianVAE, LiBI
-from vae_lightning.models.base import LatentVariableModule
+from vae_lightning.models.latent_variable import LatentVariableModule
 from vae_lightning.objectives import AnalyticELBO, CodeLikelihood, Covariance, HenzeZirkler, Mean, Segments, WarmUp
 from vae_lightning.objectives.base import Objective
 from vae_lightning.studies.libi.worlds import World

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vae_lightning.data.processes import LatentProcess, LinearGaussian, LinearJTEx
 from vae_lightning.models import LiBI
-from vae_lightning.models.base import LatentVariableModule
+from vae_lightning.models.latent_variable import LatentVariableModule
 from vae_lightning.randomness import derive_seed
 from vae_lightning.studies.libi.cell import data_of
 from vae_lightning.studies.libi.evaluation import rows

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from vae_lightning.models.base import LatentVariableModule
+from vae_lightning.models.latent_variable import LatentVariableModule
 from vae_lightning.studies.cell_study import CellStudy
 from vae_lightning.studies.libi.cell import POINTS, Cell, LiBISize
 from vae_lightning.studies.libi.methods import METHODS, PAPER_GRID, Grid, Method, Training, label

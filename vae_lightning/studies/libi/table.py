@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vae_lightning.data.processes import LinearGaussian
-from vae_lightning.models.base import LatentVariableModule
+from vae_lightning.models.latent_variable import LatentVariableModule
 from vae_lightning.studies.libi.results import Result
 from vae_lightning.studies.libi.worlds import World
 from vae_lightning.studies.repeats import error, mean

@@ -8,7 +8,7 @@ from pathlib import Path
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import RichProgressBar
 
-from vae_lightning.callbacks.freeze import Freeze
+from vae_lightning.callbacks.phases.freeze import Freeze
 from vae_lightning.consistency import tight_vae
 from vae_lightning.data.processes import GaussianMixture
 from vae_lightning.data.synthetic import Synthetic

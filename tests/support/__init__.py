@@ -1,0 +1,1 @@
+"""What tests share: models, data, runs of the command, probes, damage."""

@@ -1,0 +1,50 @@
+"""Runs of the command for tests: on the miniature archive, in this process or as a real one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from vae_lightning.cli import main
+
+ROOT = Path(__file__).parents[2]
+HASHING = ROOT / "configs" / "newsgroups" / "8bit.yaml"
+
+
+def on_miniature(miniature: Path, out: Path) -> list[str]:
+    """The options that turn a config of 20 Newsgroups into seconds of work on the miniature archive."""
+    return [
+        *("--data.path", str(miniature), "--data.hashes", "null", "--data.num_words", "80", "--model.num_words", "80"),
+        *("--data.batch_size", "16", "--data.eval_batch_size", "8", "--data.val_size", "20"),
+        *("--trainer.max_epochs", "2", "--trainer.log_every_n_steps", "2", "--trainer.accelerator", "cpu"),
+        *("--trainer.logger.save_dir", str(out)),
+    ]
+
+
+def command(*arguments: str | Path) -> None:
+    """`vae-lightning ARGUMENTS` in this process."""
+    main([str(argument) for argument in arguments])
+
+
+def process(
+    *arguments: str | Path,
+    program: Sequence[str] = ("-m", "vae_lightning"),
+    cwd: Path | None = None,
+    **environment: str,
+) -> subprocess.CompletedProcess[str]:
+    """`vae-lightning ARGUMENTS` as a process of its own; its callbacks may come from `tests`."""
+    paths = os.pathsep.join([str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
+    return subprocess.run(
+        [sys.executable, *program, *map(str, arguments)],
+        env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"} | environment,
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+
+
+def figures(run: Path) -> dict[str, float]:
+    """A run's metrics.json."""
+    return json.loads((run / "metrics.json").read_text())

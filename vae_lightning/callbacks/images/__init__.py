@@ -1,0 +1,6 @@
+"""Image quality: a model's images beside a reference's -> the Frechet distance of their features."""
+
+from vae_lightning.callbacks.images.fid import FrechetInceptionDistance
+from vae_lightning.callbacks.images.references import CheckpointReference, DataReference, ImageMeans, ImageSamples
+
+__all__ = ["CheckpointReference", "DataReference", "FrechetInceptionDistance", "ImageMeans", "ImageSamples"]

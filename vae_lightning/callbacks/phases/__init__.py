@@ -1,0 +1,7 @@
+"""Phases: callbacks that change how a model is trained as the steps go by."""
+
+from vae_lightning.callbacks.phases.aggressive import AggressiveInference
+from vae_lightning.callbacks.phases.freeze import Freeze
+from vae_lightning.callbacks.phases.momentum import Momentum
+
+__all__ = ["AggressiveInference", "Freeze", "Momentum"]

@@ -1,0 +1,69 @@
+"""AggressiveInference: tells an `Aggressive` objective what it decides by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning.pytorch as pl
+from torch import Tensor
+
+from vae_lightning import metrics
+from vae_lightning.batches import observations
+from vae_lightning.callbacks.base import Diagnostic
+from vae_lightning.latent_variable import Draw
+from vae_lightning.models.reproducible import is_logged
+from vae_lightning.objectives.turns.lagging import Aggressive
+
+
+class AggressiveInference(Diagnostic):
+    """Runs `objectives.Aggressive`: the encoder to convergence before each step of the decoder (He et al. 2019).
+
+    After each training step the objective learns its loss; after each validation I_q(x; z), in nats: the mean KL of the
+    posteriors less that of their mixture from the prior, on the validation data, by ELBO surgery. Logs
+    `train/aggressive`, 1 while the encoder leads and 0 from then on, and `val/information`. Costs the densities of
+    N x N validation codes an epoch. What it decides is kept in the objective's buffers, hence in checkpoints.
+
+    TypeError unless the model's objective is `Aggressive`; ValueError on several processes.
+
+    Source: He, Spokoyny, Neubig, Berg-Kirkpatrick, Lagging Inference Networks and Posterior Collapse in Variational
+    Autoencoders (2019), Algorithm 1.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.surgery = metrics.ELBOSurgery()
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Find the objective."""
+        objective = getattr(pl_module, "objective", None)
+        if not isinstance(objective, Aggressive):
+            name = type(objective).__name__
+            raise TypeError(f"AggressiveInference runs the objective Aggressive, the model's is {name}: wrap it so")
+        if trainer.world_size > 1:
+            raise ValueError("Aggressive decides by the losses of one process: use devices: 1")
+        self.objective = objective
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Tell the step's loss."""
+        loss: Tensor = outputs["loss"] if isinstance(outputs, dict) else outputs
+        self.objective.observe_loss(loss.detach())
+        if is_logged(trainer, trainer.global_step - 1):
+            pl_module.log("train/aggressive", self.objective.aggressive.float(), batch_size=len(observations(batch)))
+
+    def begin(self, trainer: pl.Trainer, module: Any) -> None:
+        """Forget the last split."""
+        self.surgery.to(module.device).reset()
+
+    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
+        """Keep the posteriors and the samples of the batch."""
+        self.surgery.update(draw.posterior, draw.prior, draw.z)
+
+    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
+        """Log the information; in a fit, tell it."""
+        information = self.surgery.compute()["mutual_information"]
+        assert isinstance(information, Tensor)
+        module.log(f"{split}/information", information.float(), sync_dist=True)
+        if trainer.state.fn == "fit":
+            self.objective.observe_information(information)

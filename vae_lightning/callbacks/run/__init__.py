@@ -1,0 +1,18 @@
+"""A run's files: checkpoints that are whole, the last figures, the codes."""
+
+from vae_lightning.callbacks.run.best_checkpoint import BestCheckpoint
+from vae_lightning.callbacks.run.checkpoint_io import AtomicCheckpointIO
+from vae_lightning.callbacks.run.code_writer import CodeWriter
+from vae_lightning.callbacks.run.last_checkpoint import LastCheckpoint
+from vae_lightning.callbacks.run.member_checkpoints import MemberCheckpoints
+from vae_lightning.callbacks.run.records import FinalFigures, MetricsFile
+
+__all__ = [
+    "AtomicCheckpointIO",
+    "BestCheckpoint",
+    "CodeWriter",
+    "FinalFigures",
+    "LastCheckpoint",
+    "MemberCheckpoints",
+    "MetricsFile",
+]

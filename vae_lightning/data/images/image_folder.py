@@ -1,0 +1,99 @@
+"""ImageFolder: a folder of image files -> batches of images (B, C, H, W) and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torchvision.datasets.folder import IMG_EXTENSIONS
+
+from vae_lightning.data.base import SplitName
+from vae_lightning.data.images.base import ImageDataModule, Labelled
+from vae_lightning.data.images.binarise import Binarisation
+from vae_lightning.data.images.decode import Shape, decode_all, sides
+from vae_lightning.hyperparameters import only_plain
+
+
+class ImageFolder(ImageDataModule):
+    """Any folder of image files, held in memory as bytes; x (B, channels, H, W) in [0, 1].
+
+    The files (.jpg, .jpeg, .png, .ppm, .bmp, .pgm, .tif, .tiff, .webp) either lie in the folder itself, all of label
+    0, or in one sub-folder for each label, at any depth below it; labels count the sub-folders by name. Ids count the
+    files by path, which `files` lists. Validation and test are cut by seed, the labels in proportion.
+
+    Args:
+        path: the folder; by default $VAE_LIGHTNING_DATA/images or ~/.cache/vae-lightning/images.
+        size: to resize to (bilinear, antialiased): a side, or (height, width); None if the files agree in size.
+        crop: the central part to keep, in pixels of the file, before resizing: a side, or (height, width).
+        channels: 3 for colour, 1 for grey.
+        binarisation: None for intensities; else `vae_lightning.data.StaticBinarisation` (drawn once),
+            `DynamicBinarisation` (drawn anew every training epoch) or `ThresholdBinarisation`.
+        val_size: a share, or how many, for validation.
+        test_size: a share, or how many, for the test, chosen before validation: it stays when `val_size` changes.
+        split_seed: of both choices, and of the order of every split.
+        batch_size: observations in a training batch, for each process of the trainer.
+        eval_batch_size: observations in a validation, test or prediction batch.
+        predict_split: which split `predict` reads.
+
+    ValueError if there are no images, a file is damaged, they differ in size and none is given, one is smaller than
+    the crop, or the splits leave nothing for training.
+    """
+
+    name = "images"
+
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        *,
+        size: int | tuple[int, int] | None = None,
+        crop: int | tuple[int, int] | None = None,
+        channels: int = 3,
+        binarisation: Binarisation | None = None,
+        val_size: int | float = 0.1,
+        test_size: int | float = 0.1,
+        split_seed: int = 0,
+        batch_size: int = 128,
+        eval_batch_size: int = 256,
+        predict_split: SplitName = "test",
+    ) -> None:
+        shape, path = Shape(sides("size", size), sides("crop", crop), channels), None if path is None else str(path)
+        sizes = {"test_size": test_size, "val_size": val_size}
+        super().__init__(path, shape, binarisation, sizes, split_seed, batch_size, eval_batch_size, predict_split)
+        with only_plain(self):
+            self.save_hyperparameters(logger=False)
+        self.files: list[str] = []
+        self.label_names: list[str] = []
+
+    def read(self) -> tuple[Labelled, Labelled | None]:
+        """Decode every file."""
+        folder = self.folder
+        paths = image_files(folder)
+        labels = [path.relative_to(folder).parts[0] if path.parent != folder else "." for path in paths]
+        names = sorted(set(labels))
+        if "." in names and len(names) > 1:
+            beside = f"{folder} has images ({paths[labels.index('.')].name}) beside sub-folders of images ({names[1]})"
+            raise ValueError(f"{beside}: put all into sub-folders, one a label, or none")
+        self.files, self.label_names = [path.relative_to(folder).as_posix() for path in paths], names
+        numbers = {name: n for n, name in enumerate(names)}
+        return Labelled(decode_all(paths, self.shape), torch.tensor([numbers[label] for label in labels])), None
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Every image below a folder, by path, hidden ones left out; ValueError if there is none."""
+    if not folder.is_dir():
+        raise ValueError(f"there is no folder {folder}: give the folder of the images as path")
+    paths = sorted(_visible(folder.rglob("*"), folder), key=lambda path: path.relative_to(folder).parts)
+    if not paths:
+        raise ValueError(f"there are no images in {folder}: files ending in {', '.join(IMG_EXTENSIONS)} are read")
+    return paths
+
+
+def _visible(paths: Iterable[Path], folder: Path) -> list[Path]:
+    return [
+        path
+        for path in paths
+        if path.suffix.lower() in IMG_EXTENSIONS
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]

@@ -1,0 +1,186 @@
+"""Negative phases: a harmonium and a batch of data -> the model's moments, by short chains, long ones or exactly."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vae_lightning.arguments import check_kinds
+from vae_lightning.counts import Counts
+from vae_lightning.families.enumeration import states
+from vae_lightning.harmonium.harmonium import Harmonium
+from vae_lightning.harmonium.moments import Moments, Phases
+
+_MAX_BITS = 16
+
+
+class NegativePhase(nn.Module, abc.ABC):
+    """Where the model's moments come from in the gradient of the log-likelihood,
+
+        d log p(v) / dW = E[T(v) S(h)^T | v] - E[T(v) S(h)^T].
+
+    The first term is exact, and the second an average over samples v of the model, of E[S(h) | v].
+    """
+
+    persistent = False
+    """Whether it holds chains, which belong to one process each."""
+
+    def attach(self, model: Harmonium) -> None:
+        """Make room for what depends on the model's shapes; ValueError for a model that it does not fit."""
+
+    def start(self, model: Harmonium, totals: Float[Tensor, " n"] | None) -> None:
+        """Begin a training; `totals` are lengths of documents, evenly spaced through those of the training data."""
+
+    @abc.abstractmethod
+    def forward(self, model: Harmonium, v: Tensor | Counts) -> Phases:
+        """Both sides of the gradient for a batch of data."""
+
+    def starts(self, model: Harmonium, n: int) -> Float[Tensor, "n *Z"]:
+        """N values of h for new chains to start from; by default as if nothing came from v."""
+        return model.hidden.sample(model.b.expand(n, -1))
+
+    def merge(self) -> None:
+        """Let every process know all that the processes hold."""
+
+
+class ContrastiveDivergence(NegativePhase):
+    """CD-k: chains of k Gibbs steps, started at the data of every batch anew.
+
+    The gradient is biased towards the data, less so the larger k, and of low variance.
+    Source: Hinton, Training Products of Experts by Minimizing Contrastive Divergence (2002), Eq. 5.
+
+    Args:
+        steps: k, at least 1.
+    """
+
+    def __init__(self, steps: int = 1) -> None:
+        check_kinds(ContrastiveDivergence, locals())
+        super().__init__()
+        _at_least_one(type(self).__name__, steps=steps)
+        self.steps = steps
+
+    def forward(self, model: Harmonium, v: Tensor | Counts) -> Phases:
+        """From the data's own h on; documents keep their lengths."""
+        model = model.containing(v)
+        mean, h = model.hidden.mean_and_sample(model.hidden_natural(v))
+        for left in reversed(range(self.steps)):
+            samples = model.visible.sample(model.visible_natural(h))
+            eta = model.hidden_natural(samples)
+            if left:
+                h = model.hidden.sample(eta)
+        found = model.hidden.mean_statistics(eta)
+        return Phases(mean, Moments.of(model, samples, found, 1 / len(samples)), samples)
+
+
+class PersistentContrastiveDivergence(NegativePhase):
+    """PCD: chains that go on from step to step, k Gibbs steps each; stochastic maximum likelihood.
+
+    The gradient is right as far as the chains keep up with the model: use smaller learning rates than with CD. The
+    chains are a buffer, so that a checkpoint holds them, and are shared among the processes of a run. Chains of
+    documents have lengths of their own, evenly spaced through those of the training documents.
+    Source: Tieleman, Training Restricted Boltzmann Machines using Approximations to the Likelihood Gradient (2008).
+
+    Args:
+        steps: k, at least 1.
+        chains: over all processes, at least one for each.
+    """
+
+    persistent = True
+    hidden: Tensor
+    totals: Tensor
+
+    def __init__(self, steps: int = 1, chains: int = 100) -> None:
+        check_kinds(PersistentContrastiveDivergence, locals())
+        super().__init__()
+        _at_least_one(type(self).__name__, steps=steps, chains=chains)
+        self.steps, self.chains = steps, chains
+
+    def attach(self, model: Harmonium) -> None:
+        """A row for each chain."""
+        self.register_buffer("hidden", torch.zeros(self.chains, *model.hidden.event_shape))
+        self.register_buffer("totals", torch.ones(self.chains))
+
+    def start(self, model: Harmonium, totals: Float[Tensor, " n"] | None) -> None:
+        """As if nothing came from v, which is right for a model that is not yet trained."""
+        self.hidden.copy_(super().starts(model, self.chains))
+        if totals is not None:
+            self.totals.copy_(evenly(totals, self.chains))
+
+    def forward(self, model: Harmonium, v: Tensor | Counts) -> Phases:
+        """One stretch of this process's chains."""
+        rank, world_size = _process()
+        if self.chains < world_size:
+            raise ValueError(f"{self.chains} chains cannot be shared by {world_size} processes: have more chains")
+        mine, totals = (each.tensor_split(world_size)[rank] for each in (self.hidden, self.totals))
+        mean = model.hidden.mean_statistics(model.hidden_natural(v))
+        model, h = model.given(totals) if model.has_lengths else model, mine
+        for _ in range(self.steps):
+            samples = model.visible.sample(model.visible_natural(h))
+            found, h = model.hidden.mean_and_sample(model.hidden_natural(samples))
+        mine.copy_(h)
+        # processes are averaged with equal weights, whichever has a chain more
+        return Phases(mean, Moments.of(model, samples, found, world_size / self.chains), samples)
+
+    def starts(self, model: Harmonium, n: int) -> Float[Tensor, "n *Z"]:
+        """The chains, again and again."""
+        return self.hidden[torch.arange(n, device=self.hidden.device) % self.chains]
+
+    def merge(self) -> None:
+        """Put every process's chains in their places."""
+        rank, world_size = _process()
+        if world_size > 1:
+            mine = self.hidden.tensor_split(world_size)[rank].clone()
+            self.hidden.zero_().tensor_split(world_size)[rank].copy_(mine)
+            dist.all_reduce(self.hidden)
+
+
+class EnumeratedLikelihood(NegativePhase):
+    """The exact gradient, by a sum over every value of h: for models with at most 16 hidden bits, and no documents.
+
+    Of two Normals it is in closed form, of any size. No samples, no noise; what the other two are judged by.
+    """
+
+    def attach(self, model: Harmonium) -> None:
+        """ValueError for a model with too much to sum over."""
+        if model.joint_normal is not None:
+            return
+        found = states(model.hidden)
+        if found is None or found.bits > _MAX_BITS or model.has_lengths:
+            size = f"2^{found.bits:.0f} values of h" if found else f"{model.hidden}, which cannot be listed"
+            raise ValueError(
+                f"EnumeratedLikelihood sums over at most 2^{_MAX_BITS} values of h, and not for documents; got "
+                f"{model.visible} with {size}: use PersistentContrastiveDivergence"
+            )
+
+    def forward(self, model: Harmonium, v: Tensor | Counts) -> Phases:
+        """E[T(v) | h] in closed form for every h, weighted by p(h)."""
+        mean = model.hidden.mean_statistics(model.hidden_natural(v))
+        if (joint := model.joint_normal) is not None:
+            return Phases(mean, Moments(*(each.to(model.weight) for each in joint.moments())), None)
+        every: Any = states(model.hidden)
+        h = every.numbered(torch.arange(every.count, device=model.weight.device), model.weight)
+        probability = (-model.hidden_free_energy(h)).softmax(0)[:, None]
+        t, s = model.visible.mean_statistics(model.visible_natural(h)), model.hidden.sufficient_statistics(h)
+        weighted = probability * s
+        moments = Moments(t[:, model.visible.coupled].T @ weighted, (probability * t).sum(0), weighted.sum(0))
+        return Phases(mean, moments, None)
+
+
+def evenly(ordered: Float[Tensor, " n"], k: int) -> Float[Tensor, " k"]:
+    """The middles of k parts of equal size: they stand for all n, as in any mean over them."""
+    return ordered[((torch.arange(k, device=ordered.device) + 0.5) * (len(ordered) / k)).long()]
+
+
+def _process() -> tuple[int, int]:
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_available() and dist.is_initialized() else (0, 1)
+
+
+def _at_least_one(name: str, **counts: int) -> None:
+    for what, count in counts.items():
+        if count < 1:
+            raise ValueError(f"{name} needs {what} >= 1, got {count}")

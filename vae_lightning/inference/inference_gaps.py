@@ -1,0 +1,162 @@
+"""Inference gaps: how much of log p(x) - ELBO is the posterior's family, and how much the encoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+import torch.distributions as td
+from jaxtyping import Float, Float64
+from torch import Tensor, nn
+
+from vae_lightning.counts import Counts
+from vae_lightning.estimators import GradientEstimator, Reparameterised, mean
+from vae_lightning.estimators.base import describe
+from vae_lightning.inference.importance import (
+    Posterior,
+    Proposal,
+    device_of,
+    log_weights_of,
+    rows_at_once,
+    select,
+)
+from vae_lightning.latent_variable import LatentVariableModel
+from vae_lightning.metrics.functional.importance import importance_weighted_bound
+from vae_lightning.randomness import Noise, seeded
+
+
+class FreePosterior(nn.Module):
+    """q of the same family as a given one, with parameters of its own for each observation, that starts from it.
+
+    Gaussians: N(mean + sigma a, (sigma e^b)^2), so that a step of a is in units of the deviation; bits: logits + a.
+    TypeError for a q of neither kind.
+    """
+
+    def __init__(self, q: td.Distribution) -> None:
+        super().__init__()
+        self.event_dims = len(q.event_shape)
+        base = q.base_dist if isinstance(q, td.Independent) else q
+        if isinstance(base, td.Normal):
+            self.start: tuple[Tensor, ...] = (base.loc, base.scale)
+        elif isinstance(base, td.Bernoulli):
+            self.start = (base.logits,)
+        else:
+            raise TypeError(f"inference gaps need a posterior of independent Gaussians or bits, got {describe(q)}")
+        self.theta = nn.Parameter(torch.zeros(len(self.start), *self.start[0].shape).to(self.start[0]))
+
+    def forward(self) -> td.Independent[Any]:
+        """The q."""
+        if len(self.start) == 1:
+            bits = td.Bernoulli(logits=self.start[0] + self.theta[0], validate_args=False)
+            return td.Independent(bits, self.event_dims, validate_args=False)
+        (loc, scale), (shift, log_ratio) = self.start, self.theta
+        normal = td.Normal(loc + scale * shift, scale * log_ratio.exp(), validate_args=False)
+        return td.Independent(normal, self.event_dims, validate_args=False)
+
+
+@dataclass(frozen=True, eq=False)
+class InferenceGaps:
+    """Log p(x), the ELBO of the family's best q and of the encoder's q: nats, one value per observation."""
+
+    log_likelihood: Float64[Tensor, " batch"]
+    optimised: Float64[Tensor, " batch"]
+    amortised: Float64[Tensor, " batch"]
+
+    @property
+    def approximation(self) -> Float64[Tensor, " batch"]:
+        """Log p(x) - ELBO(q*): what the family cannot express."""
+        return self.log_likelihood - self.optimised
+
+    @property
+    def amortisation(self) -> Float64[Tensor, " batch"]:
+        """ELBO(q*) - ELBO(q_phi): what the encoder leaves on the table."""
+        return self.optimised - self.amortised
+
+
+def inference_gaps(
+    model: LatentVariableModel,
+    x: Tensor | Counts,
+    estimator: GradientEstimator | None = None,
+    steps: int = 300,
+    learning_rate: float = 0.1,
+    num_samples: int = 1000,
+    proposal: Proposal | None = None,
+) -> InferenceGaps:
+    """Cut log p(x) - ELBO of each observation in two, by fitting it a posterior of its own.
+
+        log p(x) - ELBO(q_phi)  =  log p(x) - ELBO(q*)  +  ELBO(q*) - ELBO(q_phi)
+                                    approximation gap       amortisation gap
+
+    q* maximises the ELBO over the family, from the encoder's q_phi, by Adam whose steps fall to zero by half a cosine;
+    the model's weights stay as they are. Where other samples say that q_phi was better, it stays. Both ELBOs are of the
+    same noise. Two errors remain: log p(x) is L_K from q*, a lower bound, which makes the approximation gap too small;
+    and after finite steps on noisy gradients q* is not yet the family's best, which makes the approximation gap too
+    large and the amortisation gap too small by as much. More samples mend the first, more steps the second.
+
+    Args:
+        model: in evaluation mode.
+        x: (B, *X), or B rows of counts.
+        estimator: of the ELBO's gradient; by default the reparameterised one of 16 samples. Bits need another.
+        steps: of Adam.
+        learning_rate: its first step, in deviations of q_phi (Gaussians), log-deviations or logits.
+        num_samples: K, of L_K and of the ELBOs.
+        proposal: what L_K is sampled from in place of q*.
+
+    TypeError for a posterior that is neither Gaussians nor bits, or that the estimator does not take. ValueError for
+    steps or num_samples below 1.
+
+    Source: Cremer, Li, Duvenaud, Inference Suboptimality in Variational Autoencoders (2018), Eqs 5 and 6.
+    """
+    if min(steps, num_samples) < 1:
+        raise ValueError(f"inference gaps need steps >= 1 and num_samples >= 1, got {steps} and {num_samples}")
+    estimator, proposal = estimator or Reparameterised(16), proposal or Posterior()
+    with torch.inference_mode(False), torch.no_grad(), torch.autocast(device_of(x).type, enabled=False):
+        x = select(x, torch.arange(len(x)))  # out of inference mode
+        amortised = model.encoder(x)
+        free = FreePosterior(amortised)
+        estimator.check(amortised)
+        fit(free, model, x, estimator, steps, learning_rate)
+        chunk = rows_at_once(model, device_of(x))
+
+        def log_weight(q: td.Distribution, *key: str | int) -> Tensor:
+            with seeded("inference gaps", *key):
+                return log_weights_of(model, x, q, num_samples, Noise(), chunk)
+
+        key = int(torch.randint(2**62, ()))
+        better = log_weight(free(), key, "choice").mean(0) >= log_weight(amortised, key, "choice").mean(0)
+        free.theta[:, ~better] = 0
+        start, best = log_weight(amortised, key), log_weight(free(), key)
+        wide = best if proposal.is_posterior else log_weight(proposal(free()), key)
+    return InferenceGaps(importance_weighted_bound(wide), best.mean(0), start.mean(0))
+
+
+def fit(
+    free: FreePosterior,
+    model: LatentVariableModel,
+    x: Tensor | Counts,
+    estimator: GradientEstimator,
+    steps: int,
+    learning_rate: float,
+) -> None:
+    """Maximise the ELBO of each observation in its own parameters."""
+    adam = torch.optim.Adam(free.parameters(), lr=learning_rate)
+    decay = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
+    prior = model.prior()
+    for _ in range(steps):
+        with torch.enable_grad():
+            q = free()
+            loss = -estimator(q, partial(integrand, model, prior, x, q, estimator.pathwise), mean).sum()
+        (free.theta.grad,) = torch.autograd.grad(loss, free.theta)
+        adam.step()
+        decay.step()
+
+
+def integrand(
+    model: LatentVariableModel, prior: td.Distribution, x: Any, q: td.Distribution, pathwise: bool, z: Tensor
+) -> Float[Tensor, "samples batch"]:
+    """Log p(x, z) / q(z); the score of q has no mean and is left out where the gradient has another way."""
+    likelihood: td.Distribution = model.decoder(z)
+    log_posterior = q.log_prob(z) if pathwise else q.log_prob(z).detach()
+    return likelihood.log_prob(x) + prior.log_prob(z) - log_posterior

@@ -1,0 +1,121 @@
+"""LatentVariableModule: what every trained latent-variable model shares: bound, evaluation, terms that fail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.distributions as td
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Size, Tensor
+
+from vae_lightning.batches import observations
+from vae_lightning.conditional import Conditional
+from vae_lightning.estimators.base import sample
+from vae_lightning.families import ExponentialFamily
+from vae_lightning.latent_variable import Draw, LatentVariableModel
+from vae_lightning.models.reproducible import ReproducibleModule, adam
+from vae_lightning.objectives import Objective
+from vae_lightning.randomness import Noise, seeded
+
+__all__ = ["LatentVariableModule", "adam", "rate"]
+
+
+class LatentVariableModule(ReproducibleModule):
+    """Trains a `LatentVariableModel` by an `Objective`; evaluation makes one `Draw` a batch."""
+
+    figure_names: tuple[str, ...] = ("nelbo", "reconstruction", "kl")
+
+    def __init__(
+        self,
+        model: LatentVariableModel,
+        objective: Objective,
+        optimizer: OptimizerCallable,
+        scheduler: LRSchedulerCallable | None,
+        evaluation_samples: int,
+    ) -> None:
+        super().__init__(self.figure_names, optimizer, scheduler)
+        if evaluation_samples < 1:
+            raise ValueError(f"evaluation_samples counts samples of z per observation, >= 1; got {evaluation_samples}")
+        objective.check(model)
+        self.model, self.objective = model, objective
+        self.evaluation_samples = evaluation_samples
+
+    @property
+    def observed(self) -> ExponentialFamily | None:
+        """The decoder's, where it is made of one."""
+        decoder = self.model.decoder
+        return decoder.family if isinstance(decoder, Conditional) else None
+
+    def check_data(self, data: Any) -> None:
+        """ValueError if the data module says that its observations are of another shape."""
+        shape, expected = getattr(data, "observed_shape", None), self.model.decoder.event_shape
+        if shape is not None and Size(shape) != expected:
+            raise ValueError(
+                f"the model observes {tuple(expected)} but the data are {tuple(shape)}: set the event_shape of "
+                f"model.init_args.observed to {list(shape)}"
+            )
+
+    def start(self, data: Any) -> None:
+        """Let the prior start from the training data, `data.train`."""
+        prior, train = self.model.prior, getattr(data, "train", None)
+        if not prior.starts_from_data:
+            return
+        if train is None:
+            raise ValueError(
+                f"{type(prior).__name__} starts from the training data: fit with a data module that has them as "
+                f"train, as those of vae_lightning.data do; got {type(data).__name__}"
+            )
+        prior.attach(self.model.encoder, train)  # type: ignore[arg-type]  # as in LatentVariableModel
+
+    def loss(self, batch: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """What training minimises at this step, in nats per observation, and figures to log; a pure function."""
+        objective = self.objective.at(step)
+        loss = -objective(self.model, observations(batch)).mean()
+        return loss, {"nelbo": loss.detach()} if objective.is_elbo else {}
+
+    @torch.no_grad()
+    def sample(self, n: int) -> Any:
+        """n observations, (n, *X): z from the model's own prior, x from its decoder."""
+        return self.model.decoder(self.model.prior().sample(Size([n]))).sample()
+
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """The codes of a batch: the posterior means E_q[z | x], (B, *Z), in full precision."""
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            return self.model.encoder(observations(batch)).mean
+
+    def on_train_start(self) -> None:
+        """ValueError if the run ends before the objective's schedule does."""
+        self.objective.check_run(float(self.trainer.estimated_stepping_batches))
+
+    @torch.no_grad()
+    def not_finite(self, batch: Any) -> str:
+        """Which term of the bound, in how many rows of a fresh draw."""
+        draw = self.evaluate(batch, 0)
+        terms = {"log p(x|z)": draw.log_likelihood, "log p(z)": draw.log_prior, "log q(z|x)": draw.log_posterior}
+        bad = [
+            f"{name} in {int((~v.isfinite()).any(0).sum())} of {v.shape[1]} rows" for name, v in terms.items()
+            if not v.isfinite().all()
+        ]  # fmt: skip
+        return "; ".join(bad) or "every term is finite for fresh samples"
+
+    @torch.no_grad()
+    def evaluate(self, batch: Any, index: int) -> Draw:
+        """One Draw of `evaluation_samples` samples, in full precision, its noise a function of (seed, index) alone."""
+        x = observations(batch)
+        with seeded(self.seed, "evaluate", index), torch.autocast(self.device.type, enabled=False):
+            q = self.model.encoder(x)
+            return self.model.draw(x, q, sample(q, self.evaluation_samples, Noise()))
+
+    def figures(self, draw: Draw) -> dict[str, Tensor]:
+        """One value per observation, in nats, for each of `figure_names`."""
+        reconstruction, kl = -draw.log_likelihood.mean(0), rate(draw)
+        return {"nelbo": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
+
+
+def rate(draw: Draw) -> Tensor:
+    """KL(q(z | x) || p(z)), (B,): in closed form where torch knows one, else by the draw's samples."""
+    try:
+        return td.kl_divergence(draw.posterior, draw.prior.expand(draw.posterior.batch_shape))
+    except NotImplementedError:
+        return (draw.log_posterior - draw.log_prior).mean(0)

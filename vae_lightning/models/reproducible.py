@@ -1,0 +1,266 @@
+"""ReproducibleModule: what every trained model shares: seeds, figures of a split, exact resume, honest failure."""
+
+from __future__ import annotations
+
+import abc
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor
+from torch.optim import Optimizer
+
+from vae_lightning.batches import observations
+from vae_lightning.families import ExponentialFamily
+from vae_lightning.metrics.averages import Averages
+from vae_lightning.models.optimizers import quick_adam
+from vae_lightning.models.preflight import Preflight, check_precision, in_memory, stage_of
+from vae_lightning.models.schedules import scheduled
+from vae_lightning.randomness import reseed
+from vae_lightning.trust import FromCheckpoint
+
+
+def adam(parameters: Iterable[Tensor]) -> Optimizer:
+    """Adam at 1e-3, the default optimizer."""
+    return quick_adam(parameters, lr=1e-3)
+
+
+def is_logged(trainer: Any, step: int) -> bool:
+    """Whether the trainer writes the figures of this step; never if it logs every 0 steps."""
+    every: int = trainer.log_every_n_steps
+    return every > 0 and (step + 1) % every == 0
+
+
+def alone_in_batch_norm(error: ValueError) -> ValueError:
+    """Torch's words for BatchNorm of a single observation, with the way out; any other error as it is."""
+    if not str(error).startswith("Expected more than 1 value per channel"):
+        return error
+    return ValueError(
+        "BatchNorm cannot train on a batch of one observation, which this batch has: choose data.batch_size so that it "
+        "leaves no single observation over, or another normalisation, such as torch.nn.LayerNorm"
+    )
+
+
+class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
+    """Trains by a loss that is a function of (batch, step), and evaluates a split by means of figures.
+
+    A training step draws its noise from a seed of its own, (seed, step, rank), so that a resumed run repeats an
+    uninterrupted one bit for bit; evaluation batch b from (seed, b), so that any number of processes sees the same
+    noise. What `evaluate` gives for a batch, `validation_step` and `test_step` return for callbacks to read.
+    """
+
+    own: ClassVar[frozenset[str]] = frozenset({"seed", "started", "trained_steps", "given_as_objects"})
+    """Attributes in which modules alike, an Ensemble's members, may differ: what they have done, not what they are."""
+
+    def __init__(
+        self, figure_names: Sequence[str], optimizer: OptimizerCallable, scheduler: LRSchedulerCallable | None
+    ) -> None:
+        super().__init__()
+        self.optimizer, self.scheduler = optimizer, scheduler
+        self.averages = Averages(figure_names)
+        self.seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))
+        self.started = False  # whether what starts from the training data has seen them
+        self.trained_steps = 0  # that the weights have behind them, once a `fit` is over or a checkpoint read
+
+    # -- data ----------------------------------------------------------------------------------------------------
+
+    @property
+    def observed(self) -> ExponentialFamily | None:
+        """The family that observations must be of, if the model has one."""
+        return None
+
+    def preflight(self, trainer: pl.Trainer) -> Preflight:
+        """What the model asks of its data in this trainer."""
+        return Preflight.of(self.observed, self.parameters(), trainer)
+
+    def prepare_data(self) -> None:
+        """Look at the data before a run's folder is made; of several processes each does so in `setup`."""
+        if self.trainer.world_size == 1:
+            self._look(stage_of(self.trainer))
+
+    def setup(self, stage: str) -> None:
+        """Before a new model trains, show it the training data."""
+        if self.trainer.world_size > 1:
+            self._look(stage)
+        if stage == "fit":
+            self.start_once(self._data)
+
+    def start_once(self, data: Any) -> None:
+        """Show a new model the training data; one that has seen some, or was read from a checkpoint, stays as it is."""
+        if not self.started:
+            self.start(data)
+            self.started = True
+
+    def _look(self, stage: str) -> None:
+        check_precision(self.trainer)
+        self.check_data(self._data)
+        if in_memory(self._data):
+            self._data.setup(stage)
+            self.preflight(self.trainer).check_splits(self._data, stage)
+
+    @property
+    def _data(self) -> Any:
+        return self.trainer.datamodule  # type: ignore[attr-defined]
+
+    def check_data(self, data: Any) -> None:
+        """ValueError, before anything is written, if the model is not of these data; by default any will do."""
+
+    def start(self, data: Any) -> None:
+        """Let what starts from the training data, `data.train.x`, see them."""
+
+    # -- training ------------------------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def loss(self, batch: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """What training minimises at this step, in nats per observation, and figures to log; a pure function."""
+
+    def unread_loss(self, batch: Any, step: int) -> Tensor:
+        """A scalar with the gradient of `loss`, for the steps where nobody reads it; NaN where the loss is."""
+        return self.loss(batch, step)[0]
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Seed this step; look at an epoch's first batch, if the data were not to be seen before."""
+        if batch_idx == 0:
+            self._check_unseen(batch)
+        part = batch_idx % self.trainer.accumulate_grad_batches
+        reseed(self.seed, "train", self.global_step, self.global_rank, *([part] if part else []))
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """The loss; figures are logged on the steps that the trainer writes, since logging costs as much as a step."""
+        trainer: Any = self.trainer
+        read = is_logged(trainer, self.global_step)
+        try:
+            loss, figures = (
+                self.loss(batch, self.global_step) if read else (self.unread_loss(batch, self.global_step), {})
+            )
+        except ValueError as error:
+            raise alone_in_batch_norm(error) from error
+        if not torch.isfinite(loss):
+            self.preflight(trainer).check_batch(batch, f"batch of step {self.global_step}")  # the data come first
+            raise ValueError(self._explain(loss, batch))
+        if read:
+            named = {f"train/{name}": value for name, value in ({"loss": loss.detach()} | figures).items()}
+            self.log_dict(named, batch_size=len(observations(batch)))
+        return loss
+
+    def _check_unseen(self, batch: Any) -> None:
+        if not in_memory(self._data):
+            self.preflight(self.trainer).check_batch(batch, "rows of a batch")
+
+    def _explain(self, loss: Tensor, batch: Any) -> str:
+        """Where what is not finite comes from, and the way out."""
+        broken = [name for name, p in self.named_parameters() if not p.isfinite().all()]
+        weights = f"; parameters not finite: {', '.join(broken)}" if broken else ""
+        return (
+            f"the loss is {loss.item()} at step {self.global_step}; not finite: {self.not_finite(batch)}{weights}. "
+            f"Training stops: lower the learning rate or set trainer.gradient_clip_val{self._way_back()}"
+        )
+
+    def on_fit_end(self) -> None:
+        """What is evaluated now has been trained this long."""
+        self.trained_steps = self.global_step
+
+    def not_finite(self, batch: Any) -> str:
+        """Which terms of the loss are not finite for this batch."""
+        return "the loss itself"
+
+    def _way_back(self) -> str:
+        last = Path(self.trainer.log_dir or "", "checkpoints", "last.ckpt")
+        return f", and resume with --ckpt_path {last}" if last.is_file() else "; no checkpoint was written yet"
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer, with its scheduler."""
+        return self.scheduled(self.optimizer(self.parameters()))
+
+    def scheduled(self, optimizer: Optimizer) -> Any:
+        """With its scheduler: ReduceLROnPlateau is stepped where its figure is validated."""
+        if self.scheduler is None:
+            return optimizer
+        return scheduled(optimizer, self.scheduler(optimizer), self.trainer.check_val_every_n_epoch or 1)
+
+    # -- evaluation ----------------------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def evaluate(self, batch: Any, index: int) -> Any:
+        """What callbacks read of a batch, its noise a function of (seed, index) alone."""
+
+    @abc.abstractmethod
+    def figures(self, draw: Any) -> dict[str, Tensor]:
+        """One value per observation for each of the figure names."""
+
+    def summary(self, means: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What is logged of the means over a split."""
+        return dict(means)
+
+    def validation_step(self, batch: Any, batch_idx: int) -> Any:
+        """What `evaluate` gives; its figures go into the averages of the split."""
+        self._check_unseen(batch)
+        draw = self.evaluate(batch, batch_idx * self.trainer.world_size + self.global_rank)
+        self.averages.update(self.figures(draw))
+        return draw
+
+    def test_step(self, batch: Any, batch_idx: int) -> Any:
+        """As in validation."""
+        return self.validation_step(batch, batch_idx)
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin a split."""
+        self.averages.reset()
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the split's figures."""
+        self._log_summary("val")
+
+    def on_test_epoch_start(self) -> None:
+        """Begin a split."""
+        self.averages.reset()
+
+    def on_test_epoch_end(self) -> None:
+        """Log the split's figures."""
+        self._log_summary("test")
+
+    def _log_summary(self, split: str) -> None:
+        if self.trainer.state.fn != "fit" and self.trained_steps:
+            # by this name Lightning takes the step that the figures are written at, which is 0 otherwise
+            self.log("step", float(self.trained_steps - 1), sync_dist=True)
+        for name, value in self.summary(self.averages.compute()).items():
+            # merged over processes already: "synchronising" equal values leaves them as they are
+            self.log(f"{split}/{name}", value.float(), prog_bar=name == "nelbo", sync_dist=True)
+
+    @abc.abstractmethod
+    def sample(self, n: int) -> Any:
+        """N observations from the model: z from its prior, x from its decoder."""
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the seed; refuse to write weights that are not finite."""
+        broken = [name for name, p in self.named_parameters() if not p.isfinite().all()]
+        if broken:
+            raise ValueError(
+                f"not saving a checkpoint: parameters not finite after step {self.global_step}: {', '.join(broken)}: "
+                f"lower the learning rate or set trainer.gradient_clip_val{self._way_back()}"
+            )
+        checkpoint["seed"] = self.seed
+        checkpoint["given_as_objects"] = self.given_as_objects
+
+    @classmethod
+    def check_given(cls, content: Mapping[str, Any], path: Path, given: Mapping[str, Any]) -> None:
+        """ValueError if the model was built in Python from objects that are not given again."""
+        objects = content.get("given_as_objects", [])
+        missing = [name for name in objects if name not in given and name not in ("optimizer", "scheduler")]
+        if missing:
+            raise ValueError(
+                f"{path} is of a model that was given objects, which a checkpoint does not keep: give "
+                f"{', '.join(missing)} to load_from_checkpoint as they were"
+            )
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Continue under the seed the run began with; what was learnt is not started anew by a later `fit`."""
+        self.started = True
+        self.trained_steps = checkpoint.get("global_step", 0)
+        self.seed = checkpoint.get("seed", self.seed)
