@@ -1,4 +1,4 @@
-"""MeanWithError: per-observation figures -> their means with standard errors, merged exactly over batches and processes."""
+"""MeanWithError: figures of observations -> their means with errors, merged exactly over batches and processes."""
 
 from __future__ import annotations
 
