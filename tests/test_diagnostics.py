@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from support.command import ROOT, command, figures, process
+from support.command import ROOT, command, figures, forked
 from support.diagnostics import FIGURES, PICTURES, as_option
 from support.models import events
 
@@ -27,7 +27,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a `fit` in two processes, every diagnostic watching: 180 digits in 6 batches, the last of 20."""
     out = tmp_path_factory.mktemp("two")
     options = [*SMALLER, *as_option(out / "fid"), "--trainer.logger.save_dir", out]
-    done = process("fit", "--config", CONFIG, *TWO, *options)
+    done = forked("fit", "--config", CONFIG, *TWO, *options, processes=2)
     assert done.returncode == 0, done.stderr
     return out / "version_0"
 
@@ -45,11 +45,11 @@ def test_every_diagnostic_reports_once_inside_a_fit_on_two_processes(fitted: Pat
 def test_two_processes_give_the_figures_of_one(fitted: Path, tmp_path: Path) -> None:
     """359 digits in 12 batches, the last of 7; every figure to six digits (what is logged is float32)."""
     found = {}
-    for name, where in {"one": ONE, "two": TWO}.items():
+    for name, where, processes in (("one", ONE, 1), ("two", TWO, 2)):
         out = tmp_path / name
         options = [*SMALLER, *as_option(tmp_path / "fid" / name), "--trainer.logger.save_dir", out]
         checkpoint = ["--ckpt_path", fitted / "checkpoints" / "last.ckpt"]
-        done = process("test", "--config", CONFIG, *where, *options, *checkpoint)
+        done = forked("test", "--config", CONFIG, *where, *options, *checkpoint, processes=processes)
         assert done.returncode == 0, done.stderr
         found[name] = {k: v for k, v in figures(out / "version_0").items() if k.startswith("test/")}
         assert {f"test/{picture}" for picture in PICTURES} <= set(events(out / "version_0").Tags()["images"])

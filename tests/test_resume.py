@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from support.command import HASHING, ROOT, command, figures, on_miniature, process
+from support.command import HASHING, ROOT, command, figures, forked, on_miniature
 from support.models import events
 
 from vae_lightning.callbacks import AtomicCheckpointIO
@@ -54,7 +54,7 @@ def assert_same_end(resumed: dict[str, Any], uninterrupted: dict[str, Any]) -> N
 def test_killed_in_mid_epoch(every: int, uninterrupted: dict[str, Any], miniature: Path, tmp_path: Path) -> None:
     options = ["fit", "--config", HASHING, *on_miniature(miniature, tmp_path), *EPOCHS]
     options += ["--last.every_n_steps", str(every)]
-    killed = process(
+    killed = forked(
         *options, "--trainer.callbacks", '[{"class_path": "support.resume_probe.Kill", "init_args": {"step": 11}}]'
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
@@ -68,7 +68,7 @@ def test_killed_while_a_checkpoint_is_written(uninterrupted: dict[str, Any], min
     """The last whole checkpoint is still there, loads, and is resumed from."""
     options = ["fit", "--config", HASHING, *on_miniature(miniature, tmp_path), *EPOCHS, "--last.every_n_steps", "1"]
     probe = '[{"class_path": "support.resume_probe.KillInSave", "init_args": {"step": 10}}]'
-    assert process(*options, "--trainer.callbacks", probe).returncode == -signal.SIGKILL
+    assert forked(*options, "--trainer.callbacks", probe).returncode == -signal.SIGKILL
     (left,) = (tmp_path / "version_0/checkpoints").glob(".last.ckpt.*.part")
     os.utime(left, (0, 0))  # as if it had been there for longer than a writer takes to lock its file
     assert last(tmp_path / "version_0")["global_step"] == 10
@@ -108,7 +108,7 @@ def test_accumulated_gradients_resume_exactly(miniature: Path, tmp_path: Path) -
     options += ["--trainer.accumulate_grad_batches", "2"]
     command(*options, *on_miniature(miniature, tmp_path / "whole"), *EPOCHS)
     parts = [*options, *on_miniature(miniature, tmp_path / "parts"), *EPOCHS]
-    process(*parts, "--trainer.callbacks", '[{"class_path": "support.resume_probe.Kill", "init_args": {"step": 6}}]')
+    forked(*parts, "--trainer.callbacks", '[{"class_path": "support.resume_probe.Kill", "init_args": {"step": 6}}]')
     command(*parts, "--ckpt_path", tmp_path / "parts/version_0/checkpoints/last.ckpt")
     whole, resumed = last(tmp_path / "whole/version_0"), last(tmp_path / "parts/version_0")
     assert_equal(resumed["state_dict"], whole["state_dict"])
@@ -158,7 +158,7 @@ class TestDigits:
         whole, parts = self.options(tmp_path / "whole"), self.options(tmp_path / "parts")
         command(*whole)
         probe = f'{{"class_path": "support.resume_probe.Kill", "init_args": {{"step": {killed_at}}}}}'
-        killed = process(*parts, "--trainer.callbacks+", probe)
+        killed = forked(*parts, "--trainer.callbacks+", probe)
         assert killed.returncode == -signal.SIGKILL, killed.stderr
         command(*parts, "--ckpt_path", tmp_path / "parts/version_0/checkpoints/last.ckpt")
         ends = [last(tmp_path / name / "version_0") for name in ("whole", "parts")]
@@ -194,12 +194,12 @@ class TestChains:
         """The same weights and chains; and one process finds the figures of two."""
         two = ["--config", str(ROOT / "configs" / "trainer" / "ddp.yaml")]  # 7 steps an epoch
         whole, parts = self.options(tmp_path / "whole"), self.options(tmp_path / "parts")
-        done = process(*whole, *two)
+        done = forked(*whole, *two, processes=2)
         assert done.returncode == 0, done.stderr
         probe = '{"class_path": "support.resume_probe.Kill", "init_args": {"step": 10}}'
-        killed = process(*parts, *two, "--trainer.callbacks+", probe)
+        killed = forked(*parts, *two, "--trainer.callbacks+", probe, processes=2)
         assert killed.returncode == -signal.SIGKILL, killed.stderr
-        done = process(*parts, *two, "--ckpt_path", tmp_path / "parts/version_0/checkpoints/last.ckpt")
+        done = forked(*parts, *two, "--ckpt_path", tmp_path / "parts/version_0/checkpoints/last.ckpt", processes=2)
         assert done.returncode == 0, done.stderr
         ends = [last(tmp_path / name / "version_0") for name in ("whole", "parts")]
         assert ends[0]["global_step"] == 14

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from support import leaving_probe
-from support.command import HASHING, ROOT, command, figures, on_miniature, process
+from support.command import HASHING, ROOT, command, figures, forked, on_miniature, process
 from support.models import events
 from support.process_probe import Notes
 
@@ -26,7 +26,7 @@ def without_accelerator(options: list[str]) -> list[str]:
 
 def in_two(subcommand: str, *options: str | Path) -> str:
     """Run it in two processes and give back what they printed."""
-    done = process(subcommand, "--config", HASHING, *TWO, *options)
+    done = forked(subcommand, "--config", HASHING, *TWO, *options, processes=2)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

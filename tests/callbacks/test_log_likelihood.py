@@ -14,7 +14,7 @@ import torch
 import torch.distributions as td
 from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.loggers import CSVLogger
-from support.command import HASHING, ROOT, command, figures, on_miniature, process
+from support.command import HASHING, ROOT, command, figures, forked, on_miniature
 from support.models import hashing, newsgroups, trainer
 from torch import Tensor
 
@@ -161,7 +161,7 @@ def test_two_processes(miniature: Path, tmp_path: Path) -> None:
     options = options[:at] + options[at + 2 :]
     overlay = ROOT / "configs" / "trainer" / "ddp.yaml"
     two = ("--config", overlay, *options, *saved, "--trainer.logger.save_dir", tmp_path / "two")
-    done = process("test", "--config", HASHING, *two)
+    done = forked("test", "--config", HASHING, *two, processes=2)
     assert done.returncode == 0, done.stderr
     one, two = (logged(figures(tmp_path / name / "version_0"), "test") for name in ("one", "two"))
     assert {"elbo", "log_likelihood_k4", "approximation_gap", "amortisation_gap_error"} <= one.keys()

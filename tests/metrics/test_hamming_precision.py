@@ -183,7 +183,7 @@ def test_uneven_batches_give_the_mean_over_queries():
 
 
 def test_two_processes_with_uneven_batches_give_the_same_figures(tmp_path: Path):
-    mp.spawn(run_process, args=(str(tmp_path),), nprocs=2)
+    mp.start_processes(run_process, args=(str(tmp_path),), nprocs=2, start_method="fork")
     for rank in range(2):
         figures = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
         assert figures == pytest.approx(expected_figures(), rel=1e-12)

@@ -108,7 +108,7 @@ def run_process(rank: int, folder: str) -> None:
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method of metric")  # a process without batches
 def test_two_processes_give_the_figures_of_one(tmp_path: Path) -> None:
-    mp.spawn(run_process, args=(str(tmp_path),), nprocs=2)
+    mp.start_processes(run_process, args=(str(tmp_path),), nprocs=2, start_method="fork")
     expected = figures([slice(0, N)])
     for rank, shares in itertools.product(range(2), SHARES):
         found = torch.load(tmp_path / f"{rank}.pt", weights_only=True)[shares]

@@ -272,7 +272,7 @@ class TestChains:
 
     def test_two_processes(self, tmp_path: Path) -> None:
         """Each moves its share of the chains; a checkpoint has all; the data's part of the gradient is that of one."""
-        mp.spawn(in_two_processes, args=(str(tmp_path),), nprocs=2)
+        mp.start_processes(in_two_processes, args=(str(tmp_path),), nprocs=2, start_method="fork")
         one, two = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
         for name in ("merged", "log_weights"):
             assert torch.equal(one[name].sort(0).values, two[name].sort(0).values), name

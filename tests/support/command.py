@@ -6,9 +6,12 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
+from support.forked import in_children
 from vae_lightning.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +31,28 @@ def on_miniature(miniature: Path, out: Path) -> list[str]:
 def command(*arguments: str | Path) -> None:
     """`vae-lightning ARGUMENTS` in this process."""
     main([str(argument) for argument in arguments])
+
+
+def left_with(arguments: Sequence[str]) -> int:
+    """`vae-lightning ARGUMENTS` in this process; the status that it would exit with."""
+    try:
+        main(arguments)
+    except SystemExit as left:
+        return int(left.code or 0)
+    return 0
+
+
+def forked(*arguments: str | Path, processes: int = 1) -> subprocess.CompletedProcess[str]:
+    """`vae-lightning ARGUMENTS` in children of this process, which need not import anything; as of `process` else.
+
+    Its status is that of the first process that has one.
+    """
+    typed = [str(argument) for argument in arguments]
+    with tempfile.TemporaryDirectory() as folder:
+        out, err = Path(folder, "stdout"), Path(folder, "stderr")
+        statuses = in_children([partial(left_with, typed)] * processes, Path.cwd(), out, err)
+        told = out.read_text(), err.read_text()
+    return subprocess.CompletedProcess(typed, next(filter(None, statuses), 0), *told)
 
 
 def process(

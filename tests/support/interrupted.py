@@ -7,25 +7,21 @@ from __future__ import annotations
 
 import os
 import re
-import signal
-import socket
-import sys
-import time
-import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from lightning.pytorch.trainer import call
 
+from support.command import left_with
+from support.forked import in_children
 from support.models import events
-from vae_lightning.cli import main
 
 NAMES = ("last.ckpt", "best.ckpt")
-_LONG = 600.0  # seconds after which a child hangs
 
 
 @dataclass(frozen=True)
@@ -69,17 +65,9 @@ def forked(folder: Path, arguments: Sequence[str], probe: Probe, processes: int 
 
     The status of one that died of a signal is minus it.
     """
-    port = _free_port() if processes > 1 else 0
-    children = []
-    for rank in range(processes):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        children.append(os.fork())
-        if not children[-1]:
-            world = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
-            of_rank = world | {"NODE_RANK": "0", "LOCAL_RANK": str(rank)} if processes > 1 else {}
-            _child(folder, arguments, probe if rank == processes - 1 else Probe(), of_rank)
-    statuses = [_status(child) for child in children]
+    probes = [Probe() for _ in range(processes - 1)] + [probe]
+    told = folder / "told"
+    statuses = in_children([partial(_command, arguments, each) for each in probes], folder, told, told)
     for written in folder.glob("runs/*/events.out.tfevents.*[!d]"):
         # TensorBoard reads them in the order of the seconds in their names: let the parts be seconds apart
         number = len(list(written.parent.glob("*.ordered")))
@@ -87,51 +75,12 @@ def forked(folder: Path, arguments: Sequence[str], probe: Probe, processes: int 
     return statuses
 
 
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-def _child(folder: Path, arguments: Sequence[str], probe: Probe, environment: dict[str, str]) -> NoReturn:
-    status = 70
-    try:
-        os.chdir(folder)
-        os.environ.pop("PL_GLOBAL_SEED", None)
-        os.environ.update(environment)
-        told = os.open("told", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
-        sys.stdout = sys.stderr = os.fdopen(told, "a", buffering=1)  # pytest's own would take what Python prints
-        for stream in (1, 2):
-            os.dup2(told, stream)
-        status = _command(arguments, probe)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-
-
 def _command(arguments: Sequence[str], probe: Probe) -> int:
     probe.install()
-    try:
-        main(arguments)
-    except SystemExit as left:
-        return int(left.code or 0)
+    if status := left_with(arguments):
+        return status
     Path("hooks").write_text("\n".join(f"{name} {number}" for name, number in probe.calls.items()))
     return 0
-
-
-def _status(child: int) -> int:
-    late = time.monotonic() + _LONG
-    while time.monotonic() < late:
-        pid, status = os.waitpid(child, os.WNOHANG)
-        if pid:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.01)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    raise TimeoutError(f"a run took longer than {_LONG} s")
 
 
 def newest(folder: Path) -> Path:

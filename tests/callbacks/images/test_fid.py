@@ -15,7 +15,7 @@ import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
-from support.command import ROOT, command, figures, process
+from support.command import ROOT, command, figures, forked
 from support.inception_file import write_weights
 from support.models import digits, events, gaussian_vae, hashing, newsgroups, trainer
 from torch import Tensor, nn
@@ -264,7 +264,7 @@ def test_two_processes_give_the_figures_of_one(run: tuple[Path, list[str]], tmp_
     assert one["val/frechet_distance_n"] == 205
     assert one["val/frechet_distance_reference_n"] == 61
     for name, cache in (("two", "cache of two"), ("two with the cache of one", "cache of one")):
-        done = process("validate", *TWO, *arguments(name, cache))
+        done = forked("validate", *TWO, *arguments(name, cache), processes=2)
         assert done.returncode == 0, done.stderr
         assert figures(tmp_path / name / "version_0") == pytest.approx(one, rel=1e-6), name
     one_file, other_file = (
