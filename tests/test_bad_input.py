@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from support.command import HASHING, ROOT, command, on_miniature, process
+from support.command import HASHING, ROOT, command, forked, on_miniature
 
 ESTIMATOR = ("--model.objective.estimator",)
 
@@ -125,7 +125,7 @@ def test_a_loss_that_is_not_a_number_says_which_term_and_keeps_the_last_good_che
     miniature: Path, tmp_path: Path
 ) -> None:
     options = ["fit", "--config", HASHING, *on_miniature(miniature, tmp_path), "--last.every_n_steps", "1"]
-    poisoned = process(
+    poisoned = forked(
         *options, "--trainer.callbacks", '[{"class_path": "support.resume_probe.Poison", "init_args": {"step": 9}}]'
     )
     assert poisoned.returncode == 1
@@ -142,7 +142,7 @@ def test_a_loss_that_is_not_a_number_says_which_term_and_keeps_the_last_good_che
 def test_weights_that_are_not_finite_are_never_saved(miniature: Path, tmp_path: Path) -> None:
     """The last step of a run can break the weights after its loss was still good."""
     options = ["fit", "--config", HASHING, *on_miniature(miniature, tmp_path), "--model.optimizer.lr", "1.0e+39"]
-    broken = process(*options)
+    broken = forked(*options)
     assert broken.returncode == 1
     assert "not finite" in broken.stderr.strip().splitlines()[-1]
     assert not list(tmp_path.rglob("*.ckpt*"))

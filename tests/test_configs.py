@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from support.command import ROOT, command, figures, on_miniature, process
+from support.command import ROOT, command, figures, forked, on_miniature, process
 from support.diagnostics import imported
 from support.models import events
 
@@ -230,7 +230,7 @@ def test_trainer_overlay(overlay: Path, miniature: Path, tmp_path: Path) -> None
 
 def test_gpu_overlay_parses() -> None:
     config, overlay = ROOT / "configs" / "newsgroups" / "8bit.yaml", ROOT / "configs" / "trainer" / "gpu.yaml"
-    printed = process("fit", "--config", config, "--config", overlay, "--print_config")
+    printed = forked("fit", "--config", config, "--config", overlay, "--print_config")
     trainer = yaml.safe_load(printed.stdout)["trainer"]
     assert trainer["accelerator"] == "gpu"
     assert trainer["precision"] == "bf16-mixed"
