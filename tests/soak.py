@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import multiprocessing
+import signal
 import sys
 import tempfile
 import time
@@ -44,8 +45,12 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--every", type=int, default=1, help="try every n-th case alone")
     parser.add_argument("--processes", type=int, help="try cases of so many processes alone")
+    parser.add_argument("--only", default="", help="try cases alone whose name, as failures print it, has this")
     options = parser.parse_args()
-    cases = [case for case in grid() if options.processes in (None, case.processes)][:: options.every]
+    wanted = [case for case in grid() if options.processes in (None, case.processes) and options.only in str(case)]
+    cases = wanted[:: options.every]
+    # as a terminal starts it: what a shell runs in the background has SIGINT ignored, and runs would ignore it, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     logging.getLogger("tensorboard").setLevel(logging.ERROR)  # which says what it leaves out of a resumed run's events
     began, failed = time.monotonic(), 0
     for number, (case, wrong) in enumerate(outcomes(cases, options.workers), 1):
