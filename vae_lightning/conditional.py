@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Size, Tensor, nn
@@ -15,6 +15,13 @@ from vae_lightning.nn.outputs import Outputs
 
 Network = Callable[[Sequence[int], int], nn.Module]
 """Builds a network from the shape of its context and the number of its outputs, from a Conditional as `nn.Outputs`."""
+
+
+@runtime_checkable
+class OfFamily(Protocol):
+    """An encoder or decoder whose distributions are all of one exponential family."""
+
+    family: ExponentialFamily
 
 
 class Conditional(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -20,6 +21,11 @@ class Noise:
     def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:
         """N(0, 1) of this shape, on the device and of the dtype of `like`."""
         return torch.randn(tuple(shape), dtype=like.dtype, device=like.device)
+
+
+def run_seed() -> int:
+    """The seed of this run, that of Lightning's `seed_everything`; 0 where there is none."""
+    return int(os.environ.get("PL_GLOBAL_SEED", "0"))
 
 
 def derive_seed(*keys: int | str) -> int:

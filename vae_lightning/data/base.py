@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import abc
-import os
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Int64
@@ -20,9 +19,9 @@ from vae_lightning.data.loaders import (
     TrainingLoader,
     TrainingOrder,
 )
+from vae_lightning.data.protocols import SplitName
+from vae_lightning.randomness import run_seed
 from vae_lightning.trust import FromCheckpoint
-
-SplitName = Literal["train", "val", "test"]
 
 
 class InMemoryDataModule(FromCheckpoint, LightningDataModule, abc.ABC):
@@ -80,7 +79,7 @@ class InMemoryDataModule(FromCheckpoint, LightningDataModule, abc.ABC):
         With the trainer's `overfit_batches`, every epoch has the first one's batches.
         """
         restored = self._restored_seed
-        self._seed = int(os.environ.get("PL_GLOBAL_SEED", "0")) if restored is None else restored
+        self._seed = run_seed() if restored is None else restored
         trainer: Any = self.trainer
         kind = SameOrder if trainer is not None and trainer.overfit_batches > 0 else TrainingOrder
         return TrainingLoader(self.train, kind(len(self.train), self.batch_size, self._seed, *self._process()))

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from vae_lightning.data.base import InMemoryDataModule
+from vae_lightning.data.derived import DerivedDataModule
 from vae_lightning.data.loaders import Batch, Observations
 
 
-class FullBatch(InMemoryDataModule):
+class FullBatch(DerivedDataModule):
     """The splits of another data module, of which every training batch is the whole training split, in its own order.
 
     An epoch is `steps` such batches: the Trainer's work around an epoch costs more than a step of a small model.
@@ -21,15 +22,10 @@ class FullBatch(InMemoryDataModule):
     """
 
     def __init__(self, data: InMemoryDataModule, steps: int = 100) -> None:
-        super().__init__(data.batch_size, data.eval_batch_size, data.predict_split)
+        super().__init__(data)
         if steps < 1:
             raise ValueError(f"FullBatch needs steps >= 1 in an epoch, got {steps}")
-        self.data, self.steps = data, steps
-
-    @property
-    def observed_shape(self) -> Any:
-        """The other module's, if it has one."""
-        return getattr(self.data, "observed_shape", None)
+        self.steps = steps
 
     def load(self) -> tuple[Observations, Observations, Observations]:
         """The other module's splits."""

@@ -1,4 +1,10 @@
-"""Loaders: observations in memory and an order over them -> whole batches (x, y), one slice each."""
+"""Loaders: observations in memory and an order over them -> whole batches (x, y), one slice each.
+
+There is no torch DataLoader here. Data in memory need no workers; a batch is one slice, where a DataLoader collates row
+by row. Iterating a DataLoader draws from torch's global random state, so that watching a run would change it, and
+Lightning's sampler for several processes pads a split, so that some observations count twice. Here the order is a
+function of (seed, epoch), a resumed epoch goes on with its next batch, and evaluation batch b goes to process b mod W.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +88,7 @@ class Observations:
         return (stored if self.view is None else self.view(stored, self.ids[rows], draw)), self.y[rows]
 
     def select(self, rows: Int64[Tensor, " selected"]) -> Observations:
-        """These rows, in this order."""
+        """The observations of these rows, in this order."""
         return Observations(self._stored(rows), self.y[rows], self.ids[rows], self.view)
 
     def _stored(self, rows: Tensor) -> Tensor | Counts:
@@ -140,7 +146,7 @@ class SameOrder(TrainingOrder):
 
     @property
     def drawn(self) -> int:
-        """The first."""
+        """The first epoch."""
         return 0
 
 
@@ -204,7 +210,7 @@ class TrainingLoader:
             yield self.data.batch(rows, draw)
 
     def state_dict(self) -> dict[str, Any]:
-        """The same on every process."""
+        """The position in the epoch, the same on every process."""
         return {"step_size": self.sampler.step_size, **self._position}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ class Readable(Protocol):
     """What gives bytes."""
 
     def read(self, size: int, /) -> bytes:
-        """At most so many, none at the end."""
+        """At most so many bytes; none at the end."""
 
 
 class Bounded:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 import torch
 from jaxtyping import Bool
@@ -12,9 +12,10 @@ from torch import Size, Tensor
 from torch.distributions import LogNormal
 
 from vae_lightning.arguments import check_kinds
-from vae_lightning.batches import observations
+from vae_lightning.batches import Batch, observations
 from vae_lightning.conditional import Conditional, Network
 from vae_lightning.counts import Counts
+from vae_lightning.data.protocols import HasLengths, vocabulary_size
 from vae_lightning.estimators import DisARM
 from vae_lightning.families import Bernoulli, Multinomial
 from vae_lightning.families.multinomial import log_multinomial_coefficient, saturated_log_likelihood
@@ -77,28 +78,31 @@ class HashingVAE(LatentVariableModule):
         self.num_bits, self.num_words = num_bits, num_words
         self.register_buffer("length_parameters", torch.tensor([4.5, 1.0]))
 
-    def start(self, data: Any) -> None:
+    def start(self, data: object) -> None:
         """Show the training documents to the layers that start from them; ValueError for data that do not have them."""
-        if not hasattr(data, "train") or not hasattr(data, "length_distribution"):
+        if not isinstance(data, HasLengths):
             raise ValueError(
                 "HashingVAE starts from the training documents: fit it with a data module that has them as train.x "
                 f"(Counts), and their length_distribution, as Newsgroups does; got {type(data).__name__}"
             )
+        documents = data.train.x
+        assert isinstance(documents, Counts), "documents are sparse"
         for module in self.modules():
             if isinstance(module, Features | WordLogits):
-                module.attach(data.train.x)
+                module.attach(documents)
         lengths = data.length_distribution
         self.length_parameters.copy_(torch.stack([lengths.loc, lengths.scale]))
 
-    def check_data(self, data: Any) -> None:
+    def check_data(self, data: object) -> None:
         """ValueError if the data module's vocabulary is of another size."""
-        if (num_words := getattr(data, "num_words", self.num_words)) != self.num_words:
+        num_words = vocabulary_size(data)
+        if num_words is not None and num_words != self.num_words:
             raise ValueError(
                 f"the model has {self.num_words} words but the data {num_words}; set model.init_args.num_words and "
                 "data.init_args.num_words to the same number"
             )
 
-    def loss(self, batch: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The objective's negative; where that is the NELBO, also relative to the saturated multinomial."""
         loss, figures = super().loss(batch, step)
         if "nelbo" in figures:
@@ -126,7 +130,7 @@ class HashingVAE(LatentVariableModule):
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             return cast(Conditional, self.model.encoder).natural_parameters(x) > 0
 
-    def predict_step(self, batch: Any, batch_idx: int) -> Bool[Tensor, "rows bits"]:
+    def predict_step(self, batch: Batch, batch_idx: int) -> Bool[Tensor, "rows bits"]:
         """Codes."""
         return self.encode(cast(Counts, observations(batch)))
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
 from vae_lightning.arguments import check_kinds
-from vae_lightning.batches import observations
+from vae_lightning.batches import Batch, observations
 from vae_lightning.conditional import Conditional, Network
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import ExponentialFamily, Normal
@@ -73,7 +72,7 @@ class HVAE(LatentVariableModule):
         with only_plain(self):
             self.save_hyperparameters(logger=False)
 
-    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The codes of a batch, (B, d2 + d1): the mean of q(z2 | x), and that of q(z1 | x, z2) there."""
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             q = self.model.encoder(observations(batch))

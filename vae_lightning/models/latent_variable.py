@@ -9,8 +9,9 @@ import torch.distributions as td
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Size, Tensor
 
-from vae_lightning.batches import observations
+from vae_lightning.batches import Batch, observations
 from vae_lightning.conditional import Conditional
+from vae_lightning.data.protocols import HasTraining, observed_shape
 from vae_lightning.estimators.base import sample
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.latent_variable import Draw, LatentVariableModel
@@ -47,28 +48,28 @@ class LatentVariableModule(ReproducibleModule):
         decoder = self.model.decoder
         return decoder.family if isinstance(decoder, Conditional) else None
 
-    def check_data(self, data: Any) -> None:
+    def check_data(self, data: object) -> None:
         """ValueError if the data module says that its observations are of another shape."""
-        shape, expected = getattr(data, "observed_shape", None), self.model.decoder.event_shape
+        shape, expected = observed_shape(data), self.model.decoder.event_shape
         if shape is not None and Size(shape) != expected:
             raise ValueError(
                 f"the model observes {tuple(expected)} but the data are {tuple(shape)}: set the event_shape of "
                 f"model.init_args.observed to {list(shape)}"
             )
 
-    def start(self, data: Any) -> None:
+    def start(self, data: object) -> None:
         """Let the prior start from the training data, `data.train`."""
-        prior, train = self.model.prior, getattr(data, "train", None)
+        prior = self.model.prior
         if not prior.starts_from_data:
             return
-        if train is None:
+        if not isinstance(data, HasTraining):
             raise ValueError(
                 f"{type(prior).__name__} starts from the training data: fit with a data module that has them as "
                 f"train, as those of vae_lightning.data do; got {type(data).__name__}"
             )
-        prior.attach(self.model.encoder, train)  # type: ignore[arg-type]  # as in LatentVariableModel
+        prior.attach(self.model.encoder, data.train)  # type: ignore[arg-type]  # as in LatentVariableModel
 
-    def loss(self, batch: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """What training minimises at this step, in nats per observation, and figures to log; a pure function."""
         objective = self.objective.at(step)
         loss = -objective(self.model, observations(batch)).mean()
@@ -79,7 +80,7 @@ class LatentVariableModule(ReproducibleModule):
         """n observations, (n, *X): z from the model's own prior, x from its decoder."""
         return self.model.decoder(self.model.prior().sample(Size([n]))).sample()
 
-    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The codes of a batch: the posterior means E_q[z | x], (B, *Z), in full precision."""
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             return self.model.encoder(observations(batch)).mean
@@ -89,7 +90,7 @@ class LatentVariableModule(ReproducibleModule):
         self.objective.check_run(float(self.trainer.estimated_stepping_batches))
 
     @torch.no_grad()
-    def not_finite(self, batch: Any) -> str:
+    def not_finite(self, batch: Batch) -> str:
         """Which term of the bound, in how many rows of a fresh draw."""
         draw = self.evaluate(batch, 0)
         terms = {"log p(x|z)": draw.log_likelihood, "log p(z)": draw.log_prior, "log q(z|x)": draw.log_posterior}
@@ -100,7 +101,7 @@ class LatentVariableModule(ReproducibleModule):
         return "; ".join(bad) or "every term is finite for fresh samples"
 
     @torch.no_grad()
-    def evaluate(self, batch: Any, index: int) -> Draw:
+    def evaluate(self, batch: Batch, index: int) -> Draw:
         """One Draw of `evaluation_samples` samples, in full precision, its noise a function of (seed, index) alone."""
         x = observations(batch)
         with seeded(self.seed, "evaluate", index), torch.autocast(self.device.type, enabled=False):

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import chain
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_warn
+from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Size, Tensor, nn
 
 from vae_lightning.arguments import check_kinds
-from vae_lightning.batches import observations
+from vae_lightning.batches import Batch, observations
 from vae_lightning.conditional import Conditional, Network
+from vae_lightning.data.protocols import HasValidation, datamodule
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import ExponentialFamily, Normal
 from vae_lightning.hyperparameters import only_plain
@@ -136,15 +137,18 @@ class LiBI(LatentVariableModule):
         """Whether a repeat is done after so many steps, so that validation judges the model."""
         return 0 < step <= self.phases.total and step % self.phases.steps == 0
 
-    def judged_on(self, data: Any) -> Tensor | None:
+    def judged_on(self, data: object) -> Tensor | None:
         """The validation data, or None without; ValueError if there are repeats to choose among."""
-        val = getattr(data, "val", None)
-        if val is None and self.phases.repeats > 1:
+        if isinstance(data, HasValidation):
+            x = data.val.x
+            assert isinstance(x, Tensor), "LiBI's codes are of dense observations"
+            return x
+        if self.phases.repeats > 1:
             raise ValueError(
                 "LiBI chooses among its repeats by validation: fit with a data module that has the data as val.x, as "
                 "those of vae_lightning.data do, or set repeats to 1"
             )
-        return None if val is None else val.x
+        return None
 
     @torch.no_grad()
     def value_on(self, x: Tensor) -> Float[Tensor, ""]:
@@ -174,7 +178,7 @@ class LiBI(LatentVariableModule):
 
     # -- training ------------------------------------------------------------------------------------------------
 
-    def loss(self, batch: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The negative objective of the step's phase, in nats per observation, and figures; a pure function."""
         objective = self.objective.at(step)
         if not isinstance(objective, CodeLikelihood):
@@ -187,9 +191,9 @@ class LiBI(LatentVariableModule):
     def on_train_start(self) -> None:
         """ValueError for a run that is too short, or without validation data to choose by."""
         super().on_train_start()
-        self._judged = self.judged_on(getattr(self.trainer, "datamodule", None))
+        self._judged = self.judged_on(datamodule(self.trainer))
 
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed this step; where a phase begins, close the last one and start anew."""
         super().on_train_batch_start(batch, batch_idx)
         step = self.global_step
@@ -202,11 +206,11 @@ class LiBI(LatentVariableModule):
         for optimizer in self.trainer.optimizers:
             optimizer.state.clear()
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(self, outputs: STEP_OUTPUT, batch: Batch, batch_idx: int) -> None:
         """Judge the model where a repeat is done."""
         self._choose(self.global_step)
 
-    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss; on the steps that the trainer writes, name the penalties that the codes fail."""
         loss = super().training_step(batch, batch_idx)
         if is_logged(self.trainer, self.global_step):
@@ -222,12 +226,12 @@ class LiBI(LatentVariableModule):
             self.keep_best(self._state(), self.value_on(self._judged), step)
 
     @torch.no_grad()
-    def failures(self, batch: Any, step: int) -> dict[str, str]:
+    def failures(self, batch: Batch, step: int) -> dict[str, str]:
         """The penalties that the codes of a batch fail at this step, by name, with the reason."""
         objective = self.objective.at(step)
         return objective.failures(self.model, observations(batch)) if isinstance(objective, CodeLikelihood) else {}
 
-    def _explain(self, loss: Tensor, batch: Any) -> str:
+    def _explain(self, loss: Tensor, batch: Batch) -> str:
         failed = "; ".join(
             f"the penalty {name}: {reason}" for name, reason in self.failures(batch, self.global_step).items()
         )

@@ -4,59 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
-from vae_lightning.batches import observations
+from vae_lightning.batches import Batch, observations
 from vae_lightning.counts import Counts
+from vae_lightning.data.protocols import InMemory, Split, SplitName
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.families.support import check_support
 from vae_lightning.process import lacks_bfloat16
 
-SPLITS = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": ()}
+SPLITS: dict[str, tuple[SplitName, ...]] = {
+    "fit": ("train", "val"),
+    "validate": ("val",),
+    "test": ("test",),
+    "predict": (),
+}
 NAMES = {"train": "training data", "val": "validation data", "test": "test data"}
 EXACT = ("32-true", "64-true", "16-mixed", "bf16-mixed")  # those that leave weights and data as they are
 _ROWS = 4096  # observations looked at once
-
-
-@runtime_checkable
-class Split(Protocol):
-    """Observations in memory: x as it is stored, or as a `view` shows it in a batch of some rows."""
-
-    stored: Tensor | Counts
-    y: Tensor
-    view: Any
-
-    def __len__(self) -> int: ...
-
-    def batch(self, rows: Tensor) -> tuple[Tensor | Counts, Tensor]:
-        """(x, y) of these rows."""
-
-
-@runtime_checkable
-class InMemory(Protocol):
-    """A data module whose splits are in memory once it is set up."""
-
-    def setup(self, stage: str) -> None:
-        """Read them, once."""
-
-    def split(self, name: str) -> Split:
-        """One of "train", "val" and "test"."""
 
 
 def stage_of(trainer: pl.Trainer) -> str:
     """ "fit", "validate", "test" or "predict"."""
     assert trainer.state.fn is not None, "a trainer that runs has a stage"
     return trainer.state.fn.value
-
-
-def in_memory(data: Any) -> TypeGuard[InMemory]:
-    """Whether all of the data can be looked at before training."""
-    return isinstance(data, InMemory)
 
 
 @dataclass(frozen=True)
@@ -68,23 +43,25 @@ class Preflight:
 
     @classmethod
     def of(cls, family: ExponentialFamily | None, weights: Iterable[Tensor], trainer: pl.Trainer) -> Preflight:
-        """Of a model in a trainer: floats as its weights are, unless the trainer converts both."""
+        """What a model asks in a trainer: floats of its weights' type, unless the trainer converts both."""
         converts = str(trainer.precision) == "64-true"
         return cls(family, None if converts else next(iter(weights), torch.zeros(())).dtype)
 
-    def check_splits(self, data: Any, stage: str) -> None:
+    def check_splits(self, data: object, stage: str) -> None:
         """ValueError unless the splits that the stage reads are such observations, all of what is stored.
 
         Where a view makes them when a batch is made, the first ones stand for all. Of data that are not in memory
         nothing is known yet.
         """
-        for name in SPLITS[stage] if in_memory(data) else ():
+        if not isinstance(data, InMemory):
+            return
+        for name in SPLITS[stage]:
             split = data.split(name)
             whole = split.view is None or len(split) <= _ROWS
             self._check(Parts(split), NAMES[name] if whole else f"first of the {NAMES[name]}")
 
-    def check_batch(self, batch: Any, name: str) -> None:
-        """The same of one batch; TypeError for what is none."""
+    def check_batch(self, batch: Batch, name: str) -> None:
+        """ValueError unless a batch is of such observations; TypeError for what is no batch."""
         self._check([observations(batch)], name)
 
     def _check(self, parts: Parts | list[Tensor | Counts], name: str) -> None:

@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from vae_lightning.arguments import check_kinds
-from vae_lightning.batches import observations
+from vae_lightning.batches import Batch, observations
 from vae_lightning.counts import Counts
+from vae_lightning.data.protocols import HasTraining, HasValidation, datamodule, observed_shape, vocabulary_size
 from vae_lightning.families import Bernoulli, ExponentialFamily
 from vae_lightning.harmonium.harmonium import Harmonium
 from vae_lightning.harmonium.moments import likelihood_gradient, with_gradient
@@ -124,23 +125,22 @@ class RBM(ReproducibleModule):
         """The visible side's."""
         return self.model.visible
 
-    def check_data(self, data: Any) -> None:
+    def check_data(self, data: object) -> None:
         """ValueError if the data module's observations are of another shape."""
-        shape = getattr(data, "observed_shape", None) or _vocabulary(data)
+        shape = observed_shape(data) or _vocabulary(data)
         expected = tuple(self.model.visible.event_shape)
-        if shape is not None and tuple(shape) != expected:
+        if shape is not None and shape != expected:
             raise ValueError(
-                f"the model observes {expected} but the data are {tuple(shape)}: give model.init_args.visible the "
+                f"the model observes {expected} but the data are {shape}: give model.init_args.visible the "
                 "shape of the data"
             )
 
     @torch.no_grad()
-    def start(self, data: Any) -> None:
+    def start(self, data: object) -> None:
         """Start the visible bias at their mean and the chains where that leads."""
-        visible, train = self.model.visible, getattr(data, "train", None)
-        totals = None
-        if train is not None:
-            mean, lengths = first_look(visible, train)
+        visible, totals = self.model.visible, None
+        if isinstance(data, HasTraining):
+            mean, lengths = first_look(visible, data.train)
             self.independent_bias.copy_(visible.fitted(mean.to(self.independent_bias)))
             self.model.visible_bias.copy_(self.independent_bias)
             self.model.shrink()
@@ -152,7 +152,7 @@ class RBM(ReproducibleModule):
 
     # -- training ------------------------------------------------------------------------------------------------
 
-    def loss(self, batch: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """How far the data's free energy lies above that of the model's samples; its gradient in closed form.
 
         A function of the batch and the chains, which it moves on.
@@ -161,7 +161,7 @@ class RBM(ReproducibleModule):
             "reconstruction": self.evaluate(batch, 0).reconstruction.mean()
         }
 
-    def unread_loss(self, batch: Any, step: int) -> Tensor:
+    def unread_loss(self, batch: Batch, step: int) -> Tensor:
         """The same gradient; the value only tells whether it is finite."""
         return self._with_closed_form(observations(batch), read=False)
 
@@ -180,7 +180,7 @@ class RBM(ReproducibleModule):
                     value += self.sparsity.penalty(phases.hidden)
         return with_gradient(value, gradient, model)
 
-    def not_finite(self, batch: Any) -> str:
+    def not_finite(self, batch: Batch) -> str:
         """Of F and log p(v | h), in how many rows."""
         found = self.evaluate(batch, 0)
         terms = {"F(v)": found.free_energy, "log p(v|h)": found.reconstruction}
@@ -201,7 +201,7 @@ class RBM(ReproducibleModule):
     # -- evaluation ----------------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def evaluate(self, batch: Any, index: int) -> Evaluated:
+    def evaluate(self, batch: Batch, index: int) -> Evaluated:
         """Free energies and reconstructions, in full precision, the noise a function of (seed, index) alone."""
         x = observations(batch)
         self.model.check()
@@ -218,12 +218,11 @@ class RBM(ReproducibleModule):
     def on_validation_epoch_end(self) -> None:
         """Log the split's figures, and how they differ from those of the training data."""
         super().on_validation_epoch_end()
-        data = getattr(self.trainer, "datamodule", None)
-        train, val = getattr(data, "train", None), getattr(data, "val", None)
-        if train is None or val is None:
+        data = datamodule(self.trainer)
+        if not isinstance(data, HasTraining) or not isinstance(data, HasValidation):
             return
         mean = self.averages.compute()["free_energy"]
-        gap = free_energy_gap(self.model, mean, val, train, self.device)
+        gap = free_energy_gap(self.model, mean, data.val, data.train, self.device)
         if gap is not None:
             self.log("val/free_energy_gap", gap.float(), sync_dist=True)
 
@@ -247,7 +246,7 @@ class RBM(ReproducibleModule):
             raise TypeError(f"codes are hidden bits, use Bernoulli(m) for them; h is {self.model.hidden!r}")
         return self.model.hidden_natural(x) > 0
 
-    def predict_step(self, batch: Any, batch_idx: int) -> Bool[Tensor, "rows bits"]:
+    def predict_step(self, batch: Batch, batch_idx: int) -> Bool[Tensor, "rows bits"]:
         """Codes."""
         return self.encode(observations(batch))
 
@@ -279,6 +278,6 @@ def _check(
         raise ValueError(f"sampling_steps must be at least 1, got {sampling_steps}")
 
 
-def _vocabulary(data: Any) -> tuple[int] | None:
-    num_words = getattr(data, "num_words", None)
+def _vocabulary(data: object) -> tuple[int] | None:
+    num_words = vocabulary_size(data)
     return None if num_words is None else (num_words,)

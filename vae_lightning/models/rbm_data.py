@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
 from vae_lightning.counts import Counts
+from vae_lightning.data.protocols import Split
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.harmonium.harmonium import Harmonium
 from vae_lightning.harmonium.lengths import equally_long
@@ -16,7 +15,7 @@ from vae_lightning.harmonium.lengths import equally_long
 _ROWS = 1024  # observations at once
 
 
-def first_look(visible: ExponentialFamily, data: Any) -> tuple[Float64[Tensor, " P"], Float[Tensor, " N"]]:
+def first_look(visible: ExponentialFamily, data: Split) -> tuple[Float64[Tensor, " P"], Float[Tensor, " N"]]:
     """The mean of T(x) over a split, and the sums of its observations in order: lengths, if they are documents."""
     total, lengths = torch.zeros(visible.num_parameters, dtype=torch.float64), []
     for rows in torch.arange(len(data)).split(_ROWS):
@@ -27,7 +26,7 @@ def first_look(visible: ExponentialFamily, data: Any) -> tuple[Float64[Tensor, "
 
 
 def free_energy_gap(
-    model: Harmonium, mean: Float64[Tensor, ""], val: Any, train: Any, device: torch.device
+    model: Harmonium, mean: Float64[Tensor, ""], val: Split, train: Split, device: torch.device
 ) -> Float64[Tensor, ""] | None:
     """The mean free energy of `val`, which is `mean`, minus that of the first rows of `train`: log Z drops out.
 
@@ -42,7 +41,7 @@ def free_energy_gap(
     return mean - _mean_free_energy(model, train, rows, device)
 
 
-def _mean_free_energy(model: Harmonium, data: Any, rows: Tensor, device: torch.device) -> Float64[Tensor, ""]:
+def _mean_free_energy(model: Harmonium, data: Split, rows: Tensor, device: torch.device) -> Float64[Tensor, ""]:
     x, _ = data.batch(rows)
     x = x.to(device) if isinstance(x, Counts) else x.to(model.weight)  # the data stay in single precision
     return model.free_energy(x).double().mean()

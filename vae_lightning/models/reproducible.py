@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,13 +13,14 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 from torch.optim import Optimizer
 
-from vae_lightning.batches import observations
+from vae_lightning.batches import Batch, observations
+from vae_lightning.data.protocols import InMemory, datamodule
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.metrics.averages import Averages
 from vae_lightning.models.optimizers import quick_adam
-from vae_lightning.models.preflight import Preflight, check_precision, in_memory, stage_of
+from vae_lightning.models.preflight import Preflight, check_precision, stage_of
 from vae_lightning.models.schedules import scheduled
-from vae_lightning.randomness import reseed
+from vae_lightning.randomness import reseed, run_seed
 from vae_lightning.trust import FromCheckpoint
 
 
@@ -29,9 +29,9 @@ def adam(parameters: Iterable[Tensor]) -> Optimizer:
     return quick_adam(parameters, lr=1e-3)
 
 
-def is_logged(trainer: Any, step: int) -> bool:
+def is_logged(trainer: pl.Trainer, step: int) -> bool:
     """Whether the trainer writes the figures of this step; never if it logs every 0 steps."""
-    every: int = trainer.log_every_n_steps
+    every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # Lightning sets it without a declaration
     return every > 0 and (step + 1) % every == 0
 
 
@@ -62,7 +62,7 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
         super().__init__()
         self.optimizer, self.scheduler = optimizer, scheduler
         self.averages = Averages(figure_names)
-        self.seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))
+        self.seed = run_seed()
         self.started = False  # whether what starts from the training data has seen them
         self.trained_steps = 0  # that the weights have behind them, once a `fit` is over or a checkpoint read
 
@@ -89,7 +89,7 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
         if stage == "fit":
             self.start_once(self._data)
 
-    def start_once(self, data: Any) -> None:
+    def start_once(self, data: object) -> None:
         """Show a new model the training data; one that has seen some, or was read from a checkpoint, stays as it is."""
         if not self.started:
             self.start(data)
@@ -98,40 +98,40 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
     def _look(self, stage: str) -> None:
         check_precision(self.trainer)
         self.check_data(self._data)
-        if in_memory(self._data):
+        if isinstance(self._data, InMemory):
             self._data.setup(stage)
             self.preflight(self.trainer).check_splits(self._data, stage)
 
     @property
-    def _data(self) -> Any:
-        return self.trainer.datamodule  # type: ignore[attr-defined]
+    def _data(self) -> pl.LightningDataModule | None:
+        return datamodule(self.trainer)
 
-    def check_data(self, data: Any) -> None:
+    def check_data(self, data: object) -> None:
         """ValueError, before anything is written, if the model is not of these data; by default any will do."""
 
-    def start(self, data: Any) -> None:
+    def start(self, data: object) -> None:
         """Let what starts from the training data, `data.train.x`, see them."""
 
     # -- training ------------------------------------------------------------------------------------------------
 
     @abc.abstractmethod
-    def loss(self, batch: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """What training minimises at this step, in nats per observation, and figures to log; a pure function."""
 
-    def unread_loss(self, batch: Any, step: int) -> Tensor:
+    def unread_loss(self, batch: Batch, step: int) -> Tensor:
         """A scalar with the gradient of `loss`, for the steps where nobody reads it; NaN where the loss is."""
         return self.loss(batch, step)[0]
 
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed this step; look at an epoch's first batch, if the data were not to be seen before."""
         if batch_idx == 0:
             self._check_unseen(batch)
         part = batch_idx % self.trainer.accumulate_grad_batches
         reseed(self.seed, "train", self.global_step, self.global_rank, *([part] if part else []))
 
-    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss; figures are logged on the steps that the trainer writes, since logging costs as much as a step."""
-        trainer: Any = self.trainer
+        trainer = self.trainer
         read = is_logged(trainer, self.global_step)
         try:
             loss, figures = (
@@ -147,11 +147,11 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
             self.log_dict(named, batch_size=len(observations(batch)))
         return loss
 
-    def _check_unseen(self, batch: Any) -> None:
-        if not in_memory(self._data):
+    def _check_unseen(self, batch: Batch) -> None:
+        if not isinstance(self._data, InMemory):
             self.preflight(self.trainer).check_batch(batch, "rows of a batch")
 
-    def _explain(self, loss: Tensor, batch: Any) -> str:
+    def _explain(self, loss: Tensor, batch: Batch) -> str:
         """Where what is not finite comes from, and the way out."""
         broken = [name for name, p in self.named_parameters() if not p.isfinite().all()]
         weights = f"; parameters not finite: {', '.join(broken)}" if broken else ""
@@ -164,7 +164,7 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
         """What is evaluated now has been trained this long."""
         self.trained_steps = self.global_step
 
-    def not_finite(self, batch: Any) -> str:
+    def not_finite(self, batch: Batch) -> str:
         """Which terms of the loss are not finite for this batch."""
         return "the loss itself"
 
@@ -185,7 +185,7 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
     # -- evaluation ----------------------------------------------------------------------------------------------
 
     @abc.abstractmethod
-    def evaluate(self, batch: Any, index: int) -> Any:
+    def evaluate(self, batch: Batch, index: int) -> Any:
         """What callbacks read of a batch, its noise a function of (seed, index) alone."""
 
     @abc.abstractmethod
@@ -196,14 +196,14 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
         """What is logged of the means over a split."""
         return dict(means)
 
-    def validation_step(self, batch: Any, batch_idx: int) -> Any:
+    def validation_step(self, batch: Batch, batch_idx: int) -> Any:
         """What `evaluate` gives; its figures go into the averages of the split."""
         self._check_unseen(batch)
         draw = self.evaluate(batch, batch_idx * self.trainer.world_size + self.global_rank)
         self.averages.update(self.figures(draw))
         return draw
 
-    def test_step(self, batch: Any, batch_idx: int) -> Any:
+    def test_step(self, batch: Batch, batch_idx: int) -> Any:
         """As in validation."""
         return self.validation_step(batch, batch_idx)
 

@@ -11,12 +11,13 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from vae_lightning.data.base import InMemoryDataModule, SplitName
+from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.download import RemoteFile, by_hand, data_folder, fetch
 from vae_lightning.data.images.binarise import Binarisation
 from vae_lightning.data.images.decode import Shape
 from vae_lightning.data.images.pixels import Pixels
 from vae_lightning.data.loaders import Observations
+from vae_lightning.data.protocols import SplitName
 from vae_lightning.data.reading import user_path
 from vae_lightning.data.splits import stratified_rows
 

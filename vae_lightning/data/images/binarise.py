@@ -33,7 +33,7 @@ class ThresholdBinarisation(Binarisation):
     def __call__(
         self, x: Float[Tensor, "B *X"], ids: Int64[Tensor, " B"], draw: int | None = None
     ) -> Float[Tensor, "B *X"]:
-        """The same every time."""
+        """The same pixels every time."""
         return (x > self.level).to(x.dtype)
 
 
@@ -46,7 +46,7 @@ class StaticBinarisation(Binarisation):
     def __call__(
         self, x: Float[Tensor, "B *X"], ids: Int64[Tensor, " B"], draw: int | None = None
     ) -> Float[Tensor, "B *X"]:
-        """The same every time."""
+        """The same pixels every time."""
         return bernoulli(x, ids, derive_seed(self.seed, "static binarisation"))
 
 

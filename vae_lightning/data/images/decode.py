@@ -63,7 +63,7 @@ class Shape:
         return images if self.size is None else transforms.resize(images, list(self.size), antialias=True)
 
     def apply_to_all(self, images: UInt8[Tensor, "N C H W"]) -> UInt8[Tensor, "N C h w"]:
-        """As `apply`, in bounded memory."""
+        """Apply the function to all rows, as `apply` does, in bounded memory."""
         return torch.cat([self.apply(chunk) for chunk in images.split(CHUNK)])
 
 
@@ -130,7 +130,7 @@ def _bits(image: Image.Image) -> int:
 
 
 def _upright(image: Image.Image, mode: str) -> UInt8[Tensor, "C H W"]:
-    """In this mode, as a viewer turns it; colours of a palette lose their transparency first, as all others do."""
+    """The image in this mode, turned as a viewer turns it; a palette's colours lose their transparency, as all do."""
     upright = ImageOps.exif_transpose(image)
     if upright.mode in ("P", "PA"):
         upright = upright.convert("RGBA")

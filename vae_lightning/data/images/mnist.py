@@ -12,11 +12,11 @@ from jaxtyping import UInt8
 from torch import Tensor
 from torchvision import datasets
 
-from vae_lightning.data.base import SplitName
 from vae_lightning.data.download import RemoteFile
 from vae_lightning.data.images.base import ImageDataModule, Labelled, fetch_checked
 from vae_lightning.data.images.binarise import Binarisation
 from vae_lightning.data.images.decode import Shape, sides
+from vae_lightning.data.protocols import SplitName
 from vae_lightning.data.reading import Readable, check_file
 from vae_lightning.hyperparameters import only_plain
 
@@ -81,7 +81,7 @@ class MNIST(ImageDataModule):
             self._find(name)
 
     def read(self) -> tuple[Labelled, Labelled | None]:
-        """Both files."""
+        """Read both files."""
         return self._part("train"), self._part("t10k")
 
     def _part(self, part: str) -> Labelled:

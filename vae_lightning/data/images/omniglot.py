@@ -10,12 +10,12 @@ from pathlib import Path, PurePosixPath
 import torch
 from torchvision import datasets
 
-from vae_lightning.data.base import SplitName
 from vae_lightning.data.download import RemoteFile
 from vae_lightning.data.images.base import WHITE, ImageDataModule, Labelled, fetch_checked
 from vae_lightning.data.images.binarise import Binarisation
 from vae_lightning.data.images.decode import Shape, decode_all, sides
 from vae_lightning.data.images.image_folder import image_files
+from vae_lightning.data.protocols import SplitName
 from vae_lightning.data.reading import check_file
 from vae_lightning.hyperparameters import only_plain
 
@@ -84,7 +84,7 @@ class Omniglot(ImageDataModule):
             self._find(part)
 
     def read(self) -> tuple[Labelled, Labelled | None]:
-        """Both sets."""
+        """Read both sets."""
         self.label_names = []
         return self._part(BACKGROUND), self._part(EVALUATION)
 
@@ -134,7 +134,7 @@ def unpack(archive: Path, name: str) -> Path:
 
 
 def _within(name: str, members: list[zipfile.ZipInfo], archive: Path) -> list[zipfile.ZipInfo]:
-    """Those in the folder of this name; ValueError for too many or too large ones: none has more than it says."""
+    """The members in the folder of this name; ValueError for too many or too large ones: none has more than it says."""
     size = sum(member.file_size for member in members)
     if len(members) > MOST_MEMBERS or size > LARGEST:
         many = f"{len(members):,} files of {size:,} bytes"

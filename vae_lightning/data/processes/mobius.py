@@ -61,7 +61,7 @@ class Mobius(PlanarProcess):
     def box(
         self, x: Float64[Tensor, "B 2"], reach: Float64[Tensor, "B 1"]
     ) -> tuple[Float64[Tensor, "B 2"], Float64[Tensor, "B 2"]]:
-        """Around x."""
+        """A box around x."""
         noise = reach * self.noise_variance.to(x).sqrt()
         return x - noise, x + noise
 
@@ -70,5 +70,7 @@ class Mobius(PlanarProcess):
         return self.a * self.d - self.b * self.c
 
     def __repr__(self) -> str:
-        numbers = ", ".join(f"{name}={getattr(self, name)}" for name in "abcd")
+        numbers = ", ".join(
+            f"{name}={value}" for name, value in zip("abcd", (self.a, self.b, self.c, self.d), strict=True)
+        )
         return f"{type(self).__name__}({numbers}, noise_variance={float(self.noise_variance[0])})"

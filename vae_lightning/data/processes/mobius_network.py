@@ -63,7 +63,7 @@ class MobiusNetwork(PlanarProcess):
     def box(
         self, x: Float64[Tensor, "B 2"], reach: Float64[Tensor, "B 1"]
     ) -> tuple[Float64[Tensor, "B 2"], Float64[Tensor, "B 2"]]:
-        """Around the inverse image, twice as far as a linear map would go."""
+        """A box around the inverse image, twice as far as a linear map would go."""
         z = self.invert(x)
         stretch = 1 / torch.linalg.svdvals(self._slope(z))[..., -1:]
         width = 2 * reach * self.noise_variance.to(x).sqrt() * stretch

@@ -162,7 +162,7 @@ def _chunks(data: bytes, name: str) -> Iterator[tuple[int, bytes]]:
 
 
 def _parse_chunk(chunk: bytes, name: str, start: int) -> NDArray[np.int32]:
-    """By the strict format, as which other systems' ends of lines, more blanks and empty lines are written first."""
+    """Parse a chunk, whose ends of lines, blanks and empty lines are first made those of the strict format."""
     numbers = _numbers(chunk if chunk.endswith(b"\n") else chunk + b"\n")
     if numbers is None:
         rows = (b" ".join(line.split()) for line in chunk.splitlines())
@@ -173,7 +173,7 @@ def _parse_chunk(chunk: bytes, name: str, start: int) -> NDArray[np.int32]:
 
 
 def _numbers(chunk: bytes) -> NDArray[np.int32] | None:
-    """Those of lines of three positive ones, with one blank between them; None for anything else."""
+    """The numbers of lines that have three positive ones with one blank between them; None for anything else."""
     if not chunk:
         return np.empty((0, 3), np.int32)
     text = np.frombuffer(chunk, np.uint8)

@@ -74,8 +74,9 @@ def _whole(part: Documents, num_labels: int) -> bool:
 
 
 def _save(corpus: Corpus, path: Path) -> None:
-    """Where it cannot be written the archive is parsed again next time."""
-    arrays = {f"{split}.{field}": getattr(getattr(corpus, split), field) for split in SPLITS for field in FIELDS}
+    """Write the cache; where it cannot be written, the archive is parsed again next time."""
+    parts = zip(SPLITS, (corpus.train, corpus.test), strict=True)
+    arrays = {f"{split}.{field}": array for split, part in parts for field, array in vars(part).items()}
     arrays["label_names"] = np.array(corpus.label_names)
     arrays["members"], arrays["hashes"] = np.array(list(corpus.hashes)), np.array(list(corpus.hashes.values()))
     try:

@@ -16,9 +16,10 @@ from torch import Tensor
 from torch.distributions import LogNormal
 
 from vae_lightning.counts import Counts
-from vae_lightning.data.base import InMemoryDataModule, SplitName
+from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.download import RemoteFile, by_hand, data_folder, fetch
 from vae_lightning.data.loaders import Observations
+from vae_lightning.data.protocols import SplitName
 from vae_lightning.data.reading import check_file, read_bytes, text_lines, user_path
 from vae_lightning.data.texts.archive import LARGEST_ARCHIVE, Corpus, Documents
 from vae_lightning.data.texts.cache import cached_corpus
@@ -82,7 +83,8 @@ class Newsgroups(InMemoryDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Load the splits, once; ValueError for a trainer that would convert them to another precision."""
-        if (precision := getattr(self.trainer, "precision", "32-true")) in ("64-true", "bf16-true", "16-true"):
+        precision = self.trainer.precision if self.trainer is not None else "32-true"
+        if precision in ("64-true", "bf16-true", "16-true"):
             raise ValueError(f"bags of words stay in single precision, not {precision}: use 32-true or bf16-mixed")
         super().setup(stage)
 

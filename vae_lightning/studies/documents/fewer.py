@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch.distributions import LogNormal
 
 from vae_lightning.counts import Counts
-from vae_lightning.data import Newsgroups
 from vae_lightning.data.base import InMemoryDataModule
+from vae_lightning.data.derived import DerivedDataModule
 from vae_lightning.data.loaders import Observations
 from vae_lightning.data.texts.newsgroups import fit_lengths
 from vae_lightning.randomness import derive_seed
 
 
-class Fewer(InMemoryDataModule):
-    """Of the training observations, the first n in an order that is a function of `seed`; validation and test stay.
+class Fewer(DerivedDataModule):
+    """The first n training observations, in an order that is a function of `seed`; validation and test stay.
 
-    So what few contain, more contain too. n = None is all of them. ValueError for fewer than one, or more than there
+    A larger n contains all of a smaller one. n = None is all of them. ValueError for fewer than one, or more than there
     are.
     """
 
     def __init__(self, data: InMemoryDataModule, n: int | None, seed: int) -> None:
-        super().__init__(data.batch_size, data.eval_batch_size, data.predict_split)
-        self.data, self.n, self.order_seed = data, n, seed
-        self.observed_shape: Any = getattr(data, "observed_shape", None)
-        if isinstance(data, Newsgroups):
-            self.num_words = data.num_words
-
-    def prepare_data(self) -> None:
-        """The other module's."""
-        self.data.prepare_data()
+        super().__init__(data)
+        self.n, self.order_seed = n, seed
 
     def load(self) -> tuple[Observations, Observations, Observations]:
         """The other module's splits, less most of the first."""

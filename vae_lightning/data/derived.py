@@ -1,0 +1,30 @@
+"""DerivedDataModule: another data module -> its splits, changed, and all else that it tells."""
+
+from __future__ import annotations
+
+import abc
+
+from vae_lightning.data.base import InMemoryDataModule
+from vae_lightning.data.protocols import observed_shape, vocabulary_size
+
+
+class DerivedDataModule(InMemoryDataModule, abc.ABC):
+    """Splits made of those of another data module, with its batch sizes; subclasses say how in `load`."""
+
+    def __init__(self, data: InMemoryDataModule) -> None:
+        super().__init__(data.batch_size, data.eval_batch_size, data.predict_split)
+        self.data = data
+
+    @property
+    def observed_shape(self) -> tuple[int, ...] | None:
+        """The other module's, if it knows it."""
+        return observed_shape(self.data)
+
+    @property
+    def num_words(self) -> int | None:
+        """The other module's, if it is of documents."""
+        return vocabulary_size(self.data)
+
+    def prepare_data(self) -> None:
+        """Let the other module download what it needs, on one process."""
+        self.data.prepare_data()

@@ -1,0 +1,32 @@
+"""Codes of bits: many documents, or an evaluated batch -> the most probable code of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+import torch.distributions as td
+from jaxtyping import Bool
+from torch import Tensor
+
+from vae_lightning.counts import Counts
+from vae_lightning.latent_variable import Draw
+from vae_lightning.models.protocols import Encodes
+from vae_lightning.models.rbm import Evaluated
+
+CHUNK_DOCUMENTS = 1024  # encoded at once
+
+
+def encode_all(model: Encodes, x: Counts) -> Iterator[Bool[Tensor, "chunk bits"]]:
+    """The codes of many documents, on the model's device, a chunk at a time."""
+    for rows in torch.arange(len(x)).split(CHUNK_DOCUMENTS):
+        yield model.encode(x.select(rows).to(model.device))
+
+
+def codes_in(draw: Draw | Evaluated, model: Encodes) -> Bool[Tensor, "rows bits"]:
+    """The codes of an evaluated batch: read off its posterior, or encoded if that is not of independent bits."""
+    posterior = draw.posterior if isinstance(draw, Draw) else None
+    if isinstance(posterior, td.Independent) and isinstance(posterior.base_dist, td.Bernoulli):
+        return posterior.base_dist.logits > 0
+    assert isinstance(draw.x, Counts), "documents are sparse"
+    return model.encode(draw.x)
