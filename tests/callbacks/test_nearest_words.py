@@ -31,7 +31,7 @@ def test_the_effect_of_a_bit_averages_over_the_others() -> None:
     exact = torch.stack([roots[codes[:, j] == 1].mean(0) - roots[codes[:, j] == 0].mean(0) for j in range(3)])
     torch.manual_seed(0)
     # roots lie in [0, 1]: four standard errors of an average of 4,000 are at most 4 / sqrt(4,000) = 0.063
-    torch.testing.assert_close(bit_effects(module, 4_000), exact, atol=0.063, rtol=0)
+    torch.testing.assert_close(bit_effects(module.model, 4_000), exact, atol=0.063, rtol=0)
 
 
 def test_the_effect_of_the_only_bit_in_closed_form() -> None:
@@ -39,7 +39,7 @@ def test_the_effect_of_the_only_bit_in_closed_form() -> None:
     module = decoded(num_bits=1)
     output = module.model.decoder.network.output
     expected = (output.weight[:, 0] + output.bias).softmax(0).sqrt() - output.bias.softmax(0).sqrt()
-    torch.testing.assert_close(bit_effects(module, 5)[0], expected.detach())
+    torch.testing.assert_close(bit_effects(module.model, 5)[0], expected.detach())
 
 
 def texts(figure: Figure) -> list[str]:

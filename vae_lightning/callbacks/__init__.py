@@ -11,7 +11,8 @@ from vae_lightning.callbacks.gradient_variance import GradientVariance
 from vae_lightning.callbacks.hamming import HammingPrecision
 from vae_lightning.callbacks.henze_zirkler import HenzeZirkler
 from vae_lightning.callbacks.images.fid import FrechetInceptionDistance
-from vae_lightning.callbacks.images.references import CheckpointReference, DataReference, ImageMeans, ImageSamples
+from vae_lightning.callbacks.images.references import CheckpointReference, DataReference
+from vae_lightning.callbacks.images.samplers import ImageMeans, ImageSamples
 from vae_lightning.callbacks.inference_gaps import InferenceGaps
 from vae_lightning.callbacks.log_likelihood import LogLikelihood
 from vae_lightning.callbacks.logits_by_length import LogitsByLength

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import lightning.pytorch as pl
 import torch.distributions as td
 from jaxtyping import Float, Float64
@@ -12,14 +10,16 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from torch import Tensor
 
 from vae_lightning import metrics
-from vae_lightning.callbacks.base import Diagnostic, check_size, latent_variable_model, logged_step, tensorboard
+from vae_lightning.batches import Batch
+from vae_lightning.callbacks.base import Diagnostic, check_size, logged_step, require_latent_variable_model, tensorboard
+from vae_lightning.callbacks.metric_diagnostic import MetricDiagnostic, log_figures
 from vae_lightning.latent_variable import Draw
 
 LEAST_SHOWN = 0.1  # of the threshold: a logarithmic axis has no place for a variance of zero
 MOST_NUMBERED = 20
 
 
-class ActiveUnits(Diagnostic):
+class ActiveUnits(MetricDiagnostic):
     """Logs `active_units`, how many latent units the encoder uses, and `active_units_fraction`, their share of all.
 
         A_i = Var_x( E_q(z|x)[z_i] ),     unit i is active if A_i > threshold
@@ -43,36 +43,32 @@ class ActiveUnits(Diagnostic):
         every_n_epochs: in `fit`, watch the validation of every n-th epoch; `validate` and `test` always.
     """
 
+    metric: metrics.ActiveUnits
+
     def __init__(self, threshold: float = 0.01, every_n_epochs: int = 50) -> None:
-        super().__init__(every_n_epochs)
-        self.metric = metrics.ActiveUnits(threshold)
+        super().__init__(metrics.ActiveUnits(threshold), every_n_epochs)
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch, not after it, that there is no mean."""
-        check_mean(self, latent_variable_model(self, pl_module).encoder.prototype())
+        require_mean(self, require_latent_variable_model(self, pl_module).encoder.prototype())
         check_size(self, trainer, stage, 2)
 
-    def begin(self, trainer: pl.Trainer, module: Any) -> None:
-        """Forget the last split."""
-        self.metric.to(module.device).reset()
-
-    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
+    def observe(self, trainer: pl.Trainer, module: pl.LightningModule, draw: Draw, batch: Batch) -> None:
         """Add the posterior means of the batch."""
         self.metric.update(draw.posterior.mean)
 
-    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
-        """Log; the metric has merged its sums over processes."""
+    def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
+        """Log the figures; draw the chart."""
         units = self.metric.compute()
         count, variances = units["count"].float(), units["variances"]
-        figures = {"active_units": count, "active_units_fraction": count / len(variances)}
-        module.log_dict({f"{split}/{name}": value for name, value in figures.items()}, sync_dist=True)
+        log_figures(module, split, {"active_units": count, "active_units_fraction": count / len(variances)})
         if writer := tensorboard(trainer):
             step = logged_step(trainer)
             writer.add_figure(f"{split}/active_units", bar_chart(variances, self.metric.threshold), step)
             writer.add_tensor(f"{split}/active_unit_variances", variances, step)
 
 
-def check_mean(callback: Diagnostic, posterior: td.Distribution) -> None:
+def require_mean(callback: Diagnostic, posterior: td.Distribution) -> None:
     """TypeError for a posterior that does not know its mean, such as one of two levels."""
     try:
         known = bool(posterior.mean.isfinite().all())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import lightning.pytorch as pl
 import torch
 import torch.distributed as dist
@@ -11,19 +9,22 @@ from jaxtyping import Float64
 from torch import Tensor
 from torchmetrics.utilities.distributed import gather_all_tensors
 
-from vae_lightning.callbacks.base import Diagnostic
+from vae_lightning.batches import Batch
+from vae_lightning.callbacks.metric_diagnostic import MetricDiagnostic, log_figures
 from vae_lightning.counts import Counts
 from vae_lightning.families.enumeration import states
 from vae_lightning.harmonium.annealing import LogMean
 from vae_lightning.harmonium.harmonium import Harmonium
 from vae_lightning.harmonium.lengths import annealed_through_lengths
 from vae_lightning.metrics.free_energies import FreeEnergies
+from vae_lightning.models.protocols import part
+from vae_lightning.models.rbm import RBM, Evaluated
 from vae_lightning.randomness import seeded
 
 _BLOCK = 50  # chains that have a seed of their own: whichever process runs them, they are the same
 
 
-class AnnealedLikelihood(Diagnostic):
+class AnnealedLikelihood(MetricDiagnostic):
     """Estimates the log-likelihood of an RBM or any other harmonium:
 
         log p(v) = -F(v) - log Z,     Z by annealed importance sampling (AIS) from W = 0, at the data's mean, to W
@@ -62,39 +63,37 @@ class AnnealedLikelihood(Diagnostic):
         exact_bits: int = 14,
         every_n_epochs: int = 1,
     ) -> None:
-        super().__init__(every_n_epochs)
+        super().__init__(FreeEnergies(), every_n_epochs)
         for name, value, least in (("chains", chains, 2), ("steps", steps, 1), ("fit_steps", fit_steps, 1)):
             if value < least:
                 raise ValueError(f"AnnealedLikelihood needs {name} >= {least}, got {value}")
         if not 0 <= exact_bits <= 20:
             raise ValueError(f"AnnealedLikelihood sums over at most 20 bits, got exact_bits={exact_bits}")
         self.chains, self.steps, self.fit_steps, self.exact_bits = chains, steps, fit_steps, exact_bits
-        self.metric = FreeEnergies()
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch when the model does not fit."""
-        harmonium(self, pl_module)
-
-    def begin(self, trainer: pl.Trainer, module: Any) -> None:
-        """Forget the last split."""
-        self.metric.to(module.device).reset()
+        require_harmonium(self, pl_module)
 
     @torch.no_grad()
-    def observe(self, trainer: pl.Trainer, module: Any, draw: Any, batch: Any) -> None:
+    def observe(self, trainer: pl.Trainer, module: pl.LightningModule, draw: Evaluated, batch: Batch) -> None:
         """Keep this batch's free energies; the size of anything but a document is 0."""
         x, free_energy = draw.x, draw.free_energy
         total = x.total if isinstance(x, Counts) else x.flatten(1).sum(1)
-        self.metric.update(free_energy, total if module.model.has_lengths else torch.zeros_like(free_energy))
+        self.metric.update(
+            free_energy, total if require_harmonium(self, module).has_lengths else torch.zeros_like(free_energy)
+        )
 
     @torch.no_grad()
-    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
+    def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         """Log; the metric has merged its rows, and the chains are merged here."""
         # torchmetrics makes scalars of the figures of a single observation
         free_energy, size = (each.reshape(-1) for each in self.metric.compute())
         sizes, which = size.unique(return_inverse=True)
         steps = self.fit_steps if trainer.state.fn == "fit" else self.steps
-        model = module.model.given(sizes.to(module.model.weight)) if module.model.has_lengths else module.model
-        log_z = self.log_partition(model, steps, getattr(module, "independent_bias", None))
+        model = require_harmonium(self, module)
+        start = module.independent_bias if isinstance(module, RBM) else None
+        log_z = self.log_partition(model.given(sizes.to(model.weight)) if model.has_lengths else model, steps, start)
         value, variance, effective = (
             each.expand(len(sizes))[which] for each in (log_z.value, log_z.stderr**2, log_z.effective_sample_size)
         )
@@ -109,7 +108,7 @@ class AnnealedLikelihood(Diagnostic):
             "log_partition_error": log_z_error,
             "effective_sample_size": effective.min(),
         }
-        module.log_dict({f"{split}/{name}": figure.float() for name, figure in figures.items()}, sync_dist=True)
+        log_figures(module, split, figures)
 
     def log_partition(self, model: Harmonium, steps: int, start: Tensor | None = None) -> LogMean:
         """Log Z, (*L) for documents of lengths (*L): exact where that is cheap, else of all processes' chains."""
@@ -141,9 +140,9 @@ def annealed(model: Harmonium, chains: int, steps: int, start: Tensor | None) ->
     return model.annealed_log_weights(chains, torch.linspace(0, 1, steps + 1), start)
 
 
-def harmonium(callback: pl.Callback, module: Any) -> Harmonium:
+def require_harmonium(callback: pl.Callback, module: pl.LightningModule) -> Harmonium:
     """The module's `.model`; TypeError if it is not a harmonium."""
-    model = getattr(module, "model", None)
+    model = part(module, "model")
     if not isinstance(model, Harmonium):
         raise TypeError(
             f"{type(callback).__name__} needs a harmonium as the module's .model, such as RBM has; for models with "

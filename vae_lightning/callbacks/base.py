@@ -13,9 +13,12 @@ from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.utilities import rank_zero_warn
 from torch.utils.tensorboard.writer import SummaryWriter
 
-from vae_lightning.latent_variable import Draw, LatentVariableModel
-from vae_lightning.models import Ensemble
-from vae_lightning.models.preflight import NAMES, SPLITS, in_memory
+from vae_lightning.batches import Batch
+from vae_lightning.data.protocols import InMemory, SplitName, datamodule
+from vae_lightning.latent_variable import LatentVariableModel
+from vae_lightning.models.preflight import NAMES, SPLITS
+from vae_lightning.models.protocols import Generates, KnowsTraining, WritesMembers, part, seed_of
+from vae_lightning.objectives import Objective
 from vae_lightning.randomness import seeded
 
 
@@ -32,20 +35,19 @@ class Diagnostic(pl.Callback, abc.ABC):
             raise ValueError(f"{type(self).__name__} needs every_n_epochs >= 1, got {every_n_epochs}")
         self.every_n_epochs = every_n_epochs
 
-    def begin(self, trainer: pl.Trainer, module: Any) -> None:
-        """Before the first batch of a split."""
+    def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Prepare for a split, before its first batch; by default do nothing."""
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch, not after it, that the model has no Draw to read."""
-        latent_variable_model(self, pl_module)
+        require_latent_variable_model(self, pl_module)
+
+    def observe(self, trainer: pl.Trainer, module: pl.LightningModule, draw: Any, batch: Batch) -> None:
+        """Look at a batch and what the module's `evaluate` made of it, of VAEs a `Draw`; by default do nothing."""
 
     @abc.abstractmethod
-    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
-        """One evaluation batch."""
-
-    @abc.abstractmethod
-    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
-        """After the last batch of a split."""
+    def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: SplitName) -> None:
+        """Log or draw what was observed, after the last batch of a split."""
 
     def due(self, trainer: pl.Trainer) -> bool:
         """Whether this evaluation is one to watch."""
@@ -54,57 +56,77 @@ class Diagnostic(pl.Callback, abc.ABC):
         done = trainer.current_epoch + 1
         return trainer.state.fn != "fit" or done % self.every_n_epochs == 0 or done == trainer.max_epochs
 
-    def _apart(self, module: Any, *keys: int | str) -> AbstractContextManager[None]:
-        return seeded(getattr(module, "seed", 0), type(self).__name__, *keys)
+    def _apart(self, module: pl.LightningModule, *keys: int | str) -> AbstractContextManager[None]:
+        return seeded(seed_of(module), type(self).__name__, *keys)
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin."""
+        """Begin a split."""
         if self.due(trainer):
             with self._apart(pl_module, "begin"):
                 self.begin(trainer, pl_module)
 
     def on_validation_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: Any
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int, *_: Any
     ) -> None:
-        """Observe, with noise that is a function of the batch's number over all processes."""
+        """Observe the batch, with noise that is a function of the batch's number over all processes."""
         if self.due(trainer):
             with self._apart(pl_module, batch_idx * trainer.world_size + trainer.global_rank):
                 self.observe(trainer, pl_module, outputs, batch)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Report."""
+        """Report on the split."""
         if self.due(trainer):
             with self._apart(pl_module, "report"):
                 self.report(trainer, pl_module, "val")
 
     def on_test_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin."""
+        """Begin a split."""
         self.on_validation_epoch_start(trainer, pl_module)
 
     def on_test_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: Any
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int, *_: Any
     ) -> None:
-        """Observe."""
+        """Observe the batch."""
         self.on_validation_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Report."""
+        """Report on the split."""
         if self.due(trainer):
             with self._apart(pl_module, "report"):
                 self.report(trainer, pl_module, "test")
 
 
-def latent_variable_model(callback: pl.Callback, module: Any) -> LatentVariableModel:
+def require_latent_variable_model(callback: pl.Callback, module: pl.LightningModule) -> LatentVariableModel:
     """The module's `.model`; TypeError if it is not one of encoder, decoder and prior."""
-    model = getattr(module, "model", None)
+    model = part(module, "model")
     if not isinstance(model, LatentVariableModel):
         members = ", its members do: write them as checkpoints by MemberCheckpoints"
-        way_out = members if isinstance(module, Ensemble) else ""
+        way_out = members if isinstance(module, WritesMembers) else ""
         raise TypeError(
             f"{type(callback).__name__} needs a model with encoder, decoder and prior as its .model, such as VAE; "
             f"{type(module).__name__} has none{way_out}"
         )
     return model
+
+
+def require_objective(callback: pl.Callback, module: pl.LightningModule) -> Objective:
+    """The module's `.objective`; TypeError if it has none."""
+    objective = part(module, "objective")
+    if not isinstance(objective, Objective):
+        raise TypeError(
+            f"{type(callback).__name__} needs a model that is trained by an Objective, as its .objective; "
+            f"{type(module).__name__} has none"
+        )
+    return objective
+
+
+def require_generates(callback: pl.Callback, module: pl.LightningModule) -> Generates:
+    """The module; TypeError if it cannot draw observations."""
+    if not isinstance(module, Generates):
+        raise TypeError(
+            f"{type(callback).__name__} needs a model with sample(n) -> observations; {type(module).__name__} has none"
+        )
+    return module
 
 
 def check_size(callback: pl.Callback, trainer: pl.Trainer, stage: str, least: int) -> None:
@@ -119,9 +141,10 @@ def check_size(callback: pl.Callback, trainer: pl.Trainer, stage: str, least: in
 
 def evaluated(trainer: pl.Trainer, stage: str) -> dict[str, int]:
     """The splits in memory that a stage evaluates, and how many observations they have."""
-    data: Any = trainer.datamodule  # type: ignore[attr-defined]
-    names = [name for name in SPLITS.get(stage, ()) if name != "train"] if in_memory(data) else []
-    return {name: len(data.split(name)) for name in names}
+    data = datamodule(trainer)
+    if not isinstance(data, InMemory):
+        return {}
+    return {name: len(data.split(name)) for name in SPLITS.get(stage, ()) if name != "train"}
 
 
 def logged_step(trainer: pl.Trainer) -> int:
@@ -131,7 +154,8 @@ def logged_step(trainer: pl.Trainer) -> int:
     """
     if trainer.state.fn == "fit":
         return trainer.fit_loop.epoch_loop._batches_that_stepped
-    return max(getattr(trainer.lightning_module, "trained_steps", trainer.global_step) - 1, 0)
+    module = trainer.lightning_module
+    return max((module.trained_steps if isinstance(module, KnowsTraining) else trainer.global_step) - 1, 0)
 
 
 def occasion(trainer: pl.Trainer, split: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -12,7 +11,10 @@ from torch import Tensor
 from torch.distributions import constraints
 from torchmetrics import Metric
 
-from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, tensorboard
+from vae_lightning.batches import Batch
+from vae_lightning.callbacks.base import Diagnostic, logged_step, require_latent_variable_model, tensorboard
+from vae_lightning.callbacks.metric_diagnostic import log_figures
+from vae_lightning.conditional import OfFamily
 from vae_lightning.families.enumeration import support
 from vae_lightning.latent_variable import Draw
 
@@ -58,22 +60,22 @@ class BitUse(Diagnostic):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch that codes are no bits."""
-        family = getattr(latent_variable_model(self, pl_module).encoder, "family", None)
-        if family is None or support(family) is not constraints.boolean:
+        encoder = require_latent_variable_model(self, pl_module).encoder
+        if not isinstance(encoder, OfFamily) or support(encoder.family) is not constraints.boolean:
             raise TypeError(f"BitUse needs codes of bits, and those of {type(pl_module).__name__} are not")
 
-    def begin(self, trainer: pl.Trainer, module: Any) -> None:
-        """A fresh sum."""
-        self.entropies = BitEntropies(module.model.prior.event_shape.numel()).to(module.device)
+    def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Begin new sums."""
+        bits = require_latent_variable_model(self, module).prior.event_shape.numel()
+        self.entropies = BitEntropies(bits).to(module.device)
 
-    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
+    def observe(self, trainer: pl.Trainer, module: pl.LightningModule, draw: Draw, batch: Batch) -> None:
         """Add the posterior's probabilities."""
         self.entropies.update(draw.posterior.mean.flatten(1))
 
-    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
-        """Log."""
+    def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
+        """Log the entropies; draw the histogram."""
         use, marginal, conditional = self.entropies.compute()
-        figures = {f"{split}/bit_entropy": marginal.mean(), f"{split}/bit_uncertainty": conditional.mean()}
-        module.log_dict({name: value.float() for name, value in figures.items()}, sync_dist=True)
+        log_figures(module, split, {"bit_entropy": marginal.mean(), "bit_uncertainty": conditional.mean()})
         if writer := tensorboard(trainer):
             writer.add_histogram(f"{split}/bit_use", use, logged_step(trainer))

@@ -10,17 +10,18 @@ import lightning.pytorch as pl
 from lightning.pytorch.utilities import rank_zero_warn
 
 from vae_lightning import metrics
-from vae_lightning.callbacks.active_units import check_mean
+from vae_lightning.batches import Batch
+from vae_lightning.callbacks.active_units import require_mean
 from vae_lightning.callbacks.base import (
     Diagnostic,
     check_size,
-    latent_variable_model,
     logged_step,
     occasion,
+    require_latent_variable_model,
     tensorboard,
 )
 from vae_lightning.latent_variable import Draw
-from vae_lightning.metrics.surgery import natural_parameters
+from vae_lightning.metrics.surgery import check_posterior
 
 PATIENCE = 3
 """Reports in a row that are better before something counts as over: near a threshold figures go up and down."""
@@ -141,22 +142,22 @@ class CollapseWatch(Diagnostic):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch, not after it, that a posterior cannot be watched."""
-        posterior = latent_variable_model(self, pl_module).encoder.prototype()
-        natural_parameters("CollapseWatch", posterior)
-        check_mean(self, posterior)
+        posterior = require_latent_variable_model(self, pl_module).encoder.prototype()
+        check_posterior("CollapseWatch", posterior)
+        require_mean(self, posterior)
         check_size(self, trainer, stage, 2)
 
-    def begin(self, trainer: pl.Trainer, module: Any) -> None:
+    def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Forget the last split."""
         for metric in (self.units, self.surgery):
             metric.to(module.device).reset()
 
-    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
+    def observe(self, trainer: pl.Trainer, module: pl.LightningModule, draw: Draw, batch: Batch) -> None:
         """Add the batch."""
         self.units.update(draw.posterior.mean)
         self.surgery.update(draw.posterior, draw.prior, draw.z)
 
-    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
+    def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         """Log, and tell what has changed."""
         symptoms = self.symptoms()
         figures = {"collapsed": float(symptoms.whole), "inactive_units_fraction": symptoms.inactive_fraction}
@@ -178,7 +179,7 @@ class CollapseWatch(Diagnostic):
         self._courses.update({when: Course(**course) for when, course in state_dict.items()})
 
     def symptoms(self) -> Symptoms:
-        """Of the split so far, over all processes."""
+        """The symptoms of the split so far, over all processes."""
         units, surgery = self.units.compute(), self.surgery.compute()
         names = ("rate", "rate_error", "mutual_information", "mutual_information_error")
         return Symptoms(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import lightning.pytorch as pl
 import torch
 from torch import Size, Tensor
 
 from vae_lightning import metrics
-from vae_lightning.callbacks.base import Diagnostic, latent_variable_model
+from vae_lightning.batches import Batch
+from vae_lightning.callbacks.base import require_latent_variable_model
+from vae_lightning.callbacks.metric_diagnostic import MetricDiagnostic
+from vae_lightning.conditional import OfFamily
 from vae_lightning.consistency.exact import MAX_BITS, log_posteriors
 from vae_lightning.consistency.fits import coupled_statistics, decoder_fit, natural_parameters
 from vae_lightning.counts import Counts
@@ -25,7 +26,7 @@ NUMBERS = 2**22  # float64 ones that are held at once
 _PRIOR_SAMPLES = 512
 
 
-class Consistency(Diagnostic):
+class Consistency(MetricDiagnostic):
     """How tight a VAE is, and how far from the harmoniums, the only VAEs that are tight without being deterministic.
 
         log p(x) - ELBO = KL(q(z | x) || p(z | x)), the mismatch; it is zero only if      (Theorem 1)
@@ -62,17 +63,18 @@ class Consistency(Diagnostic):
         every_n_epochs: in `fit`, watch the validation of every n-th epoch; `validate` and `test` always.
     """
 
+    metric: metrics.Consistency
+
     def __init__(self, num_samples: int = 100, every_n_epochs: int = 50) -> None:
-        super().__init__(every_n_epochs)
+        super().__init__(metrics.Consistency(), every_n_epochs)
         if num_samples < 2:
             raise ValueError(f"Consistency compares L_K with L_1 and needs num_samples K >= 2, got {num_samples}")
         self.num_samples = num_samples
-        self.metric = metrics.Consistency()
         self.coupling: Tensor | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch when the model does not fit; find out which figures it has."""
-        families = families_of(latent_variable_model(self, pl_module))
+        families = families_of(require_latent_variable_model(self, pl_module))
         if families is None:
             self.metric = metrics.Consistency()
             return
@@ -83,19 +85,19 @@ class Consistency(Diagnostic):
         fits = metrics.AffineFit(observed.coupled), metrics.AffineFit(latent.coupled)
         self.metric = metrics.Consistency(*fits, metrics.Tightness() if small else None)
 
-    def begin(self, trainer: pl.Trainer, module: Any) -> None:
+    def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Forget the last split; for wide observations, see how the decoder couples them to the code."""
-        self.metric.to(module.device).reset()
-        self.coupling = None
-        if (families := families_of(module.model)) and is_wide(families[1]):
+        super().begin(trainer, module)
+        self.coupling, model = None, require_latent_variable_model(self, module)
+        if (families := families_of(model)) and is_wide(families[1]):
             number = max(_PRIOR_SAMPLES, 4 * families[0].num_parameters)
             with torch.no_grad():
-                fit = decoder_fit(module.model, module.model.prior().sample(Size([number])))
+                fit = decoder_fit(model, model.prior().sample(Size([number])))
             self.coupling = fit.weight[families[1].coupled]
 
-    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
+    def observe(self, trainer: pl.Trainer, module: pl.LightningModule, draw: Draw, batch: Batch) -> None:
         """Draw K samples of this batch, and see what both networks make of it."""
-        model: LatentVariableModel = module.model
+        model = require_latent_variable_model(self, module)
         for part in log_weights(model, draw.x, self.num_samples):
             self.metric.update(log_weight=part)
         if families := families_of(model):
@@ -106,20 +108,16 @@ class Consistency(Diagnostic):
                     assert isinstance(x, Tensor), "observations of few bits are dense"
                     self.metric.update(posteriors=log_posteriors(model, x))
 
-    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
-        """Log; the metrics have merged their sums over processes."""
-        figures = {f"{split}/{name}": value.float() for name, value in self.metric.compute().items()}
-        module.log_dict(figures, sync_dist=True)
-
 
 Families = tuple[ExponentialFamily, ExponentialFamily]
 
 
 def families_of(model: LatentVariableModel) -> Families | None:
     """The latent and the observed family; None for a model that has not both."""
-    families = tuple(getattr(side, "family", None) for side in (model.encoder, model.decoder))
-    known = all(isinstance(family, ExponentialFamily) for family in families)
-    return families if known else None  # type: ignore[return-value]  # just checked
+    encoder, decoder = model.encoder, model.decoder
+    if isinstance(encoder, OfFamily) and isinstance(decoder, OfFamily):
+        return encoder.family, decoder.family
+    return None
 
 
 def is_wide(observed: ExponentialFamily) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import lightning.pytorch as pl
 from jaxtyping import Float
@@ -13,11 +12,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from vae_lightning import metrics
-from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, occasion, tensorboard
+from vae_lightning.batches import Batch
+from vae_lightning.callbacks.base import Diagnostic, logged_step, occasion, require_latent_variable_model, tensorboard
 from vae_lightning.latent_variable import Draw
 from vae_lightning.metrics.functional.aggregated import CHUNK
 from vae_lightning.metrics.means import MeanWithError, with_errors
-from vae_lightning.metrics.surgery import natural_parameters
+from vae_lightning.metrics.surgery import check_posterior
 
 SATURATED = math.log(2)
 
@@ -73,19 +73,19 @@ class ELBOSurgery(Diagnostic):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch, not after it, that a posterior cannot be cut."""
-        natural_parameters("ELBOSurgery", latent_variable_model(self, pl_module).encoder.prototype())
+        check_posterior("ELBOSurgery", require_latent_variable_model(self, pl_module).encoder.prototype())
 
-    def begin(self, trainer: pl.Trainer, module: Any) -> None:
+    def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Forget the last split."""
         for metric in (self.metric, self.reconstruction):
             metric.to(module.device).reset()
 
-    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
+    def observe(self, trainer: pl.Trainer, module: pl.LightningModule, draw: Draw, batch: Batch) -> None:
         """Keep the posteriors and the samples of the batch."""
         self.metric.update(draw.posterior, draw.prior, draw.z)
         self.reconstruction.update(draw.log_likelihood)
 
-    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
+    def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         """Log; the metrics have merged what they keep over processes."""
         figures = {name: float(value) for name, value in self.metric.compute().items()}
         self._tell(trainer, split, figures)

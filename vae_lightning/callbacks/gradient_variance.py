@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import lightning.pytorch as pl
 
-from vae_lightning.batches import observations
-from vae_lightning.callbacks.base import latent_variable_model
+from vae_lightning.batches import Batch, observations
+from vae_lightning.callbacks.base import require_latent_variable_model, require_objective
+from vae_lightning.models.protocols import part
 from vae_lightning.objectives.gradient_variance import gradient_variance
 from vae_lightning.randomness import seeded
 
@@ -17,7 +16,7 @@ class GradientVariance(pl.Callback):
 
     Compare estimators on your own model: the same batch, the same weights, only the estimator's noise differs. Costs
     `num_draws` training steps every `every_n_steps`; the weights after training are the same with and without it.
-    TypeError at setup for a model without encoder, decoder and prior.
+    TypeError at setup for a model without encoder, decoder and prior, or without an objective.
     """
 
     def __init__(self, every_n_steps: int = 500, num_draws: int = 20) -> None:
@@ -28,18 +27,24 @@ class GradientVariance(pl.Callback):
         self.every_n_steps, self.num_draws = every_n_steps, num_draws
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Say before the first step that there is no encoder."""
-        latent_variable_model(self, pl_module)
+        """Say before the first step that there is no encoder, or no objective that it is trained by."""
+        require_latent_variable_model(self, pl_module)
+        require_objective(self, pl_module)
 
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
         """Measure before the step's own seed is set, so that the step draws what it would have drawn."""
         if trainer.global_step % self.every_n_steps:
             return
-        parameters = [p for p in pl_module.model.encoder.parameters() if p.requires_grad]
+        model = require_latent_variable_model(self, pl_module)
+        encoder, objective = part(model, "encoder"), require_objective(self, pl_module)
+        parameters = [p for p in encoder.parameters() if p.requires_grad] if encoder is not None else []
         if not parameters:
             return
-        objective = pl_module.objective.at(trainer.global_step)
         with seeded(type(self).__name__, trainer.global_step):
-            variance, _ = gradient_variance(objective, pl_module.model, observations(batch), parameters, self.num_draws)
+            variance, _ = gradient_variance(
+                objective.at(trainer.global_step), model, observations(batch), parameters, self.num_draws
+            )
         for logger in trainer.loggers:
             logger.log_metrics({"train/gradient_variance": variance}, trainer.global_step)

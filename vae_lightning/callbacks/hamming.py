@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import lightning.pytorch as pl
 import torch
-from jaxtyping import Bool
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from vae_lightning import metrics
-from vae_lightning.callbacks.base import Diagnostic
+from vae_lightning.batches import Batch, labels
+from vae_lightning.callbacks.metric_diagnostic import MetricDiagnostic
 from vae_lightning.counts import Counts
-from vae_lightning.models.preflight import in_memory
+from vae_lightning.data.protocols import InMemory, datamodule
+from vae_lightning.latent_variable import Draw
+from vae_lightning.models.codes import codes_in, encode_all
+from vae_lightning.models.protocols import Encodes
+from vae_lightning.models.rbm import Evaluated
 
-CHUNK_DOCUMENTS = 1024  # encoded at once
 
-
-class HammingPrecision(Diagnostic):
+class HammingPrecision(MetricDiagnostic):
     """Logs `precision@k`, `precision_within_r` and `found_within_r` of evaluated documents among the training ones.
 
     As `vae_lightning.metrics.HammingPrecision` defines them, on the codes of `model.encode`, the mode of q(z | x).
@@ -33,22 +32,15 @@ class HammingPrecision(Diagnostic):
         every_n_epochs: in `fit`, watch the validation of every n-th epoch; `validate` and `test` always.
     """
 
+    metric: metrics.HammingPrecision
+
     def __init__(self, k: int = 100, radius: int = 2, every_n_epochs: int = 10) -> None:
-        super().__init__(every_n_epochs)
-        self.metric = metrics.HammingPrecision(k, radius)
+        super().__init__(metrics.HammingPrecision(k, radius), every_n_epochs)
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch, not after it, when model or data do not fit."""
-        if not callable(getattr(pl_module, "encode", None)):
-            raise TypeError(
-                f"HammingPrecision needs a model with encode(x) -> codes; {type(pl_module).__name__} has none"
-            )
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        if not in_memory(data):
-            raise ValueError(
-                "HammingPrecision searches the training documents: give the Trainer a datamodule with .train"
-            )
-        train = data.split("train")
+        require_codes(self, pl_module)
+        train = _documents(trainer).split("train")
         if self.metric.k > len(train):
             raise ValueError(
                 f"HammingPrecision's k must be at most {len(train)}, the number of training documents, got k = "
@@ -58,23 +50,38 @@ class HammingPrecision(Diagnostic):
         if self.without_labels:
             rank_zero_warn(f"HammingPrecision: {self.without_labels}: its precisions are left out")
 
-    def begin(self, trainer: pl.Trainer, module: Any) -> None:
-        """Encode the training documents."""
-        train = trainer.datamodule.train  # type: ignore[attr-defined]
-        self.metric.to(module.device).reset()
-        self.metric.index(torch.cat(list(encode_all(module, train.x))), train.y.to(module.device))
+    def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Index the codes of the training documents."""
+        super().begin(trainer, module)
+        train = _documents(trainer).split("train")
+        assert isinstance(train.x, Counts), "documents are sparse"
+        codes = list(encode_all(require_codes(self, module), train.x))
+        self.metric.index(torch.cat(codes), train.y.to(module.device))
 
-    def observe(self, trainer: pl.Trainer, module: Any, draw: Any, batch: Any) -> None:
+    def observe(self, trainer: pl.Trainer, module: pl.LightningModule, draw: Draw | Evaluated, batch: Batch) -> None:
         """Search with each document of the batch."""
-        x, y = batch
-        self.metric.update(module.encode(x), y)
+        self.metric.update(codes_in(draw, require_codes(self, module)), labels(batch))
 
-    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
-        """Log; the metric has merged its sums over processes."""
-        found = self.metric.compute()
-        if self.without_labels:
-            found = {name: value for name, value in found.items() if not name.startswith("precision")}
-        module.log_dict({f"{split}/{name}": value.float() for name, value in found.items()}, sync_dist=True)
+    def figures(self) -> dict[str, Tensor]:
+        """The metric's; without precisions where the labels give them no meaning."""
+        found: dict[str, Tensor] = self.metric.compute()
+        without = self.without_labels
+        return {name: value for name, value in found.items() if not (without and name.startswith("precision"))}
+
+
+def require_codes(callback: pl.Callback, module: pl.LightningModule) -> Encodes:
+    """The module; TypeError if it gives observations no codes."""
+    if not isinstance(module, Encodes):
+        name = type(callback).__name__
+        raise TypeError(f"{name} needs a model with encode(x) -> codes; {type(module).__name__} has none")
+    return module
+
+
+def _documents(trainer: pl.Trainer) -> InMemory:
+    data = datamodule(trainer)
+    if not isinstance(data, InMemory):
+        raise ValueError("HammingPrecision searches the training documents: give the Trainer a datamodule with .train")
+    return data
 
 
 def _say_nothing(labels: Tensor) -> str:
@@ -83,9 +90,3 @@ def _say_nothing(labels: Tensor) -> str:
     if kinds == 1:
         return f"all {len(labels)} training documents have the same label, so any code would retrieve with precision 1"
     return "each training document has a label of its own, so no code can retrieve" if kinds == len(labels) else ""
-
-
-def encode_all(model: Any, x: Counts) -> Iterator[Bool[Tensor, "chunk m"]]:
-    """The codes of many documents, on the model's device, a chunk at a time."""
-    for rows in torch.arange(len(x)).split(CHUNK_DOCUMENTS):
-        yield model.encode(x.select(rows).to(model.device))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import lightning.pytorch as pl
 
 from vae_lightning import metrics
-from vae_lightning.callbacks.base import Diagnostic, check_size, latent_variable_model
+from vae_lightning.batches import Batch
+from vae_lightning.callbacks.base import check_size, require_latent_variable_model
+from vae_lightning.callbacks.metric_diagnostic import MetricDiagnostic
 from vae_lightning.latent_variable import Draw
 
 
-class HenzeZirkler(Diagnostic):
+class HenzeZirkler(MetricDiagnostic):
     """Logs `henze_zirkler`, how far the aggregated posterior is from any Gaussian, and what to hold it against.
 
     The Henze-Zirkler statistic of one z ~ q(z | x) for each observation, which is a sample of q(z) = E_x q(z | x): an
@@ -36,13 +36,14 @@ class HenzeZirkler(Diagnostic):
         every_n_epochs: in `fit`, watch the validation of every n-th epoch; `validate` and `test` always.
     """
 
+    metric: metrics.HenzeZirkler
+
     def __init__(self, limit: int | None = 2_000, chunk: int = 512, every_n_epochs: int = 10) -> None:
-        super().__init__(every_n_epochs)
-        self.metric = metrics.HenzeZirkler(chunk, limit)
+        super().__init__(metrics.HenzeZirkler(chunk, limit), every_n_epochs)
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch, not after it, that no code is Gaussian."""
-        posterior = latent_variable_model(self, pl_module).encoder.prototype()
+        posterior = require_latent_variable_model(self, pl_module).encoder.prototype()
         if not posterior.has_rsample:  # as all continuous families here have
             raise TypeError(
                 f"HenzeZirkler asks whether codes are Gaussian, and those of {type(pl_module).__name__} are discrete, "
@@ -50,15 +51,6 @@ class HenzeZirkler(Diagnostic):
             )
         check_size(self, trainer, stage, 2)
 
-    def begin(self, trainer: pl.Trainer, module: Any) -> None:
-        """Forget the last split."""
-        self.metric.to(module.device).reset()
-
-    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
+    def observe(self, trainer: pl.Trainer, module: pl.LightningModule, draw: Draw, batch: Batch) -> None:
         """Keep a code for each observation of the batch."""
         self.metric.update(draw.z[0].flatten(1))
-
-    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
-        """Log; the metric has gathered the codes of all processes."""
-        figures = {f"{split}/{name}": value.float() for name, value in self.metric.compute().items()}
-        module.log_dict(figures, sync_dist=True)

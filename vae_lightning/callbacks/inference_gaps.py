@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import lightning.pytorch as pl
 import torch
+import torch.distributions as td
 
 from vae_lightning import metrics
-from vae_lightning.callbacks.base import Diagnostic, latent_variable_model
+from vae_lightning.batches import Batch
+from vae_lightning.callbacks.base import require_latent_variable_model
+from vae_lightning.callbacks.log_likelihood import require_proposal
+from vae_lightning.callbacks.metric_diagnostic import MetricDiagnostic
 from vae_lightning.estimators import GradientEstimator, Reparameterised
 from vae_lightning.inference.importance import Posterior, Proposal, select
 from vae_lightning.inference.inference_gaps import FreePosterior, inference_gaps
 from vae_lightning.latent_variable import Draw
 
 
-class InferenceGaps(Diagnostic):
+class InferenceGaps(MetricDiagnostic):
     """Says whether a loose ELBO is the fault of the posterior's family or of the encoder.
 
         log p(x) - ELBO(q_phi)  =  log p(x) - ELBO(q*)  +  ELBO(q*) - ELBO(q_phi)
@@ -46,6 +48,8 @@ class InferenceGaps(Diagnostic):
         every_n_epochs: in `fit`, watch the validation of every n-th epoch; by default never.
     """
 
+    metric: metrics.InferenceGaps
+
     def __init__(
         self,
         per_batch: int = 16,
@@ -56,39 +60,33 @@ class InferenceGaps(Diagnostic):
         proposal: Proposal | None = None,
         every_n_epochs: int | None = None,
     ) -> None:
-        super().__init__(1 if every_n_epochs is None else every_n_epochs)
+        super().__init__(metrics.InferenceGaps(), 1 if every_n_epochs is None else every_n_epochs)
         for name, value in {"per_batch": per_batch, "steps": steps, "num_samples": num_samples}.items():
             if value < 1:
                 raise ValueError(f"InferenceGaps needs {name} >= 1, got {value}")
         self.in_fit = every_n_epochs is not None
         self.per_batch, self.steps, self.learning_rate, self.num_samples = per_batch, steps, learning_rate, num_samples
         self.estimator, self.proposal = estimator or Reparameterised(16), proposal or Posterior()
-        self.metric = metrics.InferenceGaps()
 
     def due(self, trainer: pl.Trainer) -> bool:
-        """In `fit` only where asked for."""
+        """Whether to watch this evaluation: one within `fit` only if that was asked for."""
         return super().due(trainer) and (self.in_fit or trainer.state.fn != "fit")
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch when the model does not fit."""
-        prototype = latent_variable_model(self, pl_module).encoder.prototype()
-        FreePosterior(prototype)
+        prototype = require_latent_variable_model(self, pl_module).encoder.prototype()
+        require_free_posterior(prototype)
         self.estimator.check(prototype)
-        self.proposal(prototype)
+        require_proposal(self.proposal, prototype)
 
-    def begin(self, trainer: pl.Trainer, module: Any) -> None:
-        """Forget the last split."""
-        self.metric.to(module.device).reset()
-
-    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
+    def observe(self, trainer: pl.Trainer, module: pl.LightningModule, draw: Draw, batch: Batch) -> None:
         """Fit posteriors to a few observations of this batch."""
+        model = require_latent_variable_model(self, module)
         x = select(draw.x, torch.arange(min(self.per_batch, len(draw.x))))
-        gaps = inference_gaps(
-            module.model, x, self.estimator, self.steps, self.learning_rate, self.num_samples, self.proposal
-        )
+        gaps = inference_gaps(model, x, self.estimator, self.steps, self.learning_rate, self.num_samples, self.proposal)
         self.metric.update(gaps.log_likelihood, gaps.optimised, gaps.amortised)
 
-    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
-        """Log; the metric has merged its sums over processes."""
-        figures = {f"{split}/{name}": value.float() for name, value in self.metric.compute().items()}
-        module.log_dict(figures, sync_dist=True)
+
+def require_free_posterior(posterior: td.Distribution) -> None:
+    """TypeError for a posterior that is not of a family whose members can be fitted to single observations."""
+    FreePosterior(posterior)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import lightning.pytorch as pl
+from torch import Tensor
+from torch.distributions import Distribution
 
 from vae_lightning import metrics
-from vae_lightning.callbacks.base import Diagnostic, latent_variable_model
+from vae_lightning.batches import Batch
+from vae_lightning.callbacks.base import require_latent_variable_model
+from vae_lightning.callbacks.metric_diagnostic import MetricDiagnostic
 from vae_lightning.inference.importance import Posterior, Proposal, log_weights
 from vae_lightning.latent_variable import Draw
 
 
-class LogLikelihood(Diagnostic):
+class LogLikelihood(MetricDiagnostic):
     """Estimates the log-likelihood by importance sampling: L_K, which rises with K from the ELBO to log p(x).
 
         L_K = 1/N sum_n log 1/K sum_k p(x_n, z_nk) / q(z_nk | x_n),     z_nk ~ q(z | x_n)
@@ -44,6 +47,8 @@ class LogLikelihood(Diagnostic):
         chunk: rows of the decoder at once, by default as many as emit 2 million numbers, 32 million on a GPU.
     """
 
+    metric: metrics.LogLikelihood
+
     def __init__(
         self,
         Ks: Sequence[int] = (1, 50, 1000),
@@ -52,30 +57,36 @@ class LogLikelihood(Diagnostic):
         proposal: Proposal | None = None,
         chunk: int | None = None,
     ) -> None:
-        super().__init__(every_n_epochs)
         if chunk is not None and chunk < 1:
             raise ValueError(f"LogLikelihood needs chunk >= 1 rows of the decoder at once, got {chunk}")
         self.full, self.in_fit = metrics.LogLikelihood(Ks), metrics.LogLikelihood(fit_Ks)
+        super().__init__(self.full, every_n_epochs)
         self.proposal, self.chunk = proposal or Posterior(), chunk
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch when the model does not fit."""
-        self.proposal(latent_variable_model(self, pl_module).encoder.prototype())
+        require_proposal(self.proposal, require_latent_variable_model(self, pl_module).encoder.prototype())
 
-    def begin(self, trainer: pl.Trainer, module: Any) -> None:
-        """Forget the last split."""
+    def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Take the numbers of samples that are of this stage."""
         self.metric = self.in_fit if trainer.state.fn == "fit" else self.full
-        self.metric.to(module.device).reset()
+        super().begin(trainer, module)
 
-    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
+    def observe(self, trainer: pl.Trainer, module: pl.LightningModule, draw: Draw, batch: Batch) -> None:
         """Draw samples of this batch."""
-        for part in log_weights(module.model, draw.x, self.metric.Ks[-1], self.proposal, chunk=self.chunk):
+        model = require_latent_variable_model(self, module)
+        for part in log_weights(model, draw.x, self.metric.Ks[-1], self.proposal, chunk=self.chunk):
             self.metric.update(part)
 
-    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
-        """Log; the metric has merged its sums over processes."""
+    def figures(self) -> dict[str, Tensor]:
+        """The metric's figures; L_1 is called the ELBO where samples are from the posterior itself."""
         figures = self.metric.compute()
         if self.proposal.is_posterior:
             figures = {name.replace("log_likelihood_k1_", "elbo_"): value for name, value in figures.items()}
             figures = {"elbo" if name == "log_likelihood_k1" else name: value for name, value in figures.items()}
-        module.log_dict({f"{split}/{name}": value.float() for name, value in figures.items()}, sync_dist=True)
+        return figures
+
+
+def require_proposal(proposal: Proposal, posterior: Distribution) -> None:
+    """TypeError for a posterior that the proposal cannot be made of."""
+    proposal(posterior)

@@ -9,7 +9,9 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, tensorboard
+from vae_lightning.batches import Batch
+from vae_lightning.callbacks.base import Diagnostic, logged_step, require_latent_variable_model, tensorboard
+from vae_lightning.conditional import OfFamily
 from vae_lightning.counts import Counts
 from vae_lightning.families import Bernoulli, Multinomial
 from vae_lightning.latent_variable import Draw
@@ -28,26 +30,28 @@ class LogitsByLength(Diagnostic):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch that there are no lengths, or no logits."""
-        model = latent_variable_model(self, pl_module)
-        latent, observed = (getattr(side, "family", None) for side in (model.encoder, model.decoder))
-        if not (isinstance(latent, Bernoulli) and isinstance(observed, Multinomial)):
+        model = require_latent_variable_model(self, pl_module)
+        encoder, decoder = model.encoder, model.decoder
+        bits = isinstance(encoder, OfFamily) and isinstance(encoder.family, Bernoulli)
+        documents = isinstance(decoder, OfFamily) and isinstance(decoder.family, Multinomial)
+        if not (bits and documents):
             raise TypeError(
                 f"LogitsByLength is of codes of documents, as HashingVAE's, not of {type(pl_module).__name__}"
             )
 
-    def begin(self, trainer: pl.Trainer, module: Any) -> None:
+    def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Forget the last split."""
         self.lengths: list[Tensor] = []
         self.logits: list[Tensor] = []
 
-    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
+    def observe(self, trainer: pl.Trainer, module: pl.LightningModule, draw: Draw, batch: Batch) -> None:
         """Two numbers a document."""
         assert isinstance(draw.x, Counts), "setup refuses other models"
         self.lengths.append(draw.x.total.cpu())
         posterior: Any = draw.posterior  # independent bits
         self.logits.append(posterior.base_dist.logits.abs().mean(-1).cpu())
 
-    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
+    def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         """Draw the picture, from this rank's share of the documents."""
         if writer := tensorboard(trainer):
             figure = length_picture(torch.cat(self.lengths), torch.cat(self.logits))

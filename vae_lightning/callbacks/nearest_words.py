@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor
+from torch.distributions import Distribution
 
-from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, tensorboard
+from vae_lightning.callbacks.base import Diagnostic, logged_step, require_latent_variable_model, tensorboard
+from vae_lightning.data.protocols import HasWords, datamodule
 from vae_lightning.families.multinomial import BagOfWords
-from vae_lightning.latent_variable import Draw
+from vae_lightning.latent_variable import LatentVariableModel
 
 
 class NearestWords(Diagnostic):
@@ -34,32 +35,35 @@ class NearestWords(Diagnostic):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch that there are no words."""
-        if not isinstance(latent_variable_model(self, pl_module).decoder.prototype(), BagOfWords):
+        if not isinstance(require_latent_variable_model(self, pl_module).decoder.prototype(), BagOfWords):
             raise TypeError(f"NearestWords is of models of documents, as HashingVAE, not of {type(pl_module).__name__}")
 
-    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
-        """Nothing: it reads the decoder alone."""
-
-    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
+    def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         """Draw the picture."""
-        words = getattr(getattr(trainer, "datamodule", None), "words", None)
-        if (writer := tensorboard(trainer)) and words:
-            rows = named(bit_effects(module, self.num_codes)[:16], words, self.num_words)
+        data = datamodule(trainer)
+        if (writer := tensorboard(trainer)) and isinstance(data, HasWords) and data.words:
+            effects = bit_effects(require_latent_variable_model(self, module), self.num_codes)
+            rows = named(effects[:16], data.words, self.num_words)
             writer.add_figure(f"{split}/nearest_words", word_table(rows), logged_step(trainer))
             writer.add_text(f"{split}/nearest_words", in_markdown(rows), logged_step(trainer))
 
 
 @torch.no_grad()
-def bit_effects(module: Any, num_codes: int) -> Float[Tensor, "bits words"]:
+def bit_effects(model: LatentVariableModel, num_codes: int) -> Float[Tensor, "bits words"]:
     """What switching each bit on adds to the root of each word's probability, on average over codes of the prior."""
-    z = module.model.prior().sample(torch.Size([num_codes]))
+    z = model.prior().sample(torch.Size([num_codes]))
     effects = []
     for bit in range(z.shape[-1]):
         on, off = z.clone(), z.clone()
         on[:, bit], off[:, bit] = 1, 0
-        raised, lowered = ((module.model.decoder(codes).logits / 2).exp() for codes in (on, off))
+        raised, lowered = ((_words(model.decoder(codes)).logits / 2).exp() for codes in (on, off))
         effects.append((raised - lowered).mean(0))
     return torch.stack(effects).cpu()
+
+
+def _words(likelihood: Distribution) -> BagOfWords:
+    assert isinstance(likelihood, BagOfWords), "setup refuses other models"
+    return likelihood
 
 
 Rows = list[tuple[str, str]]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, tensorboard
+from vae_lightning.batches import Batch
+from vae_lightning.callbacks.base import Diagnostic, logged_step, require_latent_variable_model, tensorboard
 from vae_lightning.counts import Counts
 from vae_lightning.inference.importance import select
 from vae_lightning.inference.resampled import ResampledPosterior as Resampled
@@ -59,23 +59,24 @@ class ResampledPosterior(Diagnostic):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch when the code is not to be drawn."""
-        q = latent_variable_model(self, pl_module).encoder.prototype()
+        q = require_latent_variable_model(self, pl_module).encoder.prototype()
         if q.event_shape.numel() != 2 or not q.has_rsample:
             raise ValueError(f"ResampledPosterior draws codes of two real numbers, got {q}: set the latent size to 2")
 
-    def begin(self, trainer: pl.Trainer, module: Any) -> None:
+    def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Forget the last split."""
         self.figure: Figure | None = None
 
-    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
+    def observe(self, trainer: pl.Trainer, module: pl.LightningModule, draw: Draw, batch: Batch) -> None:
         """Draw the first observations of the first batch, which is the first process's."""
         if self.figure is None and tensorboard(trainer):
+            model = require_latent_variable_model(self, module)
             x = select(draw.x, torch.arange(min(self.observations, len(draw.x))))
             with torch.no_grad(), torch.autocast(module.device.type, enabled=False):
-                rows = [self._row(module.model, select(x, torch.tensor([n]))) for n in range(len(x))]
+                rows = [self._row(model, select(x, torch.tensor([n]))) for n in range(len(x))]
             self.figure = posteriors_picture([f"q_EW, k = {k}" if k > 1 else "q(z | x)" for k in self.ks], rows)
 
-    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
+    def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         """Write the picture."""
         if (writer := tensorboard(trainer)) and self.figure is not None:
             writer.add_figure(f"{split}/resampled_posterior", self.figure, logged_step(trainer))

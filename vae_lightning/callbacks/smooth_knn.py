@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import lightning.pytorch as pl
 from torch import Tensor
 
 from vae_lightning import metrics
-from vae_lightning.callbacks.base import Diagnostic, check_size, latent_variable_model
+from vae_lightning.batches import Batch
+from vae_lightning.callbacks.base import check_size, require_generates, require_latent_variable_model
+from vae_lightning.callbacks.metric_diagnostic import MetricDiagnostic
 from vae_lightning.families.multinomial import BagOfWords
 from vae_lightning.latent_variable import Draw
 
 
-class SmoothKNN(Diagnostic):
+class SmoothKNN(MetricDiagnostic):
     """Logs `smooth_knn`, how surely samples of the model can be told from data: 0 +- 1 if they cannot, large if so.
 
         d_ij = sqrt(1e-5 + |x_i - x_j|^2),   M_ij = P(j is among i's k neighbours)  (k = 1: softmax_j of -alpha d_ij)
@@ -42,34 +43,35 @@ class SmoothKNN(Diagnostic):
         every_n_epochs: in `fit`, watch the validation of every n-th epoch; `validate` and `test` always.
     """
 
+    metric: metrics.SmoothKNN
+
     def __init__(
         self, k: int = 1, alpha: float | Sequence[float] = 1.0, limit: int = 500, every_n_epochs: int = 50
     ) -> None:
-        super().__init__(every_n_epochs)
-        self.metric, self.least = metrics.SmoothKNN(k, alpha, limit), max(2, k // 2 + 1)  # beside as many samples
+        super().__init__(metrics.SmoothKNN(k, alpha, limit), every_n_epochs)
+        self.least = max(2, k // 2 + 1)  # beside as many samples
         if limit < self.least:
             raise ValueError(f"SmoothKNN needs limit >= {self.least} for k = {k}, got {limit}")
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch, not after it, that there are no distances."""
-        if isinstance(latent_variable_model(self, pl_module).decoder.prototype(), BagOfWords):
+        if isinstance(require_latent_variable_model(self, pl_module).decoder.prototype(), BagOfWords):
             raise TypeError(
                 f"SmoothKNN takes distances between observations, and {type(pl_module).__name__} models bags of words: "
                 "leave this callback out"
             )
+        require_generates(self, pl_module)
         check_size(self, trainer, stage, self.least)
 
-    def begin(self, trainer: pl.Trainer, module: Any) -> None:
-        """Forget the last split."""
-        self.metric.to(module.device).reset()
-
-    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
+    def observe(self, trainer: pl.Trainer, module: pl.LightningModule, draw: Draw, batch: Batch) -> None:
         """Keep the batch beside as many samples, whose noise is a function of the batch's number."""
         if self.metric.full:
             return
+        samples = require_generates(self, module).sample(len(draw.x))
         assert isinstance(draw.x, Tensor), "bags of words are refused at setup"
-        self.metric.update(draw.x.flatten(1), module.sample(len(draw.x)).flatten(1))
+        assert isinstance(samples, Tensor), "bags of words are refused at setup"
+        self.metric.update(draw.x.flatten(1), samples.flatten(1))
 
-    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
-        """Log; the metric has gathered the rows of all processes."""
-        module.log(f"{split}/smooth_knn", self.metric.compute().float(), sync_dist=True)
+    def figures(self) -> dict[str, Tensor]:
+        """The one figure."""
+        return {"smooth_knn": self.metric.compute()}

@@ -80,6 +80,11 @@ class ELBOSurgery(Metric):
         return asdict(surgery_terms(log_posterior.mT, log_aggregated.mT, log_prior.mT))
 
 
+def check_posterior(name: str, posterior: td.Distribution) -> None:
+    """TypeError for a posterior that is neither independent Gaussians nor bits."""
+    natural_parameters(name, posterior)
+
+
 def natural_parameters(name: str, posterior: td.Distribution) -> tuple[Tensor, Tensor]:
     """(eta (N, P), A (N,)) of independent Gaussians or bits; TypeError for any other posterior."""
     natural = natural_form(posterior)

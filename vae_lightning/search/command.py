@@ -14,11 +14,11 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
-from vae_lightning.callbacks.hamming import CHUNK_DOCUMENTS, encode_all
 from vae_lightning.counts import Counts
 from vae_lightning.data import Newsgroups, Observations
 from vae_lightning.data.texts.bag_of_words import bag_of_words
 from vae_lightning.files import expanded
+from vae_lightning.models.codes import CHUNK_DOCUMENTS, encode_all
 from vae_lightning.search.checkpoint import HashingCheckpoint
 from vae_lightning.search.index import CodeIndex, Document, Neighbours, paths
 from vae_lightning.search.words import inverse_document_frequency, top_words
@@ -95,7 +95,7 @@ def _build(checkpoint: HashingCheckpoint, data: Newsgroups) -> CodeIndex:
 
 
 def _near_document(checkpoint: HashingCheckpoint, name: str, k: int, data: Path | None, console: Console) -> Neighbours:
-    """Of a document of the index by its own code there; any other is read from the archive and encoded."""
+    """The documents nearest to one of the index, by its code there; any other is read from the archive and encoded."""
     match = re.fullmatch(r"(train|test)/(\d+)", name)
     if match is None:
         raise ValueError(f"a document is train/NUMBER or test/NUMBER, as the archive counts them from 1; got {name!r}")

@@ -27,7 +27,7 @@ from vae_lightning.callbacks import (
     ImageMeans,
     ImageSamples,
 )
-from vae_lightning.callbacks.images.references import Sampler
+from vae_lightning.callbacks.images.samplers import Sampler
 from vae_lightning.data import ThresholdBinarisation, inception_weights
 from vae_lightning.data.download import RemoteFile
 from vae_lightning.data.inception_weights import fetch_inception_weights

@@ -12,12 +12,15 @@ from torch import Tensor, nn
 from vae_lightning import metrics
 from vae_lightning.callbacks.base import Diagnostic, logged_step, tensorboard
 from vae_lightning.callbacks.images.reference_cache import ReferenceCache
-from vae_lightning.callbacks.images.references import DataReference, ImageSamples, Reference, Sampler, sampled
+from vae_lightning.callbacks.images.references import DataReference, Reference
+from vae_lightning.callbacks.images.samplers import ImageSamples, Sampler, sampled
+from vae_lightning.callbacks.metric_diagnostic import log_figures
 from vae_lightning.data.download import data_folder
 from vae_lightning.data.inception_weights import fetch_inception_weights, inception_weights
-from vae_lightning.latent_variable import Draw
+from vae_lightning.data.protocols import SplitName
 from vae_lightning.metrics.images.features import Features, NetworkFeatures
 from vae_lightning.metrics.images.inception import FID_SHA256, InceptionFeatures
+from vae_lightning.models.protocols import Generates
 
 MAX_SAMPLES = 10_000
 
@@ -86,7 +89,7 @@ class FrechetInceptionDistance(Diagnostic):
         """Say before the first epoch, not after it, when model, data or weights do not fit."""
         if stage == "predict":
             return
-        if not callable(getattr(pl_module, "sample", None)):
+        if not isinstance(pl_module, Generates):
             raise TypeError(
                 f"FrechetInceptionDistance needs a model with sample(n) -> images; {type(pl_module).__name__} has none"
             )
@@ -98,10 +101,7 @@ class FrechetInceptionDistance(Diagnostic):
                 trainer.strategy.barrier()
             self.features.check()
 
-    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
-        """Nothing: it generates, and goes through its reference, when the split is over."""
-
-    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
+    def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: SplitName) -> None:
         """Log; the metric has merged its moments over processes."""
         metric = self.metric.to(module.device)
         metric.reset()
@@ -114,10 +114,12 @@ class FrechetInceptionDistance(Diagnostic):
         finally:
             self.features.free()
             metric.reset()
-        module.log_dict({f"{split}/{name}": value.float() for name, value in figures.items()}, sync_dist=True)
+        log_figures(module, split, figures)
         self._describe(trainer, split, figures, description)
 
-    def _compare_with_reference(self, trainer: pl.Trainer, module: Any, split: str) -> tuple[dict[str, Any], int]:
+    def _compare_with_reference(
+        self, trainer: pl.Trainer, module: pl.LightningModule, split: SplitName
+    ) -> tuple[dict[str, Any], int]:
         """The reference's features into the metric, from the cache if the first process finds them there.
 
         What the first process cannot describe is an error on all of them.
@@ -144,7 +146,9 @@ class FrechetInceptionDistance(Diagnostic):
             self.cache.save(description, sample)
         return description, sample.count
 
-    def _describe(self, trainer: pl.Trainer, split: str, figures: dict[str, Tensor], description: Any) -> None:
+    def _describe(
+        self, trainer: pl.Trainer, split: SplitName, figures: dict[str, Tensor], description: dict[str, Any]
+    ) -> None:
         if (writer := tensorboard(trainer)) is not None:
             told = description | {"generated": int(next(v for k, v in figures.items() if k.endswith("_n")))}
             told |= {"sampler": type(self.sampler).__qualname__}

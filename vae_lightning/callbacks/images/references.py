@@ -5,49 +5,17 @@ from __future__ import annotations
 import abc
 import hashlib
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import lightning.pytorch as pl
-import torch
-from torch import Size, Tensor
+from torch import Tensor
 
 from vae_lightning.callbacks.base import evaluated
+from vae_lightning.callbacks.images.samplers import ImageSamples, Sampler, sampled
+from vae_lightning.data.protocols import EvaluatesInOrder, SplitName, datamodule
 from vae_lightning.models.preflight import NAMES, stage_of
-from vae_lightning.randomness import seeded
 from vae_lightning.trust import read_checkpoint
-
-CHUNK_SAMPLES = 100  # with a seed of their own, and the share of one process
-
-
-class Sampler(abc.ABC):
-    """How images are made from a model."""
-
-    @abc.abstractmethod
-    def __call__(self, module: Any, n: int) -> Tensor:
-        """(n, C, H, W)."""
-
-
-class ImageSamples(Sampler):
-    """x ~ p(x), by `module.sample(n)`: with the observation's noise, where the model has some."""
-
-    def __call__(self, module: Any, n: int) -> Tensor:
-        """(n, C, H, W)."""
-        return module.sample(n)
-
-
-class ImageMeans(Sampler):
-    """E[x | z] for z ~ p(z), without the observation's noise, of a VAE: what papers mostly show and score."""
-
-    def __call__(self, module: Any, n: int) -> Tensor:
-        """(n, C, H, W); TypeError for a model that has no `.model` with prior and decoder."""
-        model: Any = getattr(module, "model", None)
-        if not hasattr(model, "prior") or not hasattr(model, "decoder"):
-            raise TypeError(
-                f"ImageMeans needs a model with prior and decoder, got {type(module).__name__}: use ImageSamples"
-            )
-        return model.decoder(model.prior().sample(Size([n]))).mean
 
 
 class Reference(abc.ABC):
@@ -58,11 +26,11 @@ class Reference(abc.ABC):
         """Raises ValueError where it will not be able to give images."""
 
     @abc.abstractmethod
-    def description(self, trainer: pl.Trainer, module: Any, split: str) -> dict[str, Any]:
+    def description(self, trainer: pl.Trainer, module: pl.LightningModule, split: SplitName) -> dict[str, Any]:
         """All that the images are a function of, in plain values; asked of the first process only."""
 
     @abc.abstractmethod
-    def images(self, trainer: pl.Trainer, module: Any, split: str) -> Iterator[tuple[int, Tensor]]:
+    def images(self, trainer: pl.Trainer, module: pl.LightningModule, split: SplitName) -> Iterator[tuple[int, Tensor]]:
         """This process's batches, each with its number over all processes."""
 
 
@@ -73,26 +41,20 @@ class DataReference(Reference):
         split: by default the one that is evaluated; papers compare with "train" or with "test".
     """
 
-    def __init__(self, split: Literal["train", "val", "test"] | None = None) -> None:
+    def __init__(self, split: SplitName | None = None) -> None:
         self.split = split
 
     def check(self, trainer: pl.Trainer) -> None:
         """ValueError unless the Trainer has a datamodule that gives any split in order, the one asked for of images."""
-        if not callable(getattr(_data(trainer), "evaluation_dataloader", None)):
-            raise ValueError(
-                "DataReference compares with the data's images: give the Trainer a datamodule with "
-                "evaluation_dataloader(split), such as vae_lightning.data.Digits"
-            )
-        sizes = (
-            {self.split: len(_data(trainer).split(self.split))} if self.split else evaluated(trainer, stage_of(trainer))
-        )
+        data = _images(trainer)
+        sizes = {self.split: len(data.split(self.split))} if self.split else evaluated(trainer, stage_of(trainer))
         for name, size in sizes.items():
             if size == 1:
                 raise ValueError(f"DataReference needs two images or more, the {NAMES[name]} are one: set more aside")
 
-    def description(self, trainer: pl.Trainer, module: Any, split: str) -> dict[str, Any]:
+    def description(self, trainer: pl.Trainer, module: pl.LightningModule, split: SplitName) -> dict[str, Any]:
         """The data module, its hyper-parameters, the split, and its number, shape and first batch of images."""
-        data, split = _data(trainer), self.split or split
+        data, split = _images(trainer), self.split or split
         first = next(iter(data.evaluation_dataloader(split)), None)
         if first is None or not isinstance(first[0], Tensor):
             raise ValueError(f"the {split} split of {type(data).__name__} has no images to compare with")
@@ -106,9 +68,10 @@ class DataReference(Reference):
             "first_batch_sha256": hashlib.sha256(first[0].cpu().contiguous().numpy().tobytes()).hexdigest(),
         }
 
-    def images(self, trainer: pl.Trainer, module: Any, split: str) -> Iterator[tuple[int, Tensor]]:
+    def images(self, trainer: pl.Trainer, module: pl.LightningModule, split: SplitName) -> Iterator[tuple[int, Tensor]]:
         """The split's batches, of which number b belongs to process b mod W."""
-        for index, (x, _) in enumerate(_data(trainer).evaluation_dataloader(self.split or split)):
+        for index, (x, _) in enumerate(_images(trainer).evaluation_dataloader(self.split or split)):
+            assert isinstance(x, Tensor), "description has looked at the first batch"
             yield index * trainer.world_size + trainer.global_rank, x.to(module.device)
 
 
@@ -135,38 +98,35 @@ class CheckpointReference(Reference):
             raise ValueError(f"there is no checkpoint {self.path}: give CheckpointReference the path of a .ckpt file")
         read_checkpoint(self.path, trust=self.trust)
 
-    def description(self, trainer: pl.Trainer, module: Any, split: str) -> dict[str, Any]:
+    def description(self, trainer: pl.Trainer, module: pl.LightningModule, split: SplitName) -> dict[str, Any]:
         """The file's hash, how many images and how they were made."""
         with self.path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         return {"checkpoint_sha256": digest, "images": self.num, "sampler": type(self.sampler).__qualname__}
 
-    def images(self, trainer: pl.Trainer, module: Any, split: str) -> Iterator[tuple[int, Tensor]]:
+    def images(self, trainer: pl.Trainer, module: pl.LightningModule, split: SplitName) -> Iterator[tuple[int, Tensor]]:
         """Chunk c belongs to process c mod W; the model is let go of after the last."""
         other = self._load(module)
         yield from sampled(other, self.sampler, self.num, trainer, "CheckpointReference")
 
-    def _load(self, module: Any) -> Any:
+    def _load(self, module: pl.LightningModule) -> pl.LightningModule:
         content = read_checkpoint(self.path, trust=self.trust)
         # the command's checkpoints name their class; one that Python wrote is of the class at hand
         named = "_class_path" in content.get("hyper_parameters", {})
-        kind: Any = pl.LightningModule if named else type(module)
+        kind = pl.LightningModule if named else type(module)
         other = kind.load_from_checkpoint(self.path, map_location=module.device, weights_only=True)
         return other.to(module.device).eval()
 
 
-def sampled(module: Any, sampler: Sampler, num: int, trainer: pl.Trainer, name: str) -> Iterator[tuple[int, Tensor]]:
-    """This process's chunks of `num` images, clamped to [0, 1]; chunk c is a function of the model and (name, c)."""
-    starts = range(0, num, CHUNK_SAMPLES)
-    for number, start in islice(enumerate(starts), trainer.global_rank, None, trainer.world_size):
-        apart = seeded(getattr(module, "seed", 0), name, number)
-        with apart, torch.no_grad(), torch.autocast(module.device.type, enabled=False):
-            images = sampler(module, min(CHUNK_SAMPLES, num - start)).float().clamp(0, 1)
-        yield number, images
-
-
-def _data(trainer: pl.Trainer) -> Any:
-    return getattr(trainer, "datamodule", None)
+def _images(trainer: pl.Trainer) -> EvaluatesInOrder:
+    """The trainer's data; ValueError unless they give any split in order."""
+    data = datamodule(trainer)
+    if not isinstance(data, EvaluatesInOrder):
+        raise ValueError(
+            "DataReference compares with the data's images: give the Trainer a datamodule with "
+            "evaluation_dataloader(split), such as vae_lightning.data.Digits"
+        )
+    return data
 
 
 def _plain(value: Any) -> Any:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import lightning.pytorch as pl
+from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 
 from vae_lightning import metrics
-from vae_lightning.batches import observations
-from vae_lightning.callbacks.base import Diagnostic
+from vae_lightning.batches import Batch, observations
+from vae_lightning.callbacks.metric_diagnostic import MetricDiagnostic
 from vae_lightning.latent_variable import Draw
+from vae_lightning.models.protocols import part
 from vae_lightning.models.reproducible import is_logged
 from vae_lightning.objectives.turns.lagging import Aggressive
 
 
-class AggressiveInference(Diagnostic):
+class AggressiveInference(MetricDiagnostic):
     """Runs `objectives.Aggressive`: the encoder to convergence before each step of the decoder (He et al. 2019).
 
     After each training step the objective learns its loss; after each validation I_q(x; z), in nats: the mean KL of the
@@ -30,12 +32,11 @@ class AggressiveInference(Diagnostic):
     """
 
     def __init__(self) -> None:
-        super().__init__()
-        self.surgery = metrics.ELBOSurgery()
+        super().__init__(metrics.ELBOSurgery())
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Find the objective."""
-        objective = getattr(pl_module, "objective", None)
+        objective = part(pl_module, "objective")
         if not isinstance(objective, Aggressive):
             name = type(objective).__name__
             raise TypeError(f"AggressiveInference runs the objective Aggressive, the model's is {name}: wrap it so")
@@ -44,25 +45,22 @@ class AggressiveInference(Diagnostic):
         self.objective = objective
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: STEP_OUTPUT, batch: Batch, batch_idx: int
     ) -> None:
         """Tell the step's loss."""
-        loss: Tensor = outputs["loss"] if isinstance(outputs, dict) else outputs
+        loss = outputs["loss"] if isinstance(outputs, Mapping) else outputs
+        assert isinstance(loss, Tensor), "a training step gives its loss"
         self.objective.observe_loss(loss.detach())
         if is_logged(trainer, trainer.global_step - 1):
             pl_module.log("train/aggressive", self.objective.aggressive.float(), batch_size=len(observations(batch)))
 
-    def begin(self, trainer: pl.Trainer, module: Any) -> None:
-        """Forget the last split."""
-        self.surgery.to(module.device).reset()
-
-    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
+    def observe(self, trainer: pl.Trainer, module: pl.LightningModule, draw: Draw, batch: Batch) -> None:
         """Keep the posteriors and the samples of the batch."""
-        self.surgery.update(draw.posterior, draw.prior, draw.z)
+        self.metric.update(draw.posterior, draw.prior, draw.z)
 
-    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
+    def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         """Log the information; in a fit, tell it."""
-        information = self.surgery.compute()["mutual_information"]
+        information = self.metric.compute()["mutual_information"]
         assert isinstance(information, Tensor)
         module.log(f"{split}/information", information.float(), sync_dist=True)
         if trainer.state.fn == "fit":

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import lightning.pytorch as pl
 from torch import nn
+
+from vae_lightning.batches import Batch
 
 
 class Freeze(pl.Callback):
@@ -40,7 +40,7 @@ class Freeze(pl.Callback):
         self.parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
 
     def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
     ) -> None:
         """Freeze or thaw, by the step."""
         self._train(trainer.global_step >= self.until_step)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import lightning.pytorch as pl
 
+from vae_lightning.batches import Batch
 from vae_lightning.objectives.schedules import Schedule
 
 
@@ -31,9 +30,9 @@ class Momentum(pl.Callback):
                 raise ValueError(f"{type(optimizer).__name__} has no momentum to schedule: use SGD, RMSprop or Adam")
 
     def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
     ) -> None:
-        """Set it."""
+        """Set the momentum of this step."""
         momentum = self.schedule(trainer.global_step)
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum must be in [0, 1), got {momentum} of {self.schedule!r}")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import abc
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import lightning.pytorch as pl
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, tensorboard
+from vae_lightning.batches import Batch
+from vae_lightning.callbacks.base import Diagnostic, logged_step, require_latent_variable_model, tensorboard
 from vae_lightning.callbacks.pictures.painters import painter
 from vae_lightning.callbacks.pictures.strips import Pixels, Strips
 from vae_lightning.families.multinomial import BagOfWords
@@ -35,7 +36,7 @@ class Picture(Diagnostic):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch, not after it, that a model has no picture."""
-        decoder = latent_variable_model(self, pl_module).decoder
+        decoder = require_latent_variable_model(self, pl_module).decoder
         if isinstance(decoder.prototype(), BagOfWords):
             raise TypeError(
                 f"{type(self).__name__} draws images, points and curves, but {type(pl_module).__name__} models bags of "
@@ -43,24 +44,24 @@ class Picture(Diagnostic):
             )
         self.paint = painter(decoder.event_shape)
 
-    def begin(self, trainer: pl.Trainer, module: Any) -> None:
+    def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Forget the last split."""
         self.first: Draw | None = None
 
-    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
+    def observe(self, trainer: pl.Trainer, module: pl.LightningModule, draw: Draw, batch: Batch) -> None:
         """Keep the first batch."""
         if self.first is None and trainer.is_global_zero:
             self.first = draw
 
-    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
+    def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         """Make the picture."""
         if (writer := tensorboard(trainer)) and self.first is not None:
-            picture = self.draw(module.model, self.first)
+            picture = self.draw(require_latent_variable_model(self, module), self.first)
             writer.add_image(f"{split}/{self.tag}", picture, logged_step(trainer), dataformats="HWC")
 
     @torch.no_grad()
     def draw(self, model: LatentVariableModel, first: Draw) -> Pixels:
-        """The picture."""
+        """The picture, of the first batch of a split."""
         return self.paint(self.strips(model, first), observations(first))
 
     @abc.abstractmethod

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import lightning.pytorch as pl
 import torch
 
-from vae_lightning.callbacks.annealed_likelihood import harmonium
+from vae_lightning.callbacks.annealed_likelihood import require_harmonium
 from vae_lightning.callbacks.base import Diagnostic, logged_step, tensorboard
 from vae_lightning.callbacks.pictures.painters import painter
 from vae_lightning.callbacks.pictures.strips import Pixels, Strips
+from vae_lightning.harmonium.negative_phase import NegativePhase
+from vae_lightning.models.protocols import part
 
 
 class Chains(Diagnostic):
@@ -38,24 +39,22 @@ class Chains(Diagnostic):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch that a model has no such picture."""
-        model = harmonium(self, pl_module)
+        model = require_harmonium(self, pl_module)
         if model.has_lengths:
             raise TypeError("Chains draws images, points and curves, but the model's observations are bags of words")
         self.paint = painter(model.visible.event_shape)
 
-    def observe(self, trainer: pl.Trainer, module: Any, draw: Any, batch: Any) -> None:
-        """Nothing: chains are not of the data."""
-
-    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
+    def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         """Make the picture."""
         if writer := tensorboard(trainer):
             writer.add_image(f"{split}/chains", self.draw(module), logged_step(trainer), dataformats="HWC")
 
     @torch.no_grad()
-    def draw(self, module: Any) -> Pixels:
-        """The picture."""
-        model, frames, done = module.model, [], 0
-        h = module.algorithm.starts(model, self.n)
+    def draw(self, module: pl.LightningModule) -> Pixels:
+        """The picture of the model's chains."""
+        model, algorithm = require_harmonium(self, module), part(module, "algorithm")
+        assert isinstance(algorithm, NegativePhase), "a harmonium's module has an algorithm"
+        h, frames, done = algorithm.starts(model, self.n), [], 0
         for step in self.steps:
             if step > done:
                 v = model.visible.sample(model.visible_natural(h))

@@ -26,7 +26,7 @@ class Codes(abc.ABC):
 
     @abc.abstractmethod
     def path(self, start: Tensor, end: Tensor, steps: int) -> Float[Tensor, "L *latent"]:
-        """At most `steps` codes, from start to end."""
+        """A path of at most `steps` codes from start to end."""
 
     @abc.abstractmethod
     def sweep(self, code: Tensor, unit: int, prior: td.Distribution, steps: int) -> Float[Tensor, "L *latent"]:

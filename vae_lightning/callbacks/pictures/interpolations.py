@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import lightning.pytorch as pl
 import torch
 
+from vae_lightning.callbacks.base import require_latent_variable_model
 from vae_lightning.callbacks.pictures.base import Picture, decode
 from vae_lightning.callbacks.pictures.codes import codes_of
 from vae_lightning.callbacks.pictures.strips import Strips
@@ -34,13 +33,13 @@ class Interpolations(Picture):
             raise ValueError(f"Interpolations needs steps >= 2, the two ends; got {steps}")
         self.steps = steps
 
-    def setup(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
-        """Also that there are ways between codes."""
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Say before the first epoch, too, that there are no ways between codes."""
         super().setup(trainer, pl_module, stage)
-        self.codes = codes_of(self, pl_module.model)
+        self.codes = codes_of(self, require_latent_variable_model(self, pl_module))
 
     def strips(self, model: LatentVariableModel, first: Draw) -> Strips:
-        """One a way."""
+        """One strip per way."""
         z = self.codes.center(first)
         paths = [self.codes.path(*ends, self.steps) for ends in zip(z, z.roll(-1, 0), strict=True)][: self.n]
         x = decode(model, torch.cat(paths)).split([len(path) for path in paths])

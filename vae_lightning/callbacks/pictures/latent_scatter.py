@@ -15,8 +15,8 @@ from torch.distributions import Distribution
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from vae_lightning.batches import labels
-from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, tensorboard
+from vae_lightning.batches import Batch, labels
+from vae_lightning.callbacks.base import Diagnostic, logged_step, require_latent_variable_model, tensorboard
 from vae_lightning.callbacks.pictures.codes import mean_code
 from vae_lightning.callbacks.pictures.painters import render
 from vae_lightning.latent_variable import Draw
@@ -78,26 +78,26 @@ class LatentScatter(Diagnostic):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch, not after it, that there is no plane."""
-        shape = latent_variable_model(self, pl_module).prior.event_shape
+        shape = require_latent_variable_model(self, pl_module).prior.event_shape
         if shape.numel() < 2:
             raise TypeError(f"LatentScatter needs codes of two dimensions or more; z is {tuple(shape)}")
 
-    def begin(self, trainer: pl.Trainer, module: Any) -> None:
+    def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Forget the last split."""
         self.points.to(module.device).reset()
 
-    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
+    def observe(self, trainer: pl.Trainer, module: pl.LightningModule, draw: Draw, batch: Batch) -> None:
         """Keep a batch's means and labels."""
         y, codes = labels(batch), mean_code(draw.posterior).flatten(1)
         named = isinstance(y, Tensor) and y.ndim == 1
         self.points.update(codes, y if named else torch.zeros(len(codes), dtype=torch.int64, device=codes.device))
 
-    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
+    def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         """Gather them from all processes before one of them draws."""
         codes, labels = self.points.compute()
         if (writer := tensorboard(trainer)) and len(codes):
             with torch.no_grad():
-                picture = render(scatter(codes, labels, module.model.prior()))
+                picture = render(scatter(codes, labels, require_latent_variable_model(self, module).prior()))
             writer.add_image(f"{split}/latent_scatter", picture, logged_step(trainer), dataformats="HWC")
 
 

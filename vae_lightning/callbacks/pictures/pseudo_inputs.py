@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import lightning.pytorch as pl
 
+from vae_lightning.callbacks.base import require_latent_variable_model
 from vae_lightning.callbacks.pictures.base import Picture
 from vae_lightning.callbacks.pictures.strips import Strips
 from vae_lightning.latent_variable import Draw, LatentVariableModel
@@ -28,13 +27,13 @@ class PseudoInputs(Picture):
     def __init__(self, n: int = 64, every_n_epochs: int = 50) -> None:
         super().__init__(n, every_n_epochs)
 
-    def setup(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
-        """Also that there are some."""
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Say before the first epoch, too, that the model has no pseudo-inputs."""
         super().setup(trainer, pl_module, stage)
-        vamp_prior(pl_module.model)
+        vamp_prior(require_latent_variable_model(self, pl_module))
 
     def strips(self, model: LatentVariableModel, first: Draw) -> Strips:
-        """One a pseudo-input."""
+        """One strip per pseudo-input."""
         u = vamp_prior(model).pseudo_inputs
         shown = u[: self.n].split(1)
         return Strips(f"Pseudo-inputs of the VampPrior, {len(shown)} of {len(u)}", shown)

@@ -27,7 +27,7 @@ class Reconstructions(Picture):
         super().__init__(n, every_n_epochs)
 
     def strips(self, model: LatentVariableModel, first: Draw) -> Strips:
-        """Pairs."""
+        """One strip per observation: it and its reconstruction."""
         x = observations(first)[: self.n]
         pairs = torch.stack((x, decode(model, first.z[0, : self.n]).to(x)), 1)
         return Strips("Reconstructions: observation, then mean of p(x | z), z from q(z | x)", list(pairs))

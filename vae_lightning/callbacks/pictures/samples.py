@@ -27,6 +27,6 @@ class Samples(Picture):
         super().__init__(n, every_n_epochs)
 
     def strips(self, model: LatentVariableModel, first: Draw) -> Strips:
-        """One a code."""
+        """One strip per code."""
         x = decode(model, model.prior().sample(Size([self.n])))
         return Strips("Samples: mean of p(x | z), z from the prior", x.split(1))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import lightning.pytorch as pl
 import torch
 
 from vae_lightning import metrics
-from vae_lightning.callbacks.base import check_size
+from vae_lightning.batches import Batch
+from vae_lightning.callbacks.base import check_size, require_latent_variable_model
 from vae_lightning.callbacks.pictures.base import Picture, decode
 from vae_lightning.callbacks.pictures.codes import codes_of, mean_code
 from vae_lightning.callbacks.pictures.strips import Strips
@@ -39,29 +38,29 @@ class Traversals(Picture):
         self.steps = steps
         self.metric = metrics.ActiveUnits()
 
-    def setup(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
-        """Also that units can be moved."""
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Say before the first epoch, too, that units cannot be moved."""
         super().setup(trainer, pl_module, stage)
-        self.codes = codes_of(self, pl_module.model)
+        self.codes = codes_of(self, require_latent_variable_model(self, pl_module))
         check_size(self, trainer, stage, 2)
 
-    def begin(self, trainer: pl.Trainer, module: Any) -> None:
+    def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Forget the last split."""
         super().begin(trainer, module)
         self.metric.to(module.device).reset()
 
-    def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
-        """Add to the activity."""
+    def observe(self, trainer: pl.Trainer, module: pl.LightningModule, draw: Draw, batch: Batch) -> None:
+        """Add the batch to the units' activity."""
         super().observe(trainer, module, draw, batch)
         self.metric.update(mean_code(draw.posterior))
 
-    def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
+    def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         """Merge the activity over processes before one of them draws."""
         self.activity = self.metric.compute()["variances"].cpu()
         super().report(trainer, module, split)
 
     def strips(self, model: LatentVariableModel, first: Draw) -> Strips:
-        """One a unit."""
+        """One strip per unit."""
         units = self.activity.argsort(descending=True, stable=True)[: self.n].tolist()
         code, prior = self.codes.center(first)[0], model.prior()
         sweeps = [self.codes.sweep(code, unit, prior, self.steps) for unit in units]

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vae_lightning.batches import Batch, labels
+from vae_lightning.data.protocols import NamesPredicted, datamodule
 from vae_lightning.files import atomic_write
 
 Rows = tuple[Tensor, Tensor, Tensor]
@@ -25,16 +27,16 @@ class CodeWriter(pl.Callback):
     """
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin."""
+        """Begin with no codes."""
         self.rows: list[Rows] = []
 
     def on_predict_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: Any
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: Batch, batch_idx: int, *_: Any
     ) -> None:
         """Keep a batch of codes, with the ids of its observations."""
-        data: Any = getattr(trainer, "datamodule", None)
-        if isinstance(outputs, Tensor) and hasattr(data, "predict_ids"):
-            self.rows.append((data.predict_ids(batch_idx), batch[1].cpu(), outputs.cpu()))
+        data = datamodule(trainer)
+        if isinstance(outputs, Tensor) and isinstance(data, NamesPredicted):
+            self.rows.append((data.predict_ids(batch_idx), labels(batch).cpu(), outputs.cpu()))
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the share, merge, and say where."""

@@ -9,7 +9,9 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.utilities.types import STEP_OUTPUT
 
+from vae_lightning.batches import Batch
 from vae_lightning.callbacks.run import loop_state
 from vae_lightning.callbacks.run.loop_state import LoaderStates
 from vae_lightning.process import disown_children, peer_failed
@@ -69,9 +71,9 @@ class LastCheckpoint(Checkpoint):
         signals.hold(bool(signals.handled))
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: STEP_OUTPUT, batch: Batch, batch_idx: int
     ) -> None:
-        """Whether to write it before the next batch."""
+        """Decide whether the checkpoint is to be written before the next batch."""
         stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
         if trainer.should_stop and trainer.fit_loop._can_stop_early:
             # Lightning would end within an accumulated gradient, and validate at a step where a longer run does not
@@ -83,7 +85,7 @@ class LastCheckpoint(Checkpoint):
             self._due = loop_state.loader_states(trainer)
 
     def before_batch(self, trainer: pl.Trainer) -> None:
-        """In mid-epoch, if it is due."""
+        """Write the checkpoint in mid-epoch, if it is due."""
         # for Lightning the epoch is restarting until it ends, and schedulers that read a figure are not stepped then
         trainer.fit_loop._restarting = False
         loop_state.forget_step(trainer)
@@ -92,20 +94,20 @@ class LastCheckpoint(Checkpoint):
             self._end_if_signalled()
 
     def before_epoch(self, trainer: pl.Trainer) -> None:
-        """Before an epoch, unless the run has just gone on from there."""
+        """Write the checkpoint before an epoch, unless the run has just gone on from there."""
         if trainer.global_step and not trainer.fit_loop.restarting:
             self._save(trainer, loop_state.between_epochs(trainer))
         self._signum = _signalled(trainer)
         self._end_if_signalled()
 
     def after_epoch(self, trainer: pl.Trainer) -> None:
-        """At the end of a run in mid-epoch, before the others take it for the end of the epoch."""
+        """Write the checkpoint of a run that ends in mid-epoch, before others take that for the epoch's end."""
         within = trainer.fit_loop.epoch_loop.batch_progress.current.completed % trainer.accumulate_grad_batches
         if not loop_state.epoch_over(trainer) and not within:
             self._save(trainer, loop_state.between_batches(trainer, loop_state.loader_states(trainer)))
 
     def after_training(self, trainer: pl.Trainer) -> None:
-        """When a run ends."""
+        """Write the checkpoint of a run that ends with an epoch."""
         trainer.fit_loop.epoch_loop.max_steps = self._max_steps
         if loop_state.epoch_over(trainer):
             self._save(trainer, loop_state.between_epochs(trainer))
@@ -163,17 +165,17 @@ class _First(pl.Callback):
         self.last = last
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """All of the last epoch has happened."""
+        """Tell it that an epoch begins."""
         self.last.before_epoch(trainer)
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
-        """All of the last step has happened."""
+        """Tell it that the last step is over."""
         self.last.before_batch(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """All of the last step has happened, but not of the epoch."""
+        """Tell it that the epoch's last step is over, but not the epoch."""
         self.last.after_epoch(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """All of the run has happened."""
+        """Tell it that the run is over."""
         self.last.after_training(trainer)

@@ -15,7 +15,7 @@ _IN_EPOCH = ("epoch_loop.automatic_optimization.optim", "epoch_loop.manual_optim
 
 
 def loader_states(trainer: pl.Trainer) -> LoaderStates:
-    """Of the loaders of training data that have any, as they are now."""
+    """The states of those loaders of training data that have one, as they are now."""
     loader = trainer.fit_loop._combined_loader
     return [] if loader is None else loader._state_dicts()
 
@@ -35,7 +35,7 @@ def forget_step(trainer: pl.Trainer) -> None:
 
 
 def between_batches(trainer: pl.Trainer, loaders: LoaderStates) -> dict[str, Any]:
-    """In mid-epoch, with the states that the loaders had before they handed out the next batch."""
+    """The loops' state in mid-epoch, with the loaders' states from before they handed out the next batch."""
     state = _as_in_batch_end(trainer, trainer.fit_loop.epoch_loop.batch_progress.current.completed)
     epochs = trainer.current_epoch
     started = {"ready": epochs + 1, "started": epochs + 1, "processed": epochs, "completed": epochs}
@@ -43,7 +43,7 @@ def between_batches(trainer: pl.Trainer, loaders: LoaderStates) -> dict[str, Any
 
 
 def between_epochs(trainer: pl.Trainer) -> dict[str, Any]:
-    """Before an epoch's first batch; loaders begin it anew."""
+    """The loops' state before an epoch's first batch; loaders begin the epoch anew."""
     state = _as_in_batch_end(trainer, 0)
     counted = {name: _counted_anew(counts) for name, counts in state.items() if name.startswith(_IN_EPOCH)}
     epochs = trainer.current_epoch

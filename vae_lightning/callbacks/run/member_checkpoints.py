@@ -31,12 +31,12 @@ class MemberCheckpoints(pl.Callback):
         self.best = best
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Look at the model."""
+        """TypeError if the model is no Ensemble."""
         if not isinstance(pl_module, Ensemble):
             raise TypeError(f"MemberCheckpoints writes members of an Ensemble, the model is {type(pl_module).__name__}")
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write them."""
+        """Write the best members' checkpoints."""
         if trainer.log_dir is None or trainer.fast_dev_run or not isinstance(pl_module, Ensemble):  # type: ignore[attr-defined]
             return
         judged = [number for number in pl_module.ranking if pl_module.best_loss[number].isfinite()]

@@ -6,13 +6,14 @@ import json
 import math
 import sys
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_warn
 
+from vae_lightning.data.protocols import datamodule
 from vae_lightning.files import atomic_write
+from vae_lightning.models.protocols import Seeded
 
 _LEFT_OUT = ("_class_path", "_instantiator", "hashes")
 
@@ -24,21 +25,21 @@ class MetricsFile(pl.Callback):
     """
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """After each validation, so that a run that is killed leaves its last figures."""
+        """Write the figures after each validation, so that a run that is killed leaves its last figures."""
         if not trainer.sanity_checking:
             self._write(trainer)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The last training figures."""
+        """Write the last training figures."""
         self._write(trainer)
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The test figures."""
+        """Write the test figures."""
         self._write(trainer)
 
-    def _write(self, trainer: Any) -> None:
+    def _write(self, trainer: pl.Trainer) -> None:
         folder = trainer.log_dir  # asked on every rank: it is broadcast
-        if folder is None or not trainer.is_global_zero or trainer.fast_dev_run:
+        if folder is None or not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         target = Path(folder) / "metrics.json"
         figures = _read(target) if target.exists() else {}
@@ -83,11 +84,11 @@ class FinalFigures(pl.Callback):
         """Hyper-parameters without figures never reach that table; not if the trainer is to log none."""
         if not trainer.enable_autolog_hparams:
             return
-        data: Any = getattr(trainer, "datamodule", None)
+        data = datamodule(trainer)
         parameters = {"model": dict(pl_module.hparams), "data": dict(data.hparams) if data is not None else {}}
         parameters = {part: {k: v for k, v in hp.items() if k not in _LEFT_OUT} for part, hp in parameters.items()}
         parameters["run"] = {"precision": str(trainer.precision), "max_epochs": trainer.max_epochs}
-        parameters["run"]["seed"] = getattr(pl_module, "seed", None)
+        parameters["run"]["seed"] = pl_module.seed if isinstance(pl_module, Seeded) else None
         figures = {f"final/{name}": float(value) for name, value in trainer.callback_metrics.items()}
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
