@@ -52,14 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"vae-lightning: no command '{command}'; there are {', '.join(COMMANDS)}; see --help", file=sys.stderr)
         raise SystemExit(2)
     else:
-        _only_what_concerns_the_user()
+        _silence_lightning()
         if not {"", str(here := Path.cwd())} & set(sys.path):
             sys.path.append(str(here))  # where `python -m vae_lightning` finds a class path's module, too
         _one_line_errors(COMMANDS[command], [command, *rest])
 
 
-def _only_what_concerns_the_user() -> None:
-    """Leave out what Lightning says of how it calls its own dependencies, and its advertisements."""
+def _silence_lightning() -> None:
+    """Filter out Lightning's warnings about its own calls of its dependencies, and its advertisements."""
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
     # said of every run that goes on in its folder: best.ckpt and the rows of metrics.csv are kept there
     warnings.filterwarnings("ignore", message="(Checkpoint|Experiment logs) directory .* exists and is not empty")
@@ -73,7 +73,7 @@ def _no_advertisement(record: logging.LogRecord) -> bool:
 
 
 def _one_line_warnings() -> None:
-    """Say a diagnostic's warning as an error is said, without the line of code; others stay as Lightning has them."""
+    """Print a warning of this project as one line, without the line of code; others as Lightning prints them."""
     others = warnings.formatwarning
 
     def one_line(
@@ -96,13 +96,13 @@ def _one_line_errors(run: Callable[[list[str]], None], arguments: list[str]) -> 
         if os.environ.get("LOCAL_RANK", "0") == "0":  # one of the processes says it
             _say(f"stopped by {end.name}", end)
     except Exception as error:
-        if os.environ.get("VAE_LIGHTNING_TRACEBACK") or not _of_the_user(error):
+        if os.environ.get("VAE_LIGHTNING_TRACEBACK") or not _is_user_error(error):
             raise
         from vae_lightning.messages import in_one_line
 
         # the hint keeps a real defect debuggable: not every ValueError is the user's
-        words = f"{in_one_line(_in_words(error))} (VAE_LIGHTNING_TRACEBACK=1 shows where)"
-        _say("another process of this run has ended" if _of_a_peer(error) else words, error)
+        words = f"{in_one_line(_described(error))} (VAE_LIGHTNING_TRACEBACK=1 shows where)"
+        _say("another process of this run has ended" if _is_peer_error(error) else words, error)
         status = 1
     if "torch" in sys.modules:
         from vae_lightning.process import leave_process_group
@@ -118,10 +118,10 @@ def _say(what: str, error: BaseException) -> None:
     print(f"vae-lightning: {'; '.join([what, *notes])}", file=sys.stderr)
 
 
-def _of_the_user(error: Exception) -> bool:
-    """Whether the error is about what was asked for: it is of a kind that speaks of that, or a library raised it.
+def _is_user_error(error: Exception) -> bool:
+    """Whether the error is about what the user asked for: it is of a kind that says so, or a library raised it.
 
-    Of what this project's or the user's own code trips over, such as a KeyError, the traceback is what helps.
+    For any other, such as a KeyError in this project's or the user's own code, the traceback is what helps.
     """
     if isinstance(error, ValueError | TypeError | OSError | ImportError):
         return True
@@ -132,16 +132,16 @@ def _of_the_user(error: Exception) -> bool:
     return where is not None and where.tb_frame.f_code.co_filename.startswith(tuple(libraries))
 
 
-def _in_words(error: Exception) -> str:
-    """What the error says; of a kind whose text is a bare name, which kind it is."""
+def _described(error: Exception) -> str:
+    """The error's text, after its kind where the text alone may be a bare name, as a KeyError's."""
     spoken = isinstance(error, ValueError | TypeError | OSError | RuntimeError) or type(error).__name__.startswith(
         "Mis"
     )
     return str(error) if spoken and str(error) else f"{type(error).__name__}: {error}"
 
 
-def _of_a_peer(error: Exception) -> bool:
-    """Whether it says that another process of the run has ended."""
+def _is_peer_error(error: Exception) -> bool:
+    """Whether the error says that another process of the run has ended."""
     if "torch" not in sys.modules:
         return False
     from vae_lightning.process import peer_failed

@@ -45,7 +45,7 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[Option]:
             yield name, value
 
 
-def named(value: Any) -> Iterator[ClassPath]:
+def named(value: object) -> Iterator[ClassPath]:
     """The dotted names in what was given: who types a class path, or a file that has it, means the class.
 
     The name of a file is none: a checkpoint `net.ckpt`, which has to be typed, may come with a module `net`.

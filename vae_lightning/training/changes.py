@@ -21,7 +21,7 @@ Changes = dict[str, tuple[Any, Any]]
 
 
 def changes(old: Config, new: Config) -> Changes:
-    """In what two descriptions of a model differ."""
+    """Where two descriptions of a model differ."""
     one, other = (dict(flat(described, "model")) for described in (old, new))
     names = [name for name in {**one, **other} if one.get(name) != other.get(name)]
     return {name: (one.get(name), other.get(name)) for name in names}
@@ -95,7 +95,7 @@ class ChangedSettings(pl.Callback):
         self.names = set(names)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Before the checkpoint's state is loaded, the groups are as the options say."""
+        """Remember the options' settings of the optimizer's groups, before the checkpoint's state is loaded."""
         self._given = [[dict(group) for group in optimizer.param_groups] for optimizer in trainer.optimizers]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -21,6 +21,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from vae_lightning.callbacks import BestCheckpoint, LastCheckpoint
 from vae_lightning.files import expanded
+from vae_lightning.models.protocols import ChecksData
 from vae_lightning.process import SignalConnector, keep_large_buffers
 from vae_lightning.training import help as texts
 from vae_lightning.training import place, records
@@ -40,6 +41,12 @@ class TrainingCLI(LightningCLI):
     (and of every `last.every_n_steps` steps), from which `--ckpt_path` resumes exactly. What is given a checkpoint of
     a run goes on in that run's folder, with the checkpoint's model and data unless options say otherwise.
     """
+
+    # Five of LightningCLI's methods used here are private, for want of a public place: to describe an option anew
+    # (_prepare_subcommand_parser), to keep a checkpoint's hyper-parameters below what was typed (_parse_ckpt_path), to
+    # add a plugin and look at the trainer's options (_instantiate_trainer), to reword an error of a run
+    # (_run_subcommand), and to complete a configuration (_parser). tests/test_cli.py and tests/training fail if a
+    # release of Lightning changes them; constraints.txt names the release that they were tested with.
 
     @classmethod
     def run(cls, arguments: Sequence[str]) -> TrainingCLI:
@@ -128,11 +135,11 @@ class TrainingCLI(LightningCLI):
         return [f"--config={yaml.safe_dump(given)}" for given in (options, source.config()) if given]
 
     def _parse_ckpt_path(self) -> None:
-        """Done: Lightning would put the checkpoint's hyper-parameters over what was typed."""
+        """Do nothing: Lightning would put the checkpoint's hyper-parameters over what was typed."""
 
     @cached_property
     def changes(self) -> Changes:
-        """In what the model differs from the checkpoint's."""
+        """Where the model differs from the checkpoint's."""
         old, new = self._models()
         return changes(old, new) if old else {}
 
@@ -163,7 +170,7 @@ class TrainingCLI(LightningCLI):
         source = self.checkpoint or self.start
         if source is not None:
             check_weights(self.model, source, self.changes)
-        if hasattr(self.model, "check_data"):
+        if isinstance(self.model, ChecksData):
             self.model.check_data(self.datamodule)
         self._look_at_folder()
         if self.start is not None:
@@ -184,7 +191,7 @@ class TrainingCLI(LightningCLI):
                 records.keep_rows(logger, step)
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> pl.Trainer:
-        """With this project's callbacks and plugin, but for those that an option does without."""
+        """Make the trainer with this project's callbacks and plugin, but for those that an option switches off."""
         check(config)
         self.config = self.given  # what is written into config.yaml
         if config["barebones"]:
@@ -212,7 +219,7 @@ class TrainingCLI(LightningCLI):
             raise ValueError(misfit(source, self.changes)) from error
 
     def after_fit(self) -> None:
-        """Where everything is."""
+        """Print where everything is."""
         folder = self.trainer.log_dir  # asked on every rank: it is broadcast
         if self.trainer.is_global_zero and folder and not self.config["fit"].trainer.fast_dev_run:
             records.report(Path(folder), self.trainer)

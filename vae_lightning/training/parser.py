@@ -66,7 +66,7 @@ class TeachingParser(LightningArgumentParser):
         return super().add_subclass_arguments(*args, **kwargs | {"required": False})
 
     def add_class_arguments(self, theclass: Any, *args: Any, **kwargs: Any) -> list[str]:
-        """In the help of one class (`--trainer.callbacks.help CLASS`), show all that its docstring says before Args."""
+        """Show, in the help of one class (`--trainer.callbacks.help CLASS`), its whole docstring up to Args."""
         if (self.description or "").startswith("Help for "):
             path, text = f"{theclass.__module__}.{theclass.__qualname__}", inspect.getdoc(theclass) or ""
             self.description = f"{path}\n\n{text.partition('Args:')[0].strip()}"

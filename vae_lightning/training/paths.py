@@ -10,7 +10,7 @@ from jsonargparse import Namespace
 from vae_lightning.files import expanded
 
 
-def expand(value: Any) -> Any:
+def expand(value: object) -> Any:
     """The value, with each string in it expanded: YAML and `--key=~/folder` are read by no shell."""
     if isinstance(value, str):
         return expanded(value)

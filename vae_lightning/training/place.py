@@ -19,7 +19,7 @@ _VERSIONED = (TENSORBOARD, "lightning.pytorch.loggers.CSVLogger")
 
 
 def root(said: dict[str, object]) -> Path:
-    """Where runs land, by the options that were given."""
+    """The folder of all runs, by the options that were given."""
     folder = said.get("trainer.logger.save_dir") or said.get("trainer.default_root_dir") or _ROOT
     return Path(expanded(str(folder)), str(said.get("trainer.logger.name") or ""))
 

@@ -53,7 +53,7 @@ def read_options(folder: Path, trust: Iterable[str]) -> dict[str, Any]:
     return options | {"trainer": trainer}
 
 
-def _check_places(given: Any, folder: Path) -> None:
+def _check_places(given: object, folder: Path) -> None:
     """ValueError for an option that would have files written outside the run's folder."""
     if isinstance(given, list):
         for each in given:
@@ -68,7 +68,7 @@ def _check_places(given: Any, folder: Path) -> None:
         _check_places(value, folder)
 
 
-def _anywhere(logger: Any) -> Any:
+def _anywhere(logger: object) -> Any:
     """A logger without its place."""
     if isinstance(logger, list):
         return [_anywhere(each) for each in logger]
