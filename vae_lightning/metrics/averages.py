@@ -30,5 +30,5 @@ class Averages(Metric):
         self.count += values.shape[1]
 
     def compute(self) -> dict[str, Tensor]:
-        """The means."""
+        """The mean of each figure."""
         return dict(zip(self.names, self.sums / self.count, strict=True))

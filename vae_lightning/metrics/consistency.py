@@ -77,8 +77,12 @@ class Consistency(Metric):
             encoder: pairs for the encoder's fit.
             posteriors: log q(z | x) and log p(z | x) for every code, (codes, B) each.
         """
-        given = {"decoder": decoder, "encoder": encoder, "tightness": posteriors}
-        if unwanted := [name for name, value in given.items() if value is not None and getattr(self, name) is None]:
+        given: dict[str, tuple[object, object]] = {
+            "decoder": (decoder, self.decoder),
+            "encoder": (encoder, self.encoder),
+        }
+        given |= {"tightness": (posteriors, self.tightness)}
+        if unwanted := [name for name, (value, part) in given.items() if value is not None and part is None]:
             raise ValueError(f"Consistency was built without {' and '.join(unwanted)}: give it the metric of that name")
         if log_weight is not None:
             self.mismatch.update(log_weight)
@@ -98,7 +102,7 @@ class Consistency(Metric):
         return figures if self.tightness is None else figures | self.tightness.compute()
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Reset all parts."""
         super().reset()
         for part in (self.mismatch, self.decoder, self.encoder, self.tightness):
             if part is not None:

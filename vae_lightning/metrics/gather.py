@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -11,7 +10,7 @@ from torch import Tensor, dtype
 from torchmetrics.utilities.distributed import gather_all_tensors
 
 
-def gather_rows(rows: Tensor, group: Any = None) -> list[Tensor]:
+def gather_rows(rows: Tensor, group: dist.ProcessGroup | None = None) -> list[Tensor]:
     """The (n_r, ...) rows of each process r, in order of rank: give it to a Metric as `dist_sync_fn`.
 
     A process that was given no batch does not know the shape and type of a row, and torchmetrics puts an empty float32
@@ -41,7 +40,7 @@ def check_limit(name: str, limit: int | None) -> None:
         raise ValueError(f"{name} needs limit >= 1, or None for all rows; got {limit}")
 
 
-def in_shares(function: Callable[[Tensor], Tensor], rows: Tensor, group: Any = None) -> Tensor:
+def in_shares(function: Callable[[Tensor], Tensor], rows: Tensor, group: dist.ProcessGroup | None = None) -> Tensor:
     """function(rows), row by row, where every process holds all of the rows and works on its share of them."""
     share = rows.tensor_split(dist.get_world_size(group))[dist.get_rank(group)]
     return torch.cat(gather_all_tensors(function(share), group))

@@ -77,7 +77,7 @@ def bound_name(k: int) -> str:
 
 
 def checked(ks: Sequence[int]) -> tuple[int, ...]:
-    """In order; TypeError or ValueError unless they are different whole numbers of samples."""
+    """The numbers in ascending order; TypeError or ValueError unless they are different whole numbers of samples."""
     if any(isinstance(k, bool) or not isinstance(k, int) for k in ks):
         raise TypeError(f"Ks are numbers of samples, whole numbers >= 1; got {list(ks)}")
     if not ks or min(ks) < 1 or len(set(ks)) != len(ks):

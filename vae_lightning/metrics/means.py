@@ -1,4 +1,4 @@
-"""MeanWithError: figures of observations -> their means with errors, merged exactly over batches and processes."""
+"""MeanWithError: a value of each figure for each observation -> the figures' means with their standard errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,14 @@ from vae_lightning.metrics.gather import gather_rows
 
 
 class MeanWithError(Metric, abc.ABC):
-    """Keeps count, mean and squared deviations of each named figure as one float64 row."""
+    """Base of metrics that are means over observations: subclasses `add` values and `compute` of `estimates`.
+
+    The count, and each figure's mean and sum of squared deviations, are kept in float64 and merged exactly over batches
+    and processes.
+
+    Args:
+        names: of the figures.
+    """
 
     is_differentiable = False
     full_state_update = False
@@ -32,14 +39,14 @@ class MeanWithError(Metric, abc.ABC):
         self.add_state("rows", [], dist_reduce_fx="cat")
 
     def add(self, figures: Mapping[str, Float[Tensor, " batch"]]) -> None:
-        """Add one value per observation of every figure."""
+        """Add a batch: for every figure a value per observation."""
         values = torch.stack([figures[name].double() for name in self.names], 1)
         mean = values.mean(0)
         batch = Deviations(values.new_tensor(len(values)), mean, (values - mean).square().sum(0))
         self.rows = deviations.added(self.rows, batch)
 
     def merged(self) -> Deviations:
-        """Of all observations."""
+        """Count, means and squared deviations over all observations so far."""
         return deviations.merged(self.rows)
 
     def estimates(self) -> dict[str, Estimate]:
@@ -51,6 +58,6 @@ class MeanWithError(Metric, abc.ABC):
 
 
 def with_errors(estimates: Mapping[str, Estimate]) -> dict[str, Tensor]:
-    """`name` and `name_error` of each."""
+    """Each estimate as two figures: its mean as `name`, its standard error as `name_error`."""
     means = {name: estimate.mean for name, estimate in estimates.items()}
     return means | {f"{name}_error": estimate.standard_error for name, estimate in estimates.items()}

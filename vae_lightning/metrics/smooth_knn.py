@@ -62,7 +62,7 @@ class SmoothKNN(Metric):
         self.second_numbers.append(torch.full((len(y),), len(self.second_numbers), device=y.device))
 
     def compute(self) -> Float64[Tensor, ""]:
-        """The statistic."""
+        """The statistic t."""
         (x,) = earliest(self.limit, dim_zero_cat(self.first_numbers), dim_zero_cat(self.first))
         (y,) = earliest(self.limit, dim_zero_cat(self.second_numbers), dim_zero_cat(self.second))
         return smooth_knn(x, y, self.k, self.alpha)

@@ -38,7 +38,7 @@ class FeatureSample:
 
     @classmethod
     def merged(cls, parts: Iterable[FeatureSample]) -> FeatureSample:
-        """All of them as one; the first rows by key are kept."""
+        """Merge all parts into one; the first rows by key are kept."""
         parts = list(parts)
         keys = torch.cat([part.keys for part in parts])
         first = keys.argsort()[:MAX_ROWS]
@@ -58,6 +58,6 @@ class FeatureSample:
         return GaussianFit.of_moments(self.scatter.mean, self.scatter.covariance)
 
     def to(self, device: torch.device) -> FeatureSample:
-        """On another device."""
+        """The same on another device."""
         scatter = Scatter(*(value.to(device) for value in vars(self.scatter).values()))
         return FeatureSample(scatter, self.rows.to(device), self.keys.to(device))

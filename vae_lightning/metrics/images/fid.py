@@ -1,4 +1,16 @@
-"""FrechetInceptionDistance: batches of real and of generated images -> how far apart they are."""
+"""FrechetInceptionDistance: batches of real and of generated images -> how far apart they are.
+
+The parts, from an image to a figure:
+
+    features.py, inception.py              images -> features, of Inception with the FID weights or of any network
+    feature_sample.py                      features of one side -> all that is kept of them, merged over processes
+    functional/scatter.py                  features -> count, mean and scatter matrix in float64, merged exactly
+    functional/frechet.py                  two Gaussians fitted to them -> FID, and each image's influence on it
+    functional/kernel_distance.py          the rows that are kept -> KID with its error
+    callbacks/images/fid.py                when, of which images: a Sampler's (samplers.py) and a Reference's
+    callbacks/images/references.py         (references.py), whose features are kept in a file (reference_cache.py)
+    data/inception_weights.py              the weights, downloaded and verified
+"""
 
 from __future__ import annotations
 
@@ -14,6 +26,12 @@ from vae_lightning.metrics.functional.scatter import Scatter
 from vae_lightning.metrics.gather import gather_rows
 from vae_lightning.metrics.images.feature_sample import FeatureSample
 from vae_lightning.metrics.images.features import Features, NetworkFeatures
+
+ROWS_OF_BATCH = 2**32
+"""More than any batch has: row r of batch b has the key b * ROWS_OF_BATCH + r, so that keys sort by batch, then row."""
+
+States = list[Tensor] | Tensor
+"""A state that is concatenated over processes: a list, and a tensor once it has been."""
 
 
 class FrechetInceptionDistance(Metric):
@@ -39,6 +57,13 @@ class FrechetInceptionDistance(Metric):
     higher_is_better = False
     full_state_update = False
 
+    real_moments: States
+    real_rows: States
+    real_keys: States
+    generated_moments: States
+    generated_rows: States
+    generated_keys: States
+
     def __init__(self, features: Features | nn.Module, **kwargs: Any) -> None:
         super().__init__(**{"dist_sync_fn": gather_rows} | kwargs)
         self.features = features if isinstance(features, Features) else NetworkFeatures(features)
@@ -53,7 +78,7 @@ class FrechetInceptionDistance(Metric):
         are the same on any number of them. By default batches are numbered as they come to this process.
         """
         batch = self._update_count if number is None else number
-        self.insert(FeatureSample.of(self.features(images), batch << 32), real)
+        self.insert(FeatureSample.of(self.features(images), batch * ROWS_OF_BATCH), real)
 
     def insert(self, sample: FeatureSample, real: bool) -> None:
         """Add features that were computed before."""
@@ -88,14 +113,18 @@ class FrechetInceptionDistance(Metric):
         }
 
     def _set(self, real: bool, moments: Tensor, rows: Tensor, keys: Tensor) -> None:
-        side = "real" if real else "generated"
-        for part, value in (("moments", moments), ("rows", rows), ("keys", keys)):
-            setattr(self, f"{side}_{part}", [value])
+        if real:
+            self.real_moments, self.real_rows, self.real_keys = [moments], [rows], [keys]
+        else:
+            self.generated_moments, self.generated_rows, self.generated_keys = [moments], [rows], [keys]
 
     def _parts(self, real: bool) -> list[FeatureSample]:
         """One for each process that had images."""
-        side = "real" if real else "generated"
-        stored = [getattr(self, f"{side}_{part}") for part in ("moments", "rows", "keys")]
+        stored = (
+            (self.real_moments, self.real_rows, self.real_keys)
+            if real
+            else (self.generated_moments, self.generated_rows, self.generated_keys)
+        )
         if not all(map(len, stored)):
             return []
         moments, rows, keys = map(dim_zero_cat, stored)

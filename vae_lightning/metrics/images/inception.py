@@ -117,7 +117,7 @@ def fid_structure() -> Any:
 
 
 def file_sha256(path: Path) -> str:
-    """Of a file's content; ValueError if it cannot be read."""
+    """The SHA-256 of a file's content; ValueError if it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
