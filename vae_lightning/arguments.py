@@ -35,20 +35,20 @@ def _hints(owner: Any) -> dict[str, Any]:
     return {name: hint for name, hint in hints.items() if name != "return"}
 
 
-def _members(hint: Any) -> tuple[Any, ...]:
+def _members(hint: object) -> tuple[Any, ...]:
     """Of a union, without None; else the hint itself."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return tuple(part for part in typing.get_args(hint) if part is not type(None))
     return (hint,)
 
 
-def _fits(value: Any, hint: Any) -> bool:
+def _fits(value: object, hint: object) -> bool:
     found = _type_fits(type(value), hint)  # type: ignore[arg-type]  # types are hashable
     return any(_is_one(value, member) for member in _members(hint)) if found is None else found
 
 
 @functools.cache  # a warm-up makes an objective at each step
-def _type_fits(kind: type, hint: Any) -> bool | None:
+def _type_fits(kind: type, hint: object) -> bool | None:
     """Whether values of this type fit, if that can be said of all of them alike."""
     if kind is type(None):
         return hint in (Any, None, kind) or (_members(hint) != (hint,) and kind in typing.get_args(hint))
@@ -61,7 +61,7 @@ def _is_class(hint: Any) -> bool:
     return told and not issubclass(hint, Tensor) and Protocol not in hint.__mro__
 
 
-def _is_one(value: Any, hint: Any) -> bool:
+def _is_one(value: Any, hint: object) -> bool:
     origin = typing.get_origin(hint)
     if hint in _NUMBERS:
         return isinstance(value, _NUMBERS[hint]) and not isinstance(value, bool)
@@ -79,17 +79,17 @@ def _is_one(value: Any, hint: Any) -> bool:
         return True
 
 
-def _built(hint: Any) -> tuple[type, ...]:
+def _built(hint: object) -> tuple[type, ...]:
     """What a callable builds, where that is a module: callables themselves, and never what is meant."""
     returned = _members(typing.get_args(hint)[1])
     return (nn.Module,) if any(inspect.isclass(kind) and issubclass(kind, nn.Module) for kind in returned) else ()
 
 
-def _described(hint: Any) -> str:
+def _described(hint: object) -> str:
     return " or ".join(dict.fromkeys(_name(member) for member in _members(hint)))
 
 
-def _name(hint: Any) -> str:
+def _name(hint: object) -> str:
     origin = typing.get_origin(hint)
     if hint in _NUMBERS:
         return {int: "a whole number", float: "a number"}[hint]
@@ -116,7 +116,7 @@ def _leaves(kind: Any) -> list[type]:
     return [leaf for leaves in below for leaf in leaves if leaf.__module__.startswith("vae_lightning")]
 
 
-def _told(value: Any, hint: Any) -> str:
+def _told(value: object, hint: object) -> str:
     """What came, and the way out where it is plain."""
     members, name = _members(hint), value.__name__ if inspect.isclass(value) else type(value).__name__
     if inspect.isclass(value):

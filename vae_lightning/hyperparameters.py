@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 
-def is_plain(value: Any) -> bool:
+def is_plain(value: object) -> bool:
     """Whether a checkpoint can hold this hyper-parameter and be unpickled without running anybody's code."""
     if isinstance(value, dict):
         return all(map(is_plain, [*value.keys(), *value.values()]))

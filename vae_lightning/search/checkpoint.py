@@ -6,7 +6,6 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from vae_lightning.data import Newsgroups
 from vae_lightning.data.texts.vocabulary import vocabulary_hash
@@ -61,7 +60,7 @@ class HashingCheckpoint:
         return data
 
 
-def _vocabulary(path: Path, record: Any) -> tuple[list[str], str]:
+def _vocabulary(path: Path, record: object) -> tuple[list[str], str]:
     """The words and their hash, of the right types; ValueError otherwise."""
     found = record if isinstance(record, dict) else {}
     words, told = found.get("words"), found.get("vocabulary_hash")

@@ -133,12 +133,14 @@ def _read(path: Path) -> dict[str, Any]:
     return record
 
 
-def _typed(entry: Any, types: Mapping[str, type]) -> bool:
+def _typed(entry: object, types: Mapping[str, type]) -> bool:
     return isinstance(entry, dict) and {name: type(value) for name, value in entry.items()} == types
 
 
-def _is_document(entry: Any) -> bool:
-    return _typed(entry, _DOCUMENT) and 0 <= entry["id"] < 1 << 63 and all(isinstance(w, str) for w in entry["words"])
+def _is_document(entry: object) -> bool:
+    if not isinstance(entry, dict) or not _typed(entry, _DOCUMENT):
+        return False
+    return 0 <= entry["id"] < 1 << 63 and all(isinstance(word, str) for word in entry["words"])
 
 
 def _hash(record: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ class CellStudy(Study[Size, Mapping[CellT, Result]], Generic[Size, CellT, Result
 
     @abc.abstractmethod
     def cells(self) -> Sequence[CellT]:
-        """All of them, in the order in which they are run."""
+        """All cells, in the order in which they are run."""
 
     @abc.abstractmethod
     def run(self, cell: CellT, folder: Path) -> Result:

@@ -21,16 +21,16 @@ class Executor(abc.ABC):
 
 
 class Local(Executor):
-    """In this process, one after another."""
+    """Calls in this process, one after another."""
 
     def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
-        """In the order of the items, each taken when the one before is done."""
+        """Yield in the order of the items, each taken when the one before is done."""
         for item in items:
             yield item, work(item)
 
 
 class RayCluster(Executor):
-    """On all machines of a Ray cluster at once, each item on one core.
+    """Calls on all machines of a Ray cluster at once, each item on one core.
 
     Ray connects to the cluster that RAY_ADDRESS names, or starts one on this machine. This package must be installed
     on all of them; results come back to this process, which alone writes them.
@@ -47,7 +47,7 @@ class RayCluster(Executor):
             ) from error
 
     def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
-        """In the order in which they are done; an item that fails raises here."""
+        """Yield in the order in which they are done; an item that fails raises here."""
         self.ray.init(ignore_reinit_error=True)
 
         def run(item: Item) -> Result:

@@ -25,7 +25,7 @@ class Repeat(Generic[CellT]):
 
     @property
     def path(self) -> str:
-        """Below the cell's own folder."""
+        """A folder below the cell's own."""
         return f"{self.cell.path}/seed-{self.seed}"
 
 

@@ -95,6 +95,6 @@ def _text(row: Row, decimals: int = 4) -> str:
 
 
 def _decimals(value: float) -> str:
-    """As the paper gives it, with at least two decimals."""
+    """The number as the paper gives it, with at least two decimals."""
     decimals = len(repr(value).partition(".")[2])
     return f"{value:.{max(2, decimals)}f}"

@@ -25,11 +25,11 @@ class Cell(Hashable, Protocol):
 
     @property
     def name(self) -> str:
-        """For a person."""
+        """What a person calls it."""
 
     @property
     def path(self) -> str:
-        """Of its folder, below that of all cells."""
+        """The path of its folder, below that of all cells."""
 
 
 CellT = TypeVar("CellT", bound=Cell)
@@ -49,7 +49,7 @@ class Format(abc.ABC, Generic[Result]):
 
 
 class Plain(Format[Figures]):
-    """Of a result that is figures and nothing else."""
+    """Keeps a result that is figures and nothing else."""
 
     def write(self, result: Figures, folder: Path) -> Figures:
         """The figures."""
@@ -61,7 +61,7 @@ class Plain(Format[Figures]):
 
 
 def as_figures(content: object) -> Figures:
-    """The same, seen to be figures; ValueError for anything else."""
+    """The content as figures; ValueError for anything else."""
     if isinstance(content, dict) and all(type(value) in (int, float) for value in content.values()):
         with suppress(OverflowError):  # a whole number beyond all floats
             return {name: float(value) for name, value in content.items()}

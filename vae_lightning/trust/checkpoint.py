@@ -73,7 +73,7 @@ def _check_whole(path: Path) -> None:
             raise ValueError(f"its record {damaged} is damaged")
 
 
-def _check_form(content: Any) -> None:
+def _check_form(content: object) -> None:
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         raise ValueError(f"it holds a {type(content).__name__}, no mapping of names to values")
     if missing := [name for name in _NEEDED if name not in content]:
@@ -93,7 +93,7 @@ def _check_form(content: Any) -> None:
         raise ValueError("given_as_objects is no list of names")
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     """What it is; what holds other things may hold itself a million times, and is not printed."""
     return f"{value!r:.40}" if isinstance(value, str | int | float) else f"a {type(value).__name__}"
 

@@ -45,7 +45,7 @@ class Trust:
         self.allowed = (*_OURS, *self.users)
         self._entered = 0  # lists and mappings looked into
 
-    def check(self, value: Any, slot: Slot, where: str, depth: int = 0) -> None:
+    def check(self, value: object, slot: Slot, where: str, depth: int = 0) -> None:
         """ValueError for a value that would build, import or call anything that the slot is not for."""
         self._enter(value, where, depth)
         if value is None or type(value) in (bool, int, float):
@@ -61,7 +61,7 @@ class Trust:
         else:
             raise ValueError(f"{where} is a {type(value).__name__}, no plain value")
 
-    def check_plain(self, value: Any, where: str, depth: int = 0) -> None:
+    def check_plain(self, value: object, where: str, depth: int = 0) -> None:
         """ValueError for what names a class, where nothing is known of the class that is to be given it."""
         self._enter(value, where, depth)
         if isinstance(value, Mapping):
@@ -74,7 +74,7 @@ class Trust:
         elif not (value is None or type(value) in (bool, int, float, str)):
             raise ValueError(f"{where} has a {type(value).__name__}, which is no plain value")
 
-    def _enter(self, value: Any, where: str, depth: int) -> None:
+    def _enter(self, value: object, where: str, depth: int) -> None:
         """ValueError where it goes too deep, or where a few lists that hold each other stand for a billion."""
         if not isinstance(value, Mapping | list | tuple):
             return
@@ -90,7 +90,7 @@ class Trust:
                 raise ValueError(f"{where or kind.__name__} has an argument {name!r:.40}, which is no name")
             self.check(value, known.get(name, Slot()), f"{where}.{name}" if where else name, depth + 1)
 
-    def imported(self, path: Any, slot: Slot, where: str) -> type:
+    def imported(self, path: object, slot: Slot, where: str) -> type:
         """The class of a path that a slot takes; ValueError before anything is imported that is not allowed."""
         found = self._found(path, slot, where)
         if not (inspect.isclass(found) and any(_is_a(found, kind) for kind in slot.kinds + slot.returned)):
@@ -124,17 +124,21 @@ class Trust:
         else:
             self.imported(value, slot, where)
 
-    def _check_function(self, path: str, found: Any, slot: Slot, where: str) -> None:
+    def _check_function(self, path: str, found: object, slot: Slot, where: str) -> None:
         """A function makes what a Callable is asked for, says its annotation; of the user's own, the user knows."""
         returned = typing.get_type_hints(found).get("return")
         if not _within(path, self.users) and not (inspect.isclass(returned) and issubclass(returned, slot.returned)):
             raise ValueError(f"{where} takes {slot}, which {path} does not return")
 
-    def _found(self, path: Any, slot: Slot, where: str) -> Any:
+    def _found(self, path: object, slot: Slot, where: str) -> Any:
         names = path.split(".") if isinstance(path, str) else []
         if not slot.kinds + slot.returned:
             raise ValueError(f"{where} takes no class, and {path!r:.100} is named there")
-        if len(names) < 2 or not all(name.isidentifier() and not name.startswith("_") for name in names):
+        if (
+            not isinstance(path, str)
+            or len(names) < 2
+            or not all(name.isidentifier() and not name.startswith("_") for name in names)
+        ):
             raise ValueError(f"{where} takes {slot}, and {path!r:.100} is no path of a class")
         if not _within(path, self.allowed):
             raise ValueError(self._outside(path, where))

@@ -14,7 +14,7 @@ class FromCheckpoint:
 
     @classmethod
     def load_from_checkpoint(cls, checkpoint_path: Any, *args: Any, trust: Sequence[str] = (), **kwargs: Any) -> Any:
-        """As Lightning's; `trust` names packages of your own whose classes the checkpoint may name.
+        """Load as Lightning does; `trust` names packages of your own whose classes the checkpoint may name.
 
         ValueError for a file that is no whole checkpoint, and for one that names other classes.
         """

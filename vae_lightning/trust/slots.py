@@ -22,7 +22,7 @@ class Slot:
     hints: tuple[Any, ...] = ()  # the members of its union
 
     @classmethod
-    def of(cls, *hints: Any) -> Slot:
+    def of(cls, *hints: object) -> Slot:
         """The slot of these annotations, any of which will do."""
         return cls(tuple(part for hint in hints for part in _members(hint)))
 
@@ -80,7 +80,7 @@ def _own(kind: Any) -> dict[str, Slot]:
     return {name: Slot.of(hints.get(name, Any)) for name in names}
 
 
-def _members(hint: Any) -> list[Any]:
+def _members(hint: object) -> list[Any]:
     """A union's members, and what aliases and type variables stand for; nothing for what may be anything."""
     if isinstance(hint, typing.TypeVar):
         return _members(hint.__bound__ or Any)
@@ -92,7 +92,7 @@ def _members(hint: Any) -> list[Any]:
     return [] if hint is Any or hint is object or hint is inspect.Parameter.empty else [hint]
 
 
-def _is_kind(hint: Any) -> bool:
+def _is_kind(hint: object) -> bool:
     if not inspect.isclass(hint) or typing.get_origin(hint) is not None or hint in _PLAIN or issubclass(hint, _TEXT):
         return False
     return hint.__module__ not in ("builtins", "typing", "collections.abc", "numbers")

@@ -30,7 +30,7 @@ def check_states(content: Mapping[str, Any]) -> None:
         _check_callback(str(name), state)
 
 
-def _check_counts(value: Any, where: str, depth: int = 0) -> None:
+def _check_counts(value: object, where: str, depth: int = 0) -> None:
     """Counters: mappings of mappings of whole numbers; -1 is of the batch before an epoch's first."""
     if isinstance(value, dict) and depth < 5 and ("total" in value) == ("current" in value):
         for name, part in value.items():
@@ -39,8 +39,8 @@ def _check_counts(value: Any, where: str, depth: int = 0) -> None:
         raise ValueError(f"{where} does not count: it is a {type(value).__name__}")
 
 
-def _check_callback(name: str, state: Any) -> None:
-    """Of a ModelCheckpoint the paths are text: it removes files by them (AtomicCheckpointIO says which it may)."""
+def _check_callback(name: str, state: object) -> None:
+    """ValueError unless a ModelCheckpoint's paths are text: it removes files by them, as AtomicCheckpointIO allows."""
     if not isinstance(state, dict):
         raise ValueError(f"the state of {name:.40} is a {type(state).__name__}, not a mapping")
     if not name.startswith("ModelCheckpoint"):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vae_lightning.studies.documents.cell import Cell
@@ -34,7 +34,7 @@ def documents_picture(figures: Runs) -> Figure:
     return picture
 
 
-def by_bits(axes: Any, figures: Runs) -> None:
+def by_bits(axes: Axes, figures: Runs) -> None:
     """Log-likelihoods, a VAE's ELBO, and each read as the other."""
     for model in dict.fromkeys(cell.model for cell in figures):
         mine = sorted((cell.bits, runs) for cell, runs in figures.items() if cell.model == model)
@@ -53,7 +53,7 @@ def by_bits(axes: Any, figures: Runs) -> None:
     axes.legend(frameon=False, fontsize=8)
 
 
-def by_size(axes: Any, figures: Runs, title: str) -> None:
+def by_size(axes: Axes, figures: Runs, title: str) -> None:
     """A curve for each model, at the number of bits that has one."""
     sizes = {cell.bits for cell in figures if cell.n is not None}
     for model in dict.fromkeys(cell.model for cell in figures):

@@ -113,7 +113,7 @@ class DocumentsStudy(CellStudy[DocumentsSize, Repeat[Cell], Figures]):
 
 
 def _rows(cell: Cell, runs: Sequence[Figures]) -> Iterator[Row]:
-    """Those of one model: read as it is, and as the others that it can be read as."""
+    """The rows of one model, read as itself and as what else it can be read as."""
     for prefix, reading in READ_AS.items():
         for metric, unit in METRICS.items():
             name = prefix + metric

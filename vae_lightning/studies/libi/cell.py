@@ -52,7 +52,7 @@ class Cell:
         return self.name.replace(" / ", "/").replace(" ", "-").replace("=", "-")
 
     def members(self, size: LiBISize) -> list[Member]:
-        """Of the cell's ensemble: every setting on every data set, from several starts."""
+        """The members of the cell's ensemble: every setting on every data set, from several starts."""
         return [Member(*each) for each in product(self.settings, range(size.data_sets), range(size.restarts))]
 
 

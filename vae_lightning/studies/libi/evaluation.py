@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +13,7 @@ from vae_lightning.estimators import log_mean_exp
 from vae_lightning.inference.importance import Inflated, log_weights
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.metrics.functional import smooth_knn
+from vae_lightning.models.latent_variable import LatentVariableModule
 from vae_lightning.randomness import seeded
 from vae_lightning.studies.libi.worlds import World
 from vae_lightning.studies.store import Figures
@@ -21,7 +21,9 @@ from vae_lightning.studies.store import Figures
 NEIGHBOURS, INVERSE_TEMPERATURE, DRAWN = 1, 1.0, 100
 
 
-def evaluate(module: Any, world: World, data: Synthetic, samples: int, comparisons: int, seed: int) -> Figures:
+def evaluate(
+    module: LatentVariableModule, world: World, data: Synthetic, samples: int, comparisons: int, seed: int
+) -> Figures:
     """Figures in nats an observation, and smooth k-NN, each with its standard error, `..._error`.
 
     `validation` and `log_likelihood` by Eq. 48, on those splits; `exact_log_likelihood` of the test split and

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
-from typing import Any
 
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
@@ -52,7 +51,7 @@ class Training:
     decays: bool
 
     def scheduler(self, phases: int = 1) -> Callable[[Optimizer], LRScheduler] | None:
-        """Of a run, or a LiBI's repeat, of so many phases; stepped every epoch."""
+        """The scheduler of a run, or of a LiBI's repeat, of so many phases; stepped every epoch."""
         epochs = self.steps // phases // STEPS_OF_EPOCH
         return partial(LambdaLR, lr_lambda=partial(late_decay, epochs=epochs)) if self.decays else None
 
@@ -88,7 +87,7 @@ def late_decay(epoch: int, epochs: int) -> float:
     return 0.001 + 0.999 * (1 + math.cos(math.pi * late)) / 2
 
 
-def _elbo(beta: Any = 1.0) -> AnalyticELBO:
+def _elbo(beta: float | WarmUp = 1.0) -> AnalyticELBO:
     return AnalyticELBO(Reparameterised(), beta)
 
 

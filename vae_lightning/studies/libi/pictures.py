@@ -45,7 +45,7 @@ class PictureData:
 
     @classmethod
     def of(cls, world: World, module: LatentVariableModule, seed: int, steps: int) -> PictureData:
-        """Of the first data set; where the best q has no closed form, an encoder is trained to approximate it."""
+        """What is drawn of the first data set; an encoder is trained to approximate a best q without closed form."""
         data = data_of(world, 0, seed)
         data.setup()
         x, truth = rows(data.test), world.truth

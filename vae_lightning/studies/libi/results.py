@@ -29,7 +29,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Result:
-    """Of a cell: an evaluation for each setting and data set on which a restart went to the end.
+    """What a cell found: an evaluation for each setting and data set on which a restart went to the end.
 
     `learned` are the weights on the first data set, by setting.
     """
@@ -42,19 +42,19 @@ class EvaluationsAndWeights(Format[Result]):
     """The evaluations as JSON, the weights in a file beside them."""
 
     def write(self, result: Result, folder: Path) -> object:
-        """The evaluations."""
+        """The evaluations; write the weights."""
         with atomic_write(folder / WEIGHTS) as file:
             torch.save(dict(result.learned), file)
         return [asdict(evaluation) for evaluation in result.evaluations]
 
     def read(self, figures: object, folder: Path) -> Result:
-        """Also of a cell that was run before evaluations were records."""
+        """The result, also of a cell that was run before evaluations were records."""
         records = figures if isinstance(figures, list) else _records(as_figures(figures))
         return Result([_evaluation(record) for record in records], unpickled(folder / WEIGHTS))
 
 
 def _records(figures: Figures) -> list[object]:
-    """Of figures that are named "setting|data set|figure", as cells of version 0.1.0 are; ValueError for others."""
+    """Evaluations from figures named "setting|data set|figure", as in cells of version 0.1.0; ValueError for others."""
     found: dict[tuple[str, str], Figures] = {}
     for name, value in figures.items():
         setting, data_set, figure = name.split("|")

@@ -144,7 +144,7 @@ class LiBIStudy(CellStudy[LiBISize, Cell, Result]):
         return [gather(*pair, [result for cell, result in found.items() if cell.pair == pair]) for pair in pairs]
 
     def _finished(self, found: Mapping[Cell, Result]) -> list[Found]:
-        """Those of which a restart went to the end."""
+        """The cells of which a restart went to the end."""
         return [each for each in self._gathered(found) if each.settings]
 
     def _chosen(self, found: Mapping[Cell, Result], of: Found) -> LatentVariableModule | None:

@@ -121,7 +121,7 @@ def gather(world: str, method: str, results: Sequence[Result]) -> Found:
 
 
 def closed_forms(world: World, method: str, module: LatentVariableModule) -> list[Row]:
-    """Of a linear world: E log p(x) on an endless test set, and L of Eq. 2, of a trained module; else nothing."""
+    """In a linear world, E log p(x) on an endless test set and L of Eq. 2 of a trained module; else nothing."""
     truth = world.truth
     if not isinstance(truth, LinearGaussian):
         return []

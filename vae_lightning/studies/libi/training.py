@@ -50,7 +50,7 @@ def train_and_judge(cell: Cell, size: LiBISize, seed: int, folder: Path) -> Resu
 
 
 def _module(cell: Cell, member: Member, size: LiBISize, seed: int) -> LatentVariableModule:
-    """Under a seed of its data set and restart alone: methods and settings are compared from the same start."""
+    """Build a member under a seed of its data set and restart alone, so that methods and settings start alike."""
     its_seed = derive_seed(seed, "libi", "member", member.data_set, member.restart) % 2**31
     with seeded(its_seed):
         module = cell.method.build(cell.world, member.setting, size.training)

@@ -23,7 +23,7 @@ def mixture_vae(process: GaussianMixture, phase_epochs: int) -> VAE:
 
 
 def mixture_mrf(process: GaussianMixture, phase_epochs: int) -> MRFVAE:
-    """The same but for its bits, which the encoder couples, as in configs/mixture-mrf.yaml.
+    """The same model with bits that the encoder couples, as in configs/mixture-mrf.yaml.
 
     Two biases and a coupling are any distribution over four codes: this encoder's family holds every posterior.
     """

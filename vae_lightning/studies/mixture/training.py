@@ -58,7 +58,7 @@ class ExactFigures(pl.Callback):
         self.history: list[Exact] = []
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: VAE | MRFVAE | RBM) -> None:  # type: ignore[override]
-        """By quadrature: no sample, no noise."""
+        """Compute them by quadrature: no sample, no noise."""
         now = exact(as_vae(pl_module), self.process)
         self.history.append(now)
         pl_module.log_dict({"exact/elbo": now.elbo, "exact/log_likelihood": now.log_likelihood}, prog_bar=True)

@@ -24,7 +24,7 @@ VALIDATE_EVERY = 10  # epochs
 
 
 def model_of(cell: Cell) -> GaussianVAE:
-    """Untrained."""
+    """The cell's model, untrained."""
     objective, prior = cell.make()
     hidden = partial(MLP, hidden=HIDDEN)
     return GaussianVAE(LATENT, Bernoulli(IMAGE), hidden, hidden, objective, prior, evaluation_samples=SAMPLES)
@@ -57,5 +57,5 @@ def train_and_judge(cell: Cell, size: PriorsSize, seed: int, folder: Path) -> Fi
 
 
 def of_one_source(figures: Figures) -> Figures:
-    """With the ELBO as the sum of its terms, averages over the same samples of z; `LogLikelihood`'s is of others."""
+    """The figures, their ELBO the sum of its terms, over the same samples of z; `LogLikelihood`'s is of others."""
     return figures | {"elbo": -sum(figures[term] for term in TERMS), "elbo_of_weights": figures["elbo"]}
