@@ -15,8 +15,8 @@ from torchmetrics.aggregation import MeanMetric
 
 from vae_lightning.batches import Batch
 from vae_lightning.callbacks import Diagnostic, GradientVariance, HammingPrecision, SmoothKNN
+from vae_lightning.callbacks.base import MetricDiagnostic
 from vae_lightning.callbacks.images.samplers import ImageSamples
-from vae_lightning.callbacks.metric_diagnostic import MetricDiagnostic
 from vae_lightning.latent_variable import Draw
 from vae_lightning.models import Ensemble, HashingVAE
 from vae_lightning.models.codes import codes_in

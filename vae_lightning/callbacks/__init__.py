@@ -3,20 +3,20 @@
 from vae_lightning.callbacks.active_units import ActiveUnits
 from vae_lightning.callbacks.annealed_likelihood import AnnealedLikelihood
 from vae_lightning.callbacks.base import Diagnostic
-from vae_lightning.callbacks.bit_use import BitUse
 from vae_lightning.callbacks.collapse_watch import CollapseWatch
 from vae_lightning.callbacks.consistency import Consistency
 from vae_lightning.callbacks.elbo_surgery import ELBOSurgery
 from vae_lightning.callbacks.gradient_variance import GradientVariance
-from vae_lightning.callbacks.hamming import HammingPrecision
+from vae_lightning.callbacks.hashing.bit_use import BitUse
+from vae_lightning.callbacks.hashing.hamming import HammingPrecision
+from vae_lightning.callbacks.hashing.logits_by_length import LogitsByLength
+from vae_lightning.callbacks.hashing.nearest_words import NearestWords
 from vae_lightning.callbacks.henze_zirkler import HenzeZirkler
 from vae_lightning.callbacks.images.fid import FrechetInceptionDistance
 from vae_lightning.callbacks.images.references import CheckpointReference, DataReference
 from vae_lightning.callbacks.images.samplers import ImageMeans, ImageSamples
 from vae_lightning.callbacks.inference_gaps import InferenceGaps
 from vae_lightning.callbacks.log_likelihood import LogLikelihood
-from vae_lightning.callbacks.logits_by_length import LogitsByLength
-from vae_lightning.callbacks.nearest_words import NearestWords
 from vae_lightning.callbacks.phases.aggressive import AggressiveInference
 from vae_lightning.callbacks.phases.freeze import Freeze
 from vae_lightning.callbacks.phases.momentum import Momentum

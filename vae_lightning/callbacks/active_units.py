@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import lightning.pytorch as pl
-import torch.distributions as td
 from jaxtyping import Float, Float64
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
@@ -11,8 +10,9 @@ from torch import Tensor
 
 from vae_lightning import metrics
 from vae_lightning.batches import Batch
-from vae_lightning.callbacks.base import Diagnostic, check_size, logged_step, require_latent_variable_model, tensorboard
-from vae_lightning.callbacks.metric_diagnostic import MetricDiagnostic, log_figures
+from vae_lightning.callbacks.base import MetricDiagnostic
+from vae_lightning.callbacks.reporting import log_figures, logged_step, tensorboard
+from vae_lightning.callbacks.requirements import check_size, require_latent_variable_model, require_mean
 from vae_lightning.latent_variable import Draw
 
 LEAST_SHOWN = 0.1  # of the threshold: a logarithmic axis has no place for a variance of zero
@@ -66,19 +66,6 @@ class ActiveUnits(MetricDiagnostic):
             step = logged_step(trainer)
             writer.add_figure(f"{split}/active_units", bar_chart(variances, self.metric.threshold), step)
             writer.add_tensor(f"{split}/active_unit_variances", variances, step)
-
-
-def require_mean(callback: Diagnostic, posterior: td.Distribution) -> None:
-    """TypeError for a posterior that does not know its mean, such as one of two levels."""
-    try:
-        known = bool(posterior.mean.isfinite().all())
-    except NotImplementedError:
-        known = False
-    if not known:
-        raise TypeError(
-            f"{type(callback).__name__} needs posteriors with a mean in closed form, as Gaussians and bits have; "
-            f"q(z | x) is {type(posterior).__name__}: leave this callback out"
-        )
 
 
 def bar_chart(variances: Float[Tensor, " units"] | Float64[Tensor, " units"], threshold: float) -> Figure:

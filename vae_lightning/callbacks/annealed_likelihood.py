@@ -10,14 +10,15 @@ from torch import Tensor
 from torchmetrics.utilities.distributed import gather_all_tensors
 
 from vae_lightning.batches import Batch
-from vae_lightning.callbacks.metric_diagnostic import MetricDiagnostic, log_figures
+from vae_lightning.callbacks.base import MetricDiagnostic
+from vae_lightning.callbacks.reporting import log_figures
+from vae_lightning.callbacks.requirements import require_harmonium
 from vae_lightning.counts import Counts
 from vae_lightning.families.enumeration import states
 from vae_lightning.harmonium.annealing import LogMean
 from vae_lightning.harmonium.harmonium import Harmonium
 from vae_lightning.harmonium.lengths import annealed_through_lengths
 from vae_lightning.metrics.free_energies import FreeEnergies
-from vae_lightning.models.protocols import part
 from vae_lightning.models.rbm import RBM, Evaluated
 from vae_lightning.randomness import seeded
 
@@ -138,14 +139,3 @@ def annealed(model: Harmonium, chains: int, steps: int, start: Tensor | None) ->
     if model.has_lengths:
         return annealed_through_lengths(model, chains, model.visible.total, steps)  # type: ignore[attr-defined]
     return model.annealed_log_weights(chains, torch.linspace(0, 1, steps + 1), start)
-
-
-def require_harmonium(callback: pl.Callback, module: pl.LightningModule) -> Harmonium:
-    """The module's `.model`; TypeError if it is not a harmonium."""
-    model = part(module, "model")
-    if not isinstance(model, Harmonium):
-        raise TypeError(
-            f"{type(callback).__name__} needs a harmonium as the module's .model, such as RBM has; for models with "
-            f"encoder and decoder use LogLikelihood; got {type(module).__name__}"
-        )
-    return model

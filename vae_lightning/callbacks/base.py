@@ -1,24 +1,21 @@
-"""Diagnostic: when a diagnostic runs, on which split, and that watching changes nothing."""
+"""Diagnostic, MetricDiagnostic: when a diagnostic runs, on which split, and that watching changes nothing."""
 
 from __future__ import annotations
 
 import abc
-import weakref
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.loggers.logger import DummyLogger
-from lightning.pytorch.utilities import rank_zero_warn
-from torch.utils.tensorboard.writer import SummaryWriter
+from torch import Tensor
+from torchmetrics import Metric
 
 from vae_lightning.batches import Batch
-from vae_lightning.data.protocols import InMemory, SplitName, datamodule
-from vae_lightning.latent_variable import LatentVariableModel
-from vae_lightning.models.preflight import NAMES, SPLITS
-from vae_lightning.models.protocols import Generates, KnowsTraining, WritesMembers, part, seed_of
-from vae_lightning.objectives import Objective
+from vae_lightning.callbacks.reporting import log_figures
+from vae_lightning.callbacks.requirements import require_latent_variable_model
+from vae_lightning.data.protocols import SplitName
+from vae_lightning.models.protocols import seed_of
 from vae_lightning.randomness import seeded
 
 
@@ -96,87 +93,33 @@ class Diagnostic(pl.Callback, abc.ABC):
                 self.report(trainer, pl_module, "test")
 
 
-def require_latent_variable_model(callback: pl.Callback, module: pl.LightningModule) -> LatentVariableModel:
-    """The module's `.model`; TypeError if it is not one of encoder, decoder and prior."""
-    model = part(module, "model")
-    if not isinstance(model, LatentVariableModel):
-        members = ", its members do: write them as checkpoints by MemberCheckpoints"
-        way_out = members if isinstance(module, WritesMembers) else ""
-        raise TypeError(
-            f"{type(callback).__name__} needs a model with encoder, decoder and prior as its .model, such as VAE; "
-            f"{type(module).__name__} has none{way_out}"
-        )
-    return model
+class MetricDiagnostic(Diagnostic):
+    """A Diagnostic whose figures are those of one metric, which `observe` updates; it is reset before each split.
 
-
-def require_objective(callback: pl.Callback, module: pl.LightningModule) -> Objective:
-    """The module's `.objective`; TypeError if it has none."""
-    objective = part(module, "objective")
-    if not isinstance(objective, Objective):
-        raise TypeError(
-            f"{type(callback).__name__} needs a model that is trained by an Objective, as its .objective; "
-            f"{type(module).__name__} has none"
-        )
-    return objective
-
-
-def require_generates(callback: pl.Callback, module: pl.LightningModule) -> Generates:
-    """The module; TypeError if it cannot draw observations."""
-    if not isinstance(module, Generates):
-        raise TypeError(
-            f"{type(callback).__name__} needs a model with sample(n) -> observations; {type(module).__name__} has none"
-        )
-    return module
-
-
-def check_size(callback: pl.Callback, trainer: pl.Trainer, stage: str, least: int) -> None:
-    """ValueError, before the first epoch, for a split that the stage evaluates and that is too small for a figure."""
-    for name, size in evaluated(trainer, stage).items():
-        if 0 < size < least:
-            raise ValueError(
-                f"{type(callback).__name__} needs {least} observations or more, the {NAMES[name]} have {size}: set "
-                "more aside, or leave this callback out"
-            )
-
-
-def evaluated(trainer: pl.Trainer, stage: str) -> dict[str, int]:
-    """The splits in memory that a stage evaluates, and how many observations they have."""
-    data = datamodule(trainer)
-    if not isinstance(data, InMemory):
-        return {}
-    return {name: len(data.split(name)) for name in SPLITS.get(stage, ()) if name != "train"}
-
-
-def logged_step(trainer: pl.Trainer) -> int:
-    """The step at which Lightning logs a validation's scalars: the last one done, or the one that is being accumulated.
-
-    Outside `fit` it is the last one of the training that the module's weights come from, if it is known.
+    Args:
+        metric: what is computed of a split. It merges what it keeps over processes.
+        every_n_epochs: in `fit`, watch the validation of every n-th epoch; `validate` and `test` always.
     """
-    if trainer.state.fn == "fit":
-        return trainer.fit_loop.epoch_loop._batches_that_stepped
-    module = trainer.lightning_module
-    return max((module.trained_steps if isinstance(module, KnowsTraining) else trainer.global_step) - 1, 0)
 
+    metric: Metric
 
-def occasion(trainer: pl.Trainer, split: str) -> str:
-    """Which evaluation a warning speaks of: the epoch and the split; outside `fit`, where no epoch is known, it."""
-    return f"epoch {trainer.current_epoch}, {split}" if trainer.state.fn == "fit" else split
+    def __init__(self, metric: Metric, every_n_epochs: int = 1) -> None:
+        super().__init__(every_n_epochs)
+        self.metric = metric
 
+    def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Reset the metric."""
+        self.metric.to(module.device).reset()
 
-def tensorboard(trainer: pl.Trainer) -> SummaryWriter | None:
-    """The TensorBoard writer of this run, on the rank that has one; where a run has none, that is said once."""
-    for logger in trainer.loggers:
-        if trainer.is_global_zero and isinstance(logger, TensorBoardLogger):
-            return logger.experiment
-    if (
-        not any(isinstance(logger, TensorBoardLogger | DummyLogger) for logger in trainer.loggers)
-        and trainer not in _TOLD
-    ):
-        _TOLD.add(trainer)
-        rank_zero_warn(
-            "pictures and histograms are not kept: they go to a TensorBoardLogger alone, and this run has none"
-        )
-    return None
+    @abc.abstractmethod
+    def observe(self, trainer: pl.Trainer, module: pl.LightningModule, draw: Any, batch: Batch) -> None:
+        """Update the metric by one evaluation batch."""
 
+    def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
+        """Log the figures."""
+        log_figures(module, split, self.figures())
 
-_TOLD: weakref.WeakSet[pl.Trainer] = weakref.WeakSet()
+    def figures(self) -> Mapping[str, Tensor]:
+        """The figures of the split, by the names that they are logged under; by default all that the metric has."""
+        figures: dict[str, Tensor] = self.metric.compute()
+        return figures

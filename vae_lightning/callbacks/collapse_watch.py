@@ -11,15 +11,9 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from vae_lightning import metrics
 from vae_lightning.batches import Batch
-from vae_lightning.callbacks.active_units import require_mean
-from vae_lightning.callbacks.base import (
-    Diagnostic,
-    check_size,
-    logged_step,
-    occasion,
-    require_latent_variable_model,
-    tensorboard,
-)
+from vae_lightning.callbacks.base import Diagnostic
+from vae_lightning.callbacks.reporting import logged_step, occasion, tensorboard
+from vae_lightning.callbacks.requirements import check_size, require_latent_variable_model, require_mean
 from vae_lightning.latent_variable import Draw
 from vae_lightning.metrics.surgery import check_posterior
 

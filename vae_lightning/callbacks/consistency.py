@@ -8,8 +8,8 @@ from torch import Size, Tensor
 
 from vae_lightning import metrics
 from vae_lightning.batches import Batch
-from vae_lightning.callbacks.base import require_latent_variable_model
-from vae_lightning.callbacks.metric_diagnostic import MetricDiagnostic
+from vae_lightning.callbacks.base import MetricDiagnostic
+from vae_lightning.callbacks.requirements import require_latent_variable_model
 from vae_lightning.conditional import OfFamily
 from vae_lightning.consistency.exact import MAX_BITS, log_posteriors
 from vae_lightning.consistency.fits import coupled_statistics, decoder_fit, natural_parameters

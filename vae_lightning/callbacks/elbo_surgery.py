@@ -13,7 +13,9 @@ from torch import Tensor
 
 from vae_lightning import metrics
 from vae_lightning.batches import Batch
-from vae_lightning.callbacks.base import Diagnostic, logged_step, occasion, require_latent_variable_model, tensorboard
+from vae_lightning.callbacks.base import Diagnostic
+from vae_lightning.callbacks.reporting import logged_step, occasion, tensorboard
+from vae_lightning.callbacks.requirements import require_latent_variable_model
 from vae_lightning.latent_variable import Draw
 from vae_lightning.metrics.functional.aggregated import CHUNK
 from vae_lightning.metrics.means import MeanWithError, with_errors

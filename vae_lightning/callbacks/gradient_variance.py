@@ -5,7 +5,7 @@ from __future__ import annotations
 import lightning.pytorch as pl
 
 from vae_lightning.batches import Batch, observations
-from vae_lightning.callbacks.base import require_latent_variable_model, require_objective
+from vae_lightning.callbacks.requirements import require_latent_variable_model, require_objective
 from vae_lightning.models.protocols import part
 from vae_lightning.objectives.gradient_variance import gradient_variance
 from vae_lightning.randomness import seeded

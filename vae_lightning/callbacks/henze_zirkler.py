@@ -6,8 +6,8 @@ import lightning.pytorch as pl
 
 from vae_lightning import metrics
 from vae_lightning.batches import Batch
-from vae_lightning.callbacks.base import check_size, require_latent_variable_model
-from vae_lightning.callbacks.metric_diagnostic import MetricDiagnostic
+from vae_lightning.callbacks.base import MetricDiagnostic
+from vae_lightning.callbacks.requirements import check_size, require_latent_variable_model
 from vae_lightning.latent_variable import Draw
 
 

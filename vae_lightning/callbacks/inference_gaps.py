@@ -8,9 +8,9 @@ import torch.distributions as td
 
 from vae_lightning import metrics
 from vae_lightning.batches import Batch
-from vae_lightning.callbacks.base import require_latent_variable_model
+from vae_lightning.callbacks.base import MetricDiagnostic
 from vae_lightning.callbacks.log_likelihood import require_proposal
-from vae_lightning.callbacks.metric_diagnostic import MetricDiagnostic
+from vae_lightning.callbacks.requirements import require_latent_variable_model
 from vae_lightning.estimators import GradientEstimator, Reparameterised
 from vae_lightning.inference.importance import Posterior, Proposal, select
 from vae_lightning.inference.inference_gaps import FreePosterior, inference_gaps

@@ -10,8 +10,8 @@ from torch.distributions import Distribution
 
 from vae_lightning import metrics
 from vae_lightning.batches import Batch
-from vae_lightning.callbacks.base import require_latent_variable_model
-from vae_lightning.callbacks.metric_diagnostic import MetricDiagnostic
+from vae_lightning.callbacks.base import MetricDiagnostic
+from vae_lightning.callbacks.requirements import require_latent_variable_model
 from vae_lightning.inference.importance import Posterior, Proposal, log_weights
 from vae_lightning.latent_variable import Draw
 

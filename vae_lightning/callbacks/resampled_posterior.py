@@ -10,7 +10,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from vae_lightning.batches import Batch
-from vae_lightning.callbacks.base import Diagnostic, logged_step, require_latent_variable_model, tensorboard
+from vae_lightning.callbacks.base import Diagnostic
+from vae_lightning.callbacks.reporting import logged_step, tensorboard
+from vae_lightning.callbacks.requirements import require_latent_variable_model
 from vae_lightning.counts import Counts
 from vae_lightning.inference.importance import select
 from vae_lightning.inference.resampled import ResampledPosterior as Resampled

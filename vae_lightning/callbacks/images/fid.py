@@ -10,11 +10,11 @@ import lightning.pytorch as pl
 from torch import Tensor, nn
 
 from vae_lightning import metrics
-from vae_lightning.callbacks.base import Diagnostic, logged_step, tensorboard
+from vae_lightning.callbacks.base import Diagnostic
 from vae_lightning.callbacks.images.reference_cache import ReferenceCache
 from vae_lightning.callbacks.images.references import DataReference, Reference
 from vae_lightning.callbacks.images.samplers import ImageSamples, Sampler, sampled
-from vae_lightning.callbacks.metric_diagnostic import log_figures
+from vae_lightning.callbacks.reporting import log_figures, logged_step, tensorboard
 from vae_lightning.data.download import data_folder
 from vae_lightning.data.inception_weights import fetch_inception_weights, inception_weights
 from vae_lightning.data.protocols import SplitName

@@ -11,8 +11,8 @@ from typing import Any
 import lightning.pytorch as pl
 from torch import Tensor
 
-from vae_lightning.callbacks.base import evaluated
 from vae_lightning.callbacks.images.samplers import ImageSamples, Sampler, sampled
+from vae_lightning.callbacks.requirements import evaluated
 from vae_lightning.data.protocols import EvaluatesInOrder, SplitName, datamodule
 from vae_lightning.models.preflight import NAMES, stage_of
 from vae_lightning.trust import read_checkpoint

@@ -11,9 +11,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vae_lightning.batches import Batch
-from vae_lightning.callbacks.base import Diagnostic, logged_step, require_latent_variable_model, tensorboard
+from vae_lightning.callbacks.base import Diagnostic
 from vae_lightning.callbacks.pictures.painters import painter
 from vae_lightning.callbacks.pictures.strips import Pixels, Strips
+from vae_lightning.callbacks.reporting import logged_step, tensorboard
+from vae_lightning.callbacks.requirements import require_latent_variable_model
 from vae_lightning.families.multinomial import BagOfWords
 from vae_lightning.latent_variable import Draw, LatentVariableModel
 

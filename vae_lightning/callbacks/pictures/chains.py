@@ -8,10 +8,11 @@ from itertools import pairwise
 import lightning.pytorch as pl
 import torch
 
-from vae_lightning.callbacks.annealed_likelihood import require_harmonium
-from vae_lightning.callbacks.base import Diagnostic, logged_step, tensorboard
+from vae_lightning.callbacks.base import Diagnostic
 from vae_lightning.callbacks.pictures.painters import painter
 from vae_lightning.callbacks.pictures.strips import Pixels, Strips
+from vae_lightning.callbacks.reporting import logged_step, tensorboard
+from vae_lightning.callbacks.requirements import require_harmonium
 from vae_lightning.harmonium.negative_phase import NegativePhase
 from vae_lightning.models.protocols import part
 

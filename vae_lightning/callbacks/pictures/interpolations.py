@@ -5,10 +5,10 @@ from __future__ import annotations
 import lightning.pytorch as pl
 import torch
 
-from vae_lightning.callbacks.base import require_latent_variable_model
 from vae_lightning.callbacks.pictures.base import Picture, decode
 from vae_lightning.callbacks.pictures.codes import codes_of
 from vae_lightning.callbacks.pictures.strips import Strips
+from vae_lightning.callbacks.requirements import require_latent_variable_model
 from vae_lightning.latent_variable import Draw, LatentVariableModel
 
 

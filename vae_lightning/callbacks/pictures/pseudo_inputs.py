@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import lightning.pytorch as pl
 
-from vae_lightning.callbacks.base import require_latent_variable_model
 from vae_lightning.callbacks.pictures.base import Picture
 from vae_lightning.callbacks.pictures.strips import Strips
+from vae_lightning.callbacks.requirements import require_latent_variable_model
 from vae_lightning.latent_variable import Draw, LatentVariableModel
 from vae_lightning.priors import VampPrior
 

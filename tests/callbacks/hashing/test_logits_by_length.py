@@ -10,7 +10,7 @@ import torch
 from support.models import digits, events, gaussian_vae, hashing, newsgroups, trainer
 
 from vae_lightning.callbacks import LogitsByLength
-from vae_lightning.callbacks.logits_by_length import length_picture
+from vae_lightning.callbacks.hashing.logits_by_length import length_picture
 from vae_lightning.counts import Counts
 from vae_lightning.models import HashingVAE
 from vae_lightning.nn import BagOfWordsMLP, WordFrequencies

@@ -12,8 +12,9 @@ from torch.distributions import constraints
 from torchmetrics import Metric
 
 from vae_lightning.batches import Batch
-from vae_lightning.callbacks.base import Diagnostic, logged_step, require_latent_variable_model, tensorboard
-from vae_lightning.callbacks.metric_diagnostic import log_figures
+from vae_lightning.callbacks.base import Diagnostic
+from vae_lightning.callbacks.reporting import log_figures, logged_step, tensorboard
+from vae_lightning.callbacks.requirements import require_latent_variable_model
 from vae_lightning.conditional import OfFamily
 from vae_lightning.families.enumeration import support
 from vae_lightning.latent_variable import Draw

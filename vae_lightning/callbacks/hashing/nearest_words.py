@@ -11,7 +11,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vae_lightning.callbacks.base import Diagnostic, logged_step, require_latent_variable_model, tensorboard
+from vae_lightning.callbacks.base import Diagnostic
+from vae_lightning.callbacks.reporting import logged_step, tensorboard
+from vae_lightning.callbacks.requirements import require_latent_variable_model
 from vae_lightning.data.protocols import HasWords, datamodule
 from vae_lightning.families.multinomial import BagOfWords
 from vae_lightning.latent_variable import LatentVariableModel

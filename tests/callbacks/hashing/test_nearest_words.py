@@ -12,7 +12,7 @@ from matplotlib.image import imread
 from support.models import events, hashing, newsgroups, trainer
 
 from vae_lightning.callbacks import NearestWords
-from vae_lightning.callbacks.nearest_words import bit_effects, named, word_table
+from vae_lightning.callbacks.hashing.nearest_words import bit_effects, named, word_table
 from vae_lightning.models import HashingVAE
 
 

@@ -10,7 +10,7 @@ from scipy import stats
 from support.models import NUM_BITS, digits, events, gaussian_vae, hashing, newsgroups, trainer
 
 from vae_lightning.callbacks import BitUse
-from vae_lightning.callbacks.bit_use import BitEntropies
+from vae_lightning.callbacks.hashing.bit_use import BitEntropies
 from vae_lightning.families import Bernoulli, BernoulliMRF
 from vae_lightning.models import MRFVAE, HashingVAE
 

@@ -10,7 +10,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from vae_lightning.batches import Batch
-from vae_lightning.callbacks.base import Diagnostic, logged_step, require_latent_variable_model, tensorboard
+from vae_lightning.callbacks.base import Diagnostic
+from vae_lightning.callbacks.reporting import logged_step, tensorboard
+from vae_lightning.callbacks.requirements import require_latent_variable_model
 from vae_lightning.conditional import OfFamily
 from vae_lightning.counts import Counts
 from vae_lightning.families import Bernoulli, Multinomial

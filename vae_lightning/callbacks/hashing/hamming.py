@@ -9,12 +9,12 @@ from torch import Tensor
 
 from vae_lightning import metrics
 from vae_lightning.batches import Batch, labels
-from vae_lightning.callbacks.metric_diagnostic import MetricDiagnostic
+from vae_lightning.callbacks.base import MetricDiagnostic
+from vae_lightning.callbacks.requirements import require_codes
 from vae_lightning.counts import Counts
 from vae_lightning.data.protocols import InMemory, datamodule
 from vae_lightning.latent_variable import Draw
 from vae_lightning.models.codes import codes_in, encode_all
-from vae_lightning.models.protocols import Encodes
 from vae_lightning.models.rbm import Evaluated
 
 
@@ -67,14 +67,6 @@ class HammingPrecision(MetricDiagnostic):
         found: dict[str, Tensor] = self.metric.compute()
         without = self.without_labels
         return {name: value for name, value in found.items() if not (without and name.startswith("precision"))}
-
-
-def require_codes(callback: pl.Callback, module: pl.LightningModule) -> Encodes:
-    """The module; TypeError if it gives observations no codes."""
-    if not isinstance(module, Encodes):
-        name = type(callback).__name__
-        raise TypeError(f"{name} needs a model with encode(x) -> codes; {type(module).__name__} has none")
-    return module
 
 
 def _documents(trainer: pl.Trainer) -> InMemory:

@@ -1,0 +1,96 @@
+"""Requirements: a callback, a model and its data -> what it needs of them, or an error before the first epoch."""
+
+from __future__ import annotations
+
+import lightning.pytorch as pl
+import torch.distributions as td
+
+from vae_lightning.data.protocols import InMemory, datamodule
+from vae_lightning.harmonium.harmonium import Harmonium
+from vae_lightning.latent_variable import LatentVariableModel
+from vae_lightning.models.preflight import NAMES, SPLITS
+from vae_lightning.models.protocols import Encodes, Generates, WritesMembers, part
+from vae_lightning.objectives import Objective
+
+
+def require_latent_variable_model(callback: pl.Callback, module: pl.LightningModule) -> LatentVariableModel:
+    """The module's `.model`; TypeError if it is not one of encoder, decoder and prior."""
+    model = part(module, "model")
+    if not isinstance(model, LatentVariableModel):
+        members = ", its members do: write them as checkpoints by MemberCheckpoints"
+        way_out = members if isinstance(module, WritesMembers) else ""
+        raise TypeError(
+            f"{type(callback).__name__} needs a model with encoder, decoder and prior as its .model, such as VAE; "
+            f"{type(module).__name__} has none{way_out}"
+        )
+    return model
+
+
+def require_objective(callback: pl.Callback, module: pl.LightningModule) -> Objective:
+    """The module's `.objective`; TypeError if it has none."""
+    objective = part(module, "objective")
+    if not isinstance(objective, Objective):
+        raise TypeError(
+            f"{type(callback).__name__} needs a model that is trained by an Objective, as its .objective; "
+            f"{type(module).__name__} has none"
+        )
+    return objective
+
+
+def require_generates(callback: pl.Callback, module: pl.LightningModule) -> Generates:
+    """The module; TypeError if it cannot draw observations."""
+    if not isinstance(module, Generates):
+        raise TypeError(
+            f"{type(callback).__name__} needs a model with sample(n) -> observations; {type(module).__name__} has none"
+        )
+    return module
+
+
+def require_harmonium(callback: pl.Callback, module: pl.LightningModule) -> Harmonium:
+    """The module's `.model`; TypeError if it is not a harmonium."""
+    model = part(module, "model")
+    if not isinstance(model, Harmonium):
+        raise TypeError(
+            f"{type(callback).__name__} needs a harmonium as the module's .model, such as RBM has; for models with "
+            f"encoder and decoder use LogLikelihood; got {type(module).__name__}"
+        )
+    return model
+
+
+def require_codes(callback: pl.Callback, module: pl.LightningModule) -> Encodes:
+    """The module; TypeError if it gives observations no codes."""
+    if not isinstance(module, Encodes):
+        name = type(callback).__name__
+        raise TypeError(f"{name} needs a model with encode(x) -> codes; {type(module).__name__} has none")
+    return module
+
+
+def require_mean(callback: pl.Callback, posterior: td.Distribution) -> None:
+    """TypeError for a posterior that does not know its mean, such as one of two levels."""
+    try:
+        known = bool(posterior.mean.isfinite().all())
+    except NotImplementedError:
+        known = False
+    if not known:
+        raise TypeError(
+            f"{type(callback).__name__} needs posteriors with a mean in closed form, as Gaussians and bits have; "
+            f"q(z | x) is {type(posterior).__name__}: leave this callback out"
+        )
+
+
+def check_size(callback: pl.Callback, trainer: pl.Trainer, stage: str, least: int) -> None:
+    """ValueError, before the first epoch, for a split that the stage evaluates and that is too small for a figure."""
+    for name, size in evaluated(trainer, stage).items():
+        if 0 < size < least:
+            raise ValueError(
+                f"{type(callback).__name__} needs {least} observations or more, the {NAMES[name]} have {size}: set "
+                "more aside, or leave this callback out"
+            )
+
+
+def evaluated(trainer: pl.Trainer, stage: str) -> dict[str, int]:
+    """The splits in memory that a stage evaluates, and how many observations they have."""
+    data = datamodule(trainer)
+    if not isinstance(data, InMemory):
+        return {}
+    return {name: len(data.split(name)) for name in SPLITS.get(stage, ()) if name != "train"}
