@@ -56,12 +56,12 @@ def check(options: Mapping[str, Any]) -> None:
         raise ValueError("--trainer.model_registry: there is no model registry here; a checkpoint is a file of the run")
 
 
-def with_atomic_checkpoints(plugins: Any, trust: Iterable[str] = ()) -> list[Any]:
+def with_atomic_checkpoints(plugins: object, trust: Iterable[str] = ()) -> list[Any]:
     """Checkpoints are written atomically unless the configuration brings its own plugin for them."""
     given = listed(plugins)
     return given if any(isinstance(each, CheckpointIO) for each in given) else [*given, AtomicCheckpointIO(trust)]
 
 
-def listed(value: Any) -> list[Any]:
+def listed(value: object) -> list[Any]:
     """What the configuration has as one, several or nothing."""
     return list(value) if isinstance(value, list | tuple) else [] if value is None else [value]

@@ -129,5 +129,5 @@ def _images(trainer: pl.Trainer) -> EvaluatesInOrder:
     return data
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     return value if isinstance(value, str | int | float | bool | None) else repr(value)

@@ -125,7 +125,7 @@ def file_sha256(path: Path) -> str:
         raise ValueError(f"cannot read the weights {path}: {error.strerror}") from error
 
 
-def _check_shapes(weights: Any, path: Path) -> None:
+def _check_shapes(weights: object, path: Path) -> None:
     with torch.device("meta"):
         state = fid_structure().state_dict()
     expected = {name: value.shape for name, value in state.items() if not name.endswith("num_batches_tracked")}

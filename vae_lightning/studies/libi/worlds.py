@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from torch import nn
 
-from vae_lightning.conditional import Network
+from vae_lightning.conditional import Conditional, Network
 from vae_lightning.data.processes import CubicJTEx, Gaussian, LatentProcess, LinearJTEx, Mobius
 from vae_lightning.families import Normal
+from vae_lightning.models.latent_variable import LatentVariableModule
 from vae_lightning.nn import MLP, CholeskyLinear, Cubed, CubeRootMLP, LinearMap
 from vae_lightning.studies.libi.decoded import DecodedPlane
 
@@ -29,7 +29,7 @@ class World:
     truth: LatentProcess
     encoder: Network
     decoder: Network
-    learned: Callable[[Any], LatentProcess]
+    learned: Callable[[nn.Module], LatentProcess]
     segments: tuple[int, ...]
     weights: tuple[float, ...] = (0.001, 1.0, 10.0, 20.0)
     dtype: torch.dtype = torch.float32
@@ -39,20 +39,27 @@ class World:
         """p(x | z), with the noise of the truth, which is not learned."""
         return Normal(self.truth.event_shape, float(self.truth.noise_variance[0].sqrt()))
 
-    def learned_by(self, module: Any) -> LatentProcess:
+    def learned_by(self, module: LatentVariableModule) -> LatentProcess:
         """The process that a trained module's decoder is."""
-        return self.learned(module.model.decoder.network)
+        decoder = module.model.decoder
+        assert isinstance(decoder, Conditional), "as the study's methods build it"
+        return self.learned(decoder.network)
 
 
-def _linear(network: Any) -> LatentProcess:
+def _linear(network: nn.Module) -> LatentProcess:
+    assert isinstance(network, CholeskyLinear)
     return LinearJTEx(network.mixing.detach().double().cpu())
 
 
-def _cubic(network: Any) -> LatentProcess:
-    return CubicJTEx(network.network.mixing.detach().double().cpu())
+def _cubic(network: nn.Module) -> LatentProcess:
+    assert isinstance(network, Cubed)
+    roots = network.network
+    assert isinstance(roots, CholeskyLinear)
+    return CubicJTEx(roots.mixing.detach().double().cpu())
 
 
-def _gaussian(network: Any) -> LatentProcess:
+def _gaussian(network: nn.Module) -> LatentProcess:
+    assert isinstance(network, LinearMap)
     return Gaussian(network.weight.detach().double().cpu().mT)
 
 
