@@ -142,7 +142,7 @@ class CollapseWatch(Diagnostic):
         check_size(self, trainer, stage, 2)
 
     def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Forget the last split."""
+        """Reset both metrics."""
         for metric in (self.units, self.surgery):
             metric.to(module.device).reset()
 

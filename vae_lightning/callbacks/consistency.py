@@ -86,7 +86,7 @@ class Consistency(MetricDiagnostic):
         self.metric = metrics.Consistency(*fits, metrics.Tightness() if small else None)
 
     def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Forget the last split; for wide observations, see how the decoder couples them to the code."""
+        """Reset the metric; for wide observations, see how the decoder couples them to the code."""
         super().begin(trainer, module)
         self.coupling, model = None, require_latent_variable_model(self, module)
         if (families := families_of(model)) and is_wide(families[1]):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vae_lightning import metrics
 from vae_lightning.batches import Batch
-from vae_lightning.callbacks.base import Diagnostic
+from vae_lightning.callbacks.base import MetricDiagnostic
 from vae_lightning.callbacks.reporting import logged_step, occasion, tensorboard
 from vae_lightning.callbacks.requirements import require_latent_variable_model
 from vae_lightning.latent_variable import Draw
@@ -39,7 +39,7 @@ class Reconstruction(MeanWithError):
         return with_errors(self.estimates())
 
 
-class ELBOSurgery(Diagnostic):
+class ELBOSurgery(MetricDiagnostic):
     """Logs `rate`, `mutual_information` and `marginal_kl`, in nats: what the code is paid for.
 
         NELBO = reconstruction + rate
@@ -69,8 +69,8 @@ class ELBOSurgery(Diagnostic):
     """
 
     def __init__(self, chunk: int = CHUNK, limit: int | None = None, every_n_epochs: int = 10) -> None:
-        super().__init__(every_n_epochs)
-        self.metric, self.reconstruction = metrics.ELBOSurgery(chunk, limit), Reconstruction()
+        super().__init__(metrics.ELBOSurgery(chunk, limit), every_n_epochs)
+        self.reconstruction = Reconstruction()
         self._told: set[str] = set()
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -78,9 +78,9 @@ class ELBOSurgery(Diagnostic):
         check_posterior("ELBOSurgery", require_latent_variable_model(self, pl_module).encoder.prototype())
 
     def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Forget the last split."""
-        for metric in (self.metric, self.reconstruction):
-            metric.to(module.device).reset()
+        """Reset both metrics."""
+        super().begin(trainer, module)
+        self.reconstruction.to(module.device).reset()
 
     def observe(self, trainer: pl.Trainer, module: pl.LightningModule, draw: Draw, batch: Batch) -> None:
         """Keep the posteriors and the samples of the batch."""

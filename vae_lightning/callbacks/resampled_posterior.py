@@ -66,7 +66,7 @@ class ResampledPosterior(Diagnostic):
             raise ValueError(f"ResampledPosterior draws codes of two real numbers, got {q}: set the latent size to 2")
 
     def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Forget the last split."""
+        """Begin with no picture."""
         self.figure: Figure | None = None
 
     def observe(self, trainer: pl.Trainer, module: pl.LightningModule, draw: Draw, batch: Batch) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import torch
-import torch.distributions as td
 from jaxtyping import Bool
 from torch import Tensor
 
 from vae_lightning.counts import Counts
+from vae_lightning.estimators.base import bernoulli_logits
 from vae_lightning.latent_variable import Draw
 from vae_lightning.models.protocols import Encodes
 from vae_lightning.models.rbm import Evaluated
@@ -25,8 +26,8 @@ def encode_all(model: Encodes, x: Counts) -> Iterator[Bool[Tensor, "chunk bits"]
 
 def codes_in(draw: Draw | Evaluated, model: Encodes) -> Bool[Tensor, "rows bits"]:
     """The codes of an evaluated batch: read off its posterior, or encoded if that is not of independent bits."""
-    posterior = draw.posterior if isinstance(draw, Draw) else None
-    if isinstance(posterior, td.Independent) and isinstance(posterior.base_dist, td.Bernoulli):
-        return posterior.base_dist.logits > 0
+    if isinstance(draw, Draw):
+        with suppress(TypeError):  # for a posterior of another kind
+            return bernoulli_logits(draw.posterior, type(model).__name__) > 0
     assert isinstance(draw.x, Counts), "documents are sparse"
     return model.encode(draw.x)

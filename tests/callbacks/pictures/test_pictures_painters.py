@@ -183,7 +183,7 @@ def test_codes_of_text_are_scattered_too(miniature: Path, tmp_path: Path) -> Non
 
     class Noted(LatentScatter):
         def report(self, *args: Any) -> None:
-            seen.extend(self.points.compute())
+            seen.extend(self.metric.compute())
             super().report(*args)
 
     module, data, run = hashing(), newsgroups(miniature), trainer(Noted(n=36), folder=tmp_path)

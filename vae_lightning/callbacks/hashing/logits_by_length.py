@@ -42,7 +42,7 @@ class LogitsByLength(Diagnostic):
             )
 
     def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Forget the last split."""
+        """Begin with no documents."""
         self.lengths: list[Tensor] = []
         self.logits: list[Tensor] = []
 

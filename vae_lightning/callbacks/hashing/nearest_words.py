@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor
-from torch.distributions import Distribution
 
 from vae_lightning.callbacks.base import Diagnostic
 from vae_lightning.callbacks.reporting import logged_step, tensorboard
@@ -53,19 +53,15 @@ class NearestWords(Diagnostic):
 @torch.no_grad()
 def bit_effects(model: LatentVariableModel, num_codes: int) -> Float[Tensor, "bits words"]:
     """What switching each bit on adds to the root of each word's probability, on average over codes of the prior."""
+    decoder: Callable[[Tensor], Any] = model.decoder  # of words, which have logits, as setup has seen
     z = model.prior().sample(torch.Size([num_codes]))
     effects = []
     for bit in range(z.shape[-1]):
         on, off = z.clone(), z.clone()
         on[:, bit], off[:, bit] = 1, 0
-        raised, lowered = ((_words(model.decoder(codes)).logits / 2).exp() for codes in (on, off))
+        raised, lowered = ((decoder(codes).logits / 2).exp() for codes in (on, off))
         effects.append((raised - lowered).mean(0))
     return torch.stack(effects).cpu()
-
-
-def _words(likelihood: Distribution) -> BagOfWords:
-    assert isinstance(likelihood, BagOfWords), "setup refuses other models"
-    return likelihood
 
 
 Rows = list[tuple[str, str]]

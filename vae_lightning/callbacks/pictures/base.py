@@ -47,7 +47,7 @@ class Picture(Diagnostic):
         self.paint = painter(decoder.event_shape)
 
     def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Forget the last split."""
+        """Begin with no batch."""
         self.first: Draw | None = None
 
     def observe(self, trainer: pl.Trainer, module: pl.LightningModule, draw: Draw, batch: Batch) -> None:

@@ -16,7 +16,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from vae_lightning.batches import Batch, labels
-from vae_lightning.callbacks.base import Diagnostic
+from vae_lightning.callbacks.base import MetricDiagnostic
 from vae_lightning.callbacks.pictures.codes import mean_code
 from vae_lightning.callbacks.pictures.painters import render
 from vae_lightning.callbacks.reporting import logged_step, tensorboard
@@ -57,7 +57,7 @@ class Points(Metric):
         return codes, labels
 
 
-class LatentScatter(Diagnostic):
+class LatentScatter(MetricDiagnostic):
     """`latent_scatter`: posterior means E[z | x] in the plane, coloured by the label y, over the prior.
 
     Codes of two dimensions lie within contours that hold 50 % and 95 % of the prior's mass, two bits beside the codes
@@ -72,11 +72,12 @@ class LatentScatter(Diagnostic):
         every_n_epochs: in `fit`, draw at the validation of every n-th epoch; `validate` and `test` always.
     """
 
+    metric: Points
+
     def __init__(self, n: int = 2_000, every_n_epochs: int = 50) -> None:
-        super().__init__(every_n_epochs)
         if n < 1:
             raise ValueError(f"LatentScatter needs n >= 1, got {n}")
-        self.points = Points(n)
+        super().__init__(Points(n), every_n_epochs)
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch, not after it, that there is no plane."""
@@ -84,19 +85,15 @@ class LatentScatter(Diagnostic):
         if shape.numel() < 2:
             raise TypeError(f"LatentScatter needs codes of two dimensions or more; z is {tuple(shape)}")
 
-    def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Forget the last split."""
-        self.points.to(module.device).reset()
-
     def observe(self, trainer: pl.Trainer, module: pl.LightningModule, draw: Draw, batch: Batch) -> None:
         """Keep a batch's means and labels."""
         y, codes = labels(batch), mean_code(draw.posterior).flatten(1)
         named = isinstance(y, Tensor) and y.ndim == 1
-        self.points.update(codes, y if named else torch.zeros(len(codes), dtype=torch.int64, device=codes.device))
+        self.metric.update(codes, y if named else torch.zeros(len(codes), dtype=torch.int64, device=codes.device))
 
     def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         """Gather them from all processes before one of them draws."""
-        codes, labels = self.points.compute()
+        codes, labels = self.metric.compute()
         if (writer := tensorboard(trainer)) and len(codes):
             with torch.no_grad():
                 picture = render(scatter(codes, labels, require_latent_variable_model(self, module).prior()))

@@ -45,7 +45,7 @@ class Traversals(Picture):
         check_size(self, trainer, stage, 2)
 
     def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Forget the last split."""
+        """Begin with no batch, and reset the metric."""
         super().begin(trainer, module)
         self.metric.to(module.device).reset()
 
