@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torchmetrics.aggregation import MeanMetric
 
 from vae_lightning.batches import Batch
-from vae_lightning.callbacks import Diagnostic, GradientVariance, HammingPrecision, SmoothKNN
-from vae_lightning.callbacks.base import MetricDiagnostic
+from vae_lightning.callbacks import Diagnostic, GradientVariance, HammingPrecision, MetricDiagnostic, SmoothKNN
 from vae_lightning.callbacks.images.samplers import ImageSamples
 from vae_lightning.latent_variable import Draw
 from vae_lightning.models import Ensemble, HashingVAE

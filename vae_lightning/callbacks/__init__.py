@@ -2,7 +2,7 @@
 
 from vae_lightning.callbacks.active_units import ActiveUnits
 from vae_lightning.callbacks.annealed_likelihood import AnnealedLikelihood
-from vae_lightning.callbacks.base import Diagnostic
+from vae_lightning.callbacks.base import Diagnostic, MetricDiagnostic
 from vae_lightning.callbacks.collapse_watch import CollapseWatch
 from vae_lightning.callbacks.consistency import Consistency
 from vae_lightning.callbacks.elbo_surgery import ELBOSurgery
@@ -68,6 +68,7 @@ __all__ = [
     "LogLikelihood",
     "LogitsByLength",
     "MemberCheckpoints",
+    "MetricDiagnostic",
     "MetricsFile",
     "Momentum",
     "NearestWords",
