@@ -16,6 +16,7 @@ from vae_lightning.data.loaders import Observations
 from vae_lightning.data.stacked import Stacked
 from vae_lightning.data.synthetic import Synthetic
 from vae_lightning.data.texts.newsgroups import Newsgroups
+from vae_lightning.data.texts.texts import Texts
 from vae_lightning.data.texts.vocabulary import ByCount, ByDocuments
 
 __all__ = [
@@ -34,5 +35,6 @@ __all__ = [
     "Stacked",
     "StaticBinarisation",
     "Synthetic",
+    "Texts",
     "ThresholdBinarisation",
 ]

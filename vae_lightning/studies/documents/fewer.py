@@ -11,7 +11,7 @@ from vae_lightning.counts import Counts
 from vae_lightning.data import Newsgroups
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.loaders import Observations
-from vae_lightning.data.texts.newsgroups import fit_lengths
+from vae_lightning.data.texts.base import fit_lengths
 from vae_lightning.randomness import derive_seed
 
 
