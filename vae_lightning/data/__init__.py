@@ -1,5 +1,6 @@
 """Data: LightningDataModules whose batches are (x, y)."""
 
+from vae_lightning.data.arrays import Arrays
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.full_batch import FullBatch
 from vae_lightning.data.images.binarise import (
@@ -21,6 +22,7 @@ from vae_lightning.data.texts.vocabulary import ByCount, ByDocuments
 
 __all__ = [
     "MNIST",
+    "Arrays",
     "Binarisation",
     "ByCount",
     "ByDocuments",
