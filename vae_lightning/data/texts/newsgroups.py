@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.data.base import SplitName
 from vae_lightning.data.download import RemoteFile, by_hand, data_folder, fetch
 from vae_lightning.data.loaders import Observations
@@ -66,6 +67,7 @@ class Newsgroups(BagsOfWords):
         download: bool = True,
         predict_split: SplitName = "test",
     ) -> None:
+        check_kinds(Newsgroups, locals())
         super().__init__(batch_size, eval_batch_size, predict_split)
         path = None if path is None else str(path)
         with only_plain(self):

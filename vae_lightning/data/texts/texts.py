@@ -74,10 +74,16 @@ class Texts(BagsOfWords):
         if min_documents < 1:
             raise ValueError(f"min_documents must be at least 1, got {min_documents}")
         self.path, self.reader, self.tokenizer = path, reader, tokenizer or UnicodeWords()
-        self.num_words, self.ranking, self.stop_words = num_words, ranking or ByCount(), stop_words
+        self.most_words, self.ranking, self.stop_words = num_words, ranking or ByCount(), stop_words
         self.min_documents = min_documents
         self.sizes, self.split_seed = {"val_size": val_size, "test_size": test_size}, split_seed
         self.names: list[str] = []
+
+    @property
+    def num_words(self) -> int:
+        """How many words the vocabulary has; reads the documents if nobody has yet."""
+        self.setup()
+        return len(self.words)
 
     def load(self) -> tuple[Observations, Observations, Observations]:
         """The three splits over the chosen words."""
@@ -86,7 +92,7 @@ class Texts(BagsOfWords):
         self.names, self.label_names = corpus.names, corpus.label_names
         val, test, train = (rows.sort().values for rows in self._rows(corpus))
         seen = corpus.documents.select(np.sort(torch.cat([train, val]).numpy()))
-        chosen = best_words(seen, corpus.words, self.num_words, self.ranking, self.stop_words, self.min_documents)
+        chosen = best_words(seen, corpus.words, self.most_words, self.ranking, self.stop_words, self.min_documents)
         if len(chosen) < 2:
             raise ValueError(f"{path}: {len(chosen)} words are left of {len(corpus.words)}, and a vocabulary needs 2")
         self.words = [corpus.words[n] for n in chosen]
