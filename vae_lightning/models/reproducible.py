@@ -141,9 +141,13 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
             self.preflight(trainer).check_batch(batch, f"batch of step {step}")  # the data come first
             raise ValueError(self._explain(loss, batch))
         if read:
-            named = {f"train/{name}": value for name, value in ({"loss": loss.detach()} | figures).items()}
-            self.log_dict(named, batch_size=len(observations(batch)))
+            self.log_step(batch, loss.detach(), figures)
         return loss
+
+    def log_step(self, batch: Any, loss: Tensor, figures: dict[str, Tensor]) -> None:
+        """Log the loss and its figures, at a step that the trainer writes."""
+        named = {f"train/{name}": value for name, value in ({"loss": loss} | figures).items()}
+        self.log_dict(named, batch_size=len(observations(batch)))
 
     def _check_unseen(self, batch: Any) -> None:
         if not in_memory(self._data):
