@@ -130,9 +130,7 @@ def log_weights_of(
         prior = model.prior()  # once: that of an aggregated posterior encodes its observations
         for part in log_weight.split(max(1, chunk // len(x))):
             z = sample(q, len(part), noise)
-            likelihood: td.Distribution = model.decoder(z)
-            part.copy_(likelihood.log_prob(x))  # type: ignore[arg-type]  # a bag of words takes Counts
-            part.add_(prior.log_prob(z)).sub_(q.log_prob(z))
+            part.copy_(model.log_likelihood(x, z)).add_(prior.log_prob(z)).sub_(q.log_prob(z))
     return log_weight
 
 

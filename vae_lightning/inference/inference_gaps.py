@@ -154,9 +154,14 @@ def fit(
 
 
 def integrand(
-    model: LatentVariableModel, prior: td.Distribution, x: Any, q: td.Distribution, pathwise: bool, z: Tensor
+    model: LatentVariableModel,
+    prior: td.Distribution,
+    x: Tensor | Counts,
+    q: td.Distribution,
+    pathwise: bool,
+    z: Tensor,
 ) -> Float[Tensor, "samples batch"]:
     """Log p(x, z) / q(z); the score of q has no mean and is left out where the gradient has another way."""
-    likelihood: td.Distribution = model.decoder(z)
+    log_likelihood = model.log_likelihood(x, z)
     log_posterior = q.log_prob(z) if pathwise else q.log_prob(z).detach()
-    return likelihood.log_prob(x) + prior.log_prob(z) - log_posterior
+    return log_likelihood + prior.log_prob(z) - log_posterior

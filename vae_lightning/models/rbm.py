@@ -161,7 +161,7 @@ class RBM(ReproducibleModule):
             "reconstruction": self.evaluate(batch, 0).reconstruction.mean()
         }
 
-    def unread_loss(self, batch: Any, step: int) -> Tensor:
+    def loss_for_gradient(self, batch: Any, step: int) -> Tensor:
         """The same gradient; the value only tells whether it is finite."""
         return self._with_closed_form(observations(batch), read=False)
 

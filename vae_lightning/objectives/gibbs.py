@@ -45,8 +45,7 @@ class GibbsELBO(Objective):
         q = _field(model.encoder(x))
         z = q.sample(torch.Size([self.num_samples]))
         score = q.score(z)
-        log_likelihood = model.decoder(z).log_prob(x)  # type: ignore[arg-type]  # a bag of words takes Counts
-        values = log_likelihood + model.prior().log_prob(z) - score.detach()
+        values = model.log_likelihood(x, z) + model.prior().log_prob(z) - score.detach()
         fixed = values.detach()
         others = (fixed.sum(0) - fixed) / (len(fixed) - 1)
         return with_gradient_of(mean(values), (local_signals(fixed, others, mean) * score).sum(0))
