@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.distributions as td
@@ -70,6 +70,17 @@ def first_level(q: td.Distribution) -> td.Distribution:
 def mean_code(q: td.Distribution) -> Float[Tensor, "*batch_and_event"]:
     """E_q[z]; of several levels, the mean of each where those before it are at theirs."""
     return q.mean
+
+
+@runtime_checkable
+class Unnormalised(Protocol):
+    """A q that is known up to its normaliser."""
+
+    def sample(self, sample_shape: Size = ..., /) -> Tensor:
+        """Samples, with no gradient."""
+
+    def score(self, x: Tensor, /) -> Tensor:
+        """Log q(x) up to a constant."""
 
 
 # -- its parameters --------------------------------------------------------------------------------------------------
