@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, tensorboard
 from vae_lightning.counts import Counts
-from vae_lightning.families import Bernoulli, Multinomial
+from vae_lightning.distributions import as_bits, is_bag_of_words, parameters
 from vae_lightning.latent_variable import Draw
 
 
@@ -29,8 +29,8 @@ class LogitsByLength(Diagnostic):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch that there are no lengths, or no logits."""
         model = latent_variable_model(self, pl_module)
-        latent, observed = (getattr(side, "family", None) for side in (model.encoder, model.decoder))
-        if not (isinstance(latent, Bernoulli) and isinstance(observed, Multinomial)):
+        bits = as_bits(model.encoder.prototype()) is not None
+        if not (bits and is_bag_of_words(model.decoder.prototype())):
             raise TypeError(
                 f"LogitsByLength is of codes of documents, as HashingVAE's, not of {type(pl_module).__name__}"
             )
@@ -44,8 +44,8 @@ class LogitsByLength(Diagnostic):
         """Two numbers a document."""
         assert isinstance(draw.x, Counts), "setup refuses other models"
         self.lengths.append(draw.x.total.cpu())
-        posterior: Any = draw.posterior  # independent bits
-        self.logits.append(posterior.base_dist.logits.abs().mean(-1).cpu())
+        (logits,) = parameters(draw.posterior)
+        self.logits.append(logits.abs().mean(-1).cpu())
 
     def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
         """Draw the picture, from this rank's share of the documents."""

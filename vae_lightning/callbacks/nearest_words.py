@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, tensorboard
-from vae_lightning.families.multinomial import BagOfWords
+from vae_lightning.distributions import is_bag_of_words
 from vae_lightning.latent_variable import Draw
 
 
@@ -34,7 +34,7 @@ class NearestWords(Diagnostic):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch that there are no words."""
-        if not isinstance(latent_variable_model(self, pl_module).decoder.prototype(), BagOfWords):
+        if not is_bag_of_words(latent_variable_model(self, pl_module).decoder.prototype()):
             raise TypeError(f"NearestWords is of models of documents, as HashingVAE, not of {type(pl_module).__name__}")
 
     def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:

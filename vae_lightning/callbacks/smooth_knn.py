@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vae_lightning import metrics
 from vae_lightning.callbacks.base import Diagnostic, check_size, latent_variable_model
-from vae_lightning.families.multinomial import BagOfWords
+from vae_lightning.distributions import is_bag_of_words
 from vae_lightning.latent_variable import Draw
 
 
@@ -52,7 +52,7 @@ class SmoothKNN(Diagnostic):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch, not after it, that there are no distances."""
-        if isinstance(latent_variable_model(self, pl_module).decoder.prototype(), BagOfWords):
+        if is_bag_of_words(latent_variable_model(self, pl_module).decoder.prototype()):
             raise TypeError(
                 f"SmoothKNN takes distances between observations, and {type(pl_module).__name__} models bags of words: "
                 "leave this callback out"

@@ -12,7 +12,7 @@ from torch import Size, Tensor
 
 from vae_lightning.batches import observations
 from vae_lightning.conditional import Conditional
-from vae_lightning.estimators.base import sample
+from vae_lightning.distributions import mean_code, sample
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.latent_variable import Draw, LatentVariableModel
 from vae_lightning.models.reproducible import ReproducibleModule, adam
@@ -96,7 +96,7 @@ class LatentVariableModule(ReproducibleModule):
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The codes of a batch: the posterior means E_q[z | x], (B, *Z), in full precision."""
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            return self.model.encoder(observations(batch)).mean
+            return mean_code(self.model.encoder(observations(batch)))
 
     def on_train_start(self) -> None:
         """ValueError if the run ends before the objective's schedule does."""

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from vae_lightning.arguments import check_kinds
 from vae_lightning.batches import observations
 from vae_lightning.counts import Counts
-from vae_lightning.families import Bernoulli, ExponentialFamily
+from vae_lightning.families import ExponentialFamily
 from vae_lightning.harmonium.harmonium import Harmonium
 from vae_lightning.harmonium.moments import likelihood_gradient, with_gradient
 from vae_lightning.harmonium.negative_phase import ContrastiveDivergence, NegativePhase, evenly
@@ -243,7 +243,7 @@ class RBM(ReproducibleModule):
     @torch.no_grad()
     def encode(self, x: Tensor | Counts) -> Bool[Tensor, "rows bits"]:
         """The most probable code of each observation; TypeError where h is not independent bits, given v."""
-        if not isinstance(self.model.hidden, Bernoulli):
+        if not self.model.hidden.independent_bits:
             raise TypeError(f"codes are hidden bits, use Bernoulli(m) for them; h is {self.model.hidden!r}")
         return self.model.hidden_natural(x) > 0
 
@@ -269,7 +269,7 @@ def _check(
             f"hidden {hidden} has a free variance, which says the same as the scale of W: fix it, as in "
             f"Normal({tuple(hidden.event_shape)}, scale=1.0)"
         )
-    if sparsity is not None and not isinstance(hidden, Bernoulli):
+    if sparsity is not None and not hidden.independent_bits:
         raise TypeError(f"Sparsity is of hidden bits: use hidden Bernoulli(m) with it, not {hidden!r}")
     if not weight_decay >= 0:
         raise ValueError(f"weight_decay must be 0 or more, got {weight_decay}")

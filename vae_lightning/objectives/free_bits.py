@@ -12,8 +12,8 @@ from torch import Tensor
 
 from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
+from vae_lightning.distributions import factors, family_name
 from vae_lightning.estimators import GradientEstimator, mean
-from vae_lightning.estimators.base import describe
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.objectives.base import EstimatedObjective
 
@@ -66,11 +66,11 @@ class FreeBits(EstimatedObjective):
 
 
 def _kl_by_dimension(posterior: td.Distribution, prior: td.Distribution) -> Float[Tensor, "batch dimensions"]:
-    factors = [d.base_dist if isinstance(d, td.Independent) else None for d in (posterior, prior)]
-    q, p = factors
+    q, p = factors(posterior), factors(prior)
     if q is None or p is None or type(q) is not type(p):
         raise ValueError(
             "FreeBits needs the KL of each latent dimension: a factorised posterior and a factorised prior of one "
-            f"family, got {describe(posterior)} and {describe(prior)}; use ELBO, with beta a WarmUp against collapse"
+            f"family, got {family_name(posterior)} and {family_name(prior)}; use ELBO, with beta a WarmUp against "
+            "collapse"
         )
     return td.kl_divergence(q, p.expand(q.batch_shape)).flatten(1)

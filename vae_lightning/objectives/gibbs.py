@@ -8,8 +8,8 @@ from torch import Tensor
 
 from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
+from vae_lightning.distributions import Unnormalised
 from vae_lightning.estimators.base import local_signals, mean, with_gradient_of
-from vae_lightning.families.gibbs_mrf import GibbsField
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.objectives.base import Objective
 
@@ -51,7 +51,7 @@ class GibbsELBO(Objective):
         return with_gradient_of(mean(values), (local_signals(fixed, others, mean) * score).sum(0))
 
 
-def _field(q: object) -> GibbsField:
-    if not isinstance(q, GibbsField):
+def _field(q: object) -> Unnormalised:
+    if not isinstance(q, Unnormalised):
         raise TypeError(f"GibbsELBO is for GibbsMRF posteriors, got {type(q).__name__}: use ELBO or AnalyticELBO")
     return q

@@ -17,8 +17,8 @@ from torchmetrics.utilities import dim_zero_cat
 
 from vae_lightning.batches import labels
 from vae_lightning.callbacks.base import Diagnostic, latent_variable_model, logged_step, tensorboard
-from vae_lightning.callbacks.pictures.codes import mean_code
 from vae_lightning.callbacks.pictures.painters import render
+from vae_lightning.distributions import mean_code
 from vae_lightning.latent_variable import Draw
 from vae_lightning.metrics.gather import earliest, gather_rows
 

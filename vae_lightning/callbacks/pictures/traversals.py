@@ -10,8 +10,9 @@ import torch
 from vae_lightning import metrics
 from vae_lightning.callbacks.base import check_size
 from vae_lightning.callbacks.pictures.base import Picture, decode
-from vae_lightning.callbacks.pictures.codes import codes_of, mean_code
+from vae_lightning.callbacks.pictures.codes import codes_of
 from vae_lightning.callbacks.pictures.strips import Strips
+from vae_lightning.distributions import mean_code
 from vae_lightning.latent_variable import Draw, LatentVariableModel
 
 
