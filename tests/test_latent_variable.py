@@ -8,7 +8,7 @@ from vae_lightning.counts import Counts
 from vae_lightning.families import Bernoulli, Multinomial, Normal
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.nn import MLP, BagOfWordsMLP, WordLogits
-from vae_lightning.priors import FactorisedPrior
+from vae_lightning.priors import FactorisedPrior, MixturePrior
 
 
 @pytest.mark.parametrize("num_samples", [1, 3])
@@ -24,6 +24,21 @@ def test_draw_is_three_log_densities(num_samples):
     torch.testing.assert_close(draw.log_likelihood, model.decoder(z).log_prob(x))
     assert draw.log_weight.shape == (num_samples, 5)
     torch.testing.assert_close(draw.log_weight, draw.log_likelihood + draw.log_prior - draw.log_posterior)
+
+
+def test_log_likelihood_and_kl_are_those_of_a_draw_without_the_rest():
+    """The KL is that of normals in closed form; a prior of which torch knows none has an error."""
+    model = LatentVariableModel.of_families(Normal(2), Bernoulli(4), MLP, MLP)
+    x, z = torch.randint(2, (5, 4)).float(), torch.randn(3, 5, 2)
+    q = model.encoder(x)
+    assert torch.equal(model.log_likelihood(x, z), model.draw(x, q, z).log_likelihood)
+    assert torch.equal(model.log_likelihood(x[:, None], z[0]).diagonal(), model.log_likelihood(x, z[:1])[0])
+    expected = 0.5 * (q.mean.square() + q.variance - 1 - q.variance.log()).sum(-1)
+    torch.testing.assert_close(model.kl(q), expected)
+    assert isinstance(model.prior, FactorisedPrior)
+    mixed = LatentVariableModel.of_families(Normal(2), Bernoulli(4), MLP, MLP, MixturePrior(Normal(2), 3))
+    with pytest.raises(NotImplementedError):
+        mixed.kl(q)
 
 
 def test_draw_of_sparse_counts():

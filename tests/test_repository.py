@@ -1,5 +1,6 @@
 """The repository's own promises: exact versions, no index, a layer for every module, an import without effect."""
 
+import ast
 import os
 import re
 import subprocess
@@ -65,6 +66,67 @@ def test_every_module_has_one_layer_and_every_layer_is_a_module():
     modules = {path.stem for path in (ROOT / "vae_lightning").iterdir() if path.suffix == ".py" or path.is_dir()}
     assert len(layers) == len(set(layers))
     assert set(layers) == modules - {"__init__", "__main__", "__pycache__"}
+
+
+PACKAGE = ROOT / "vae_lightning"
+TREES = {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")}
+KNOWS_KINDS = ("distributions.py", "families/")
+
+
+def concrete_kinds():
+    """The names of torch's distributions, and of this package's distributions and families."""
+    classes = [node for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    of_a_kind = {"td.Distribution", "Distribution", "ExponentialFamily"}
+    ours = {node.name for node in classes if of_a_kind & {ast.unparse(base) for base in node.bases}}
+    return (ours | set(torch.distributions.__all__)) - of_a_kind
+
+
+KINDS = concrete_kinds()
+
+
+def cases_per_family(path):
+    """Where a module asks for one kind of distribution or family by its class, as `path:line: what`."""
+    tree = TREES[path]
+    own = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr == "base_dist":
+            yield f"{path}:{node.lineno}: base_dist"
+        for name in asked_for(node):
+            if name in KINDS and not (registers(node) and name in own):
+                yield f"{path}:{node.lineno}: {name}"
+
+
+def asked_for(node):
+    """The classes that isinstance, a pattern, a comparison of types or a dispatch on types names."""
+    named = []
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("isinstance", "issubclass"):
+        named = [node.args[1]]
+    if isinstance(node, ast.MatchClass):
+        named = [node.cls]
+    if isinstance(node, ast.Compare) and "type(" in ast.unparse(node):
+        named = node.comparators
+    if registers(node):
+        named = [node.args.args[0].annotation]
+    parts = [part for each in named for part in ast.walk(each)]
+    return [part.id for part in parts if isinstance(part, ast.Name)] + [
+        part.attr for part in parts if isinstance(part, ast.Attribute)
+    ]
+
+
+def registers(node):
+    decorators = getattr(node, "decorator_list", [])
+    return any(ast.unparse(each).partition("(")[0].endswith(".register") for each in decorators)
+
+
+def test_nothing_above_families_has_a_case_per_family():
+    """What kind a distribution or a family is, `distributions` and `families` tell: nobody else looks at its class.
+
+    A module may tell them how its own kind of distribution answers what they ask.
+    """
+    above = [path for path in TREES if not path.startswith(KNOWS_KINDS)]
+    assert len(above) > 200
+    assert [case for path in above for case in cases_per_family(path)] == []
+    assert len(list(cases_per_family("distributions.py"))) > 10  # where the cases are
 
 
 def test_the_version_is_said_once():

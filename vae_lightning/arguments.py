@@ -13,12 +13,16 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from vae_lightning.specification import remember
+
 _NUMBERS = {int: numbers.Integral, float: numbers.Real}
 _SHOWN = 3
 
 
 def check_kinds(owner: type, given: dict[str, Any]) -> None:
     """TypeError for what is not of the kind that the annotation of owner's constructor says; `given` is its `locals()`.
+
+    What fits is remembered, so that a checkpoint can say how the object was built.
 
     Kinds are numbers, texts, classes, sequences of these, and callables: one that builds modules is no ready module.
     Annotations that say more are not looked into.
@@ -27,6 +31,7 @@ def check_kinds(owner: type, given: dict[str, Any]) -> None:
         if name in given and not _fits(given[name], hint):
             built = type(given["self"]) if "self" in given else owner
             raise TypeError(f"{built.__name__}'s {name} must be {_described(hint)}; got {_told(given[name], hint)}")
+    remember(owner, given)
 
 
 @functools.cache

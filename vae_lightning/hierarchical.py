@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Size, Tensor, nn
 
 from vae_lightning.conditional import Conditional, Network
+from vae_lightning.distributions import first_level, mean_code
 from vae_lightning.families import ExponentialFamily
 
 
@@ -52,6 +53,17 @@ class Chain(td.Distribution):
         """Log p(z2) + log p(z1 | z2), in nats."""
         z2, z1 = z.split((self.top_dim, self.lower_dim), -1)
         return self.top.log_prob(z2) + self.lower(z2).log_prob(z1)
+
+
+@first_level.register
+def _(q: Chain) -> td.Distribution:
+    return first_level(q.top)
+
+
+@mean_code.register
+def _(q: Chain) -> Tensor:
+    z2 = mean_code(q.top)
+    return torch.cat((z2, mean_code(q.lower(z2))), -1)
 
 
 class HierarchicalConditional(nn.Module):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from vae_lightning.specification import Unspecified, path_of, specification
 
 
 def is_plain(value: object) -> bool:
@@ -20,14 +23,26 @@ def is_plain(value: object) -> bool:
 
 @contextmanager
 def only_plain(module: Any) -> Iterator[None]:
-    """Around `save_hyperparameters`: drop what was given as an object; LightningCLI gives class_path and init_args.
+    """Around `save_hyperparameters`: keep plain values, and objects as their class paths and arguments.
 
-    `given_as_objects` names what was dropped and is not the default: whoever loads the checkpoint has to give it again.
+    What LightningCLI builds has class_path and init_args already. Of what is built in Python `specification` says them,
+    and the class's own path, so that `vae_lightning.load` needs nothing else. `given_as_objects` names the arguments of
+    which nothing can be said, and that are not the default: whoever loads the checkpoint has to give them again.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*is an instance of `nn.Module`.*")  # it is about to be dropped
         yield
-    dropped = {name: value for name, value in module.hparams.items() if not is_plain(value)}
-    module.remove_ignored_hparams(list(dropped))
-    defaults = inspect.signature(type(module).__init__).parameters
-    module.given_as_objects = [name for name, value in dropped.items() if value is not defaults[name].default]
+    defaults = {name: p.default for name, p in inspect.signature(type(module).__init__).parameters.items()}
+    objects = {name: value for name, value in module.hparams.items() if not is_plain(value)}
+    given = {name: value for name, value in objects.items() if value is not defaults.get(name)}
+    module.remove_ignored_hparams(list(objects))
+    module.given_as_objects = []
+    if "_instantiator" in module.hparams:
+        return
+    try:
+        said = {name: specification(value) for name, value in given.items()} | {"_class_path": path_of(type(module))}
+    except Unspecified:
+        module.given_as_objects = list(given)
+    else:
+        module.hparams.update(said | {"_instantiator": "lightning.pytorch.cli.instantiate_module"})
+        module._hparams_initial = copy.deepcopy(module._hparams)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
+import torch.distributions as td
 from jaxtyping import Float
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
 from vae_lightning.arguments import check_kinds
+from vae_lightning.conditional import Conditional, Network
 from vae_lightning.counts import Counts
-from vae_lightning.priors import Prior
+from vae_lightning.families import ExponentialFamily
+from vae_lightning.priors import FactorisedPrior, Prior
 
 
 @runtime_checkable
@@ -25,9 +28,9 @@ class ConditionalLike(Protocol):
         """The shape of one event."""
 
     def prototype(self) -> Distribution:
-        """A member of its family, batch shape (1,), told without data."""
+        """A member of its family, batch shape (1,), made without data."""
 
-    def __call__(self, c: Any) -> Distribution:
+    def __call__(self, c: Tensor | Counts) -> Distribution:
         """p(. | c)."""
 
 
@@ -71,6 +74,30 @@ class LatentVariableModel(nn.Module):
                 )
         self.encoder, self.decoder, self.prior = encoder, decoder, prior
         prior.attach(encoder)  # type: ignore[arg-type]  # whatever a prior needs of it, it checks
+
+    @classmethod
+    def of_families(
+        cls,
+        latent: ExponentialFamily,
+        observed: ExponentialFamily,
+        encoder: Network,
+        decoder: Network,
+        prior: Prior | None = None,
+    ) -> LatentVariableModel:
+        """Q(z | x) and p(x | z) of these families and networks, and p(z), by default the latent's standard member."""
+        return cls(
+            Conditional(latent, observed.event_shape, encoder),
+            Conditional(observed, latent.event_shape, decoder),
+            prior or FactorisedPrior(latent),
+        )
+
+    def log_likelihood(self, x: Tensor | Counts, z: Tensor) -> Tensor:
+        """Log p(x | z) in nats, (S, B), of codes (S, B, *Z) for observations (B, *X); any shapes that broadcast."""
+        return self.decoder(z).log_prob(x)  # type: ignore[arg-type]  # a bag of words takes Counts
+
+    def kl(self, q: Distribution) -> Float[Tensor, " batch"]:
+        """KL(q || p(z)) in closed form, in nats, (B,); NotImplementedError where torch knows none."""
+        return td.kl_divergence(q, self.prior().expand(q.batch_shape))
 
     def draw(self, x: Tensor | Counts, posterior: Distribution, z: Float[Tensor, "samples batch *latent"]) -> Draw:
         """Evaluate the three log-densities at given samples."""

@@ -42,7 +42,7 @@ def test_splits_do_not_depend_on_each_others_sizes_and_share_no_row() -> None:
 
 def test_checkpoints_keep_plain_hyperparameters() -> None:
     assert synthetic().hparams["sizes"] == (100, 20, 30)
-    assert "process" not in synthetic().hparams
+    assert synthetic().hparams["process"]["class_path"] == "vae_lightning.data.processes.GaussianMixture"
 
 
 @pytest.mark.parametrize("sizes", [(100, 20), (100, 0, 20)])

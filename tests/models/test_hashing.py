@@ -263,12 +263,12 @@ def test_hyper_parameters_of_a_model_made_in_python_are_plain(miniature: Path, t
     assert is_plain(dict(parameters))
     assert {"num_bits": 3, "num_words": 80, "evaluation_samples": 2}.items() <= parameters.items()
     # without the encoder another network of the same size could take its place, and nobody would notice
-    with pytest.raises(ValueError, match="give encoder to load_from_checkpoint as they were"):
-        HashingVAE.load_from_checkpoint(tmp_path / "model.ckpt", weights_only=True, objective=module.objective)
-    objects = {"encoder": encoder, "objective": module.objective}
+    assert parameters["encoder"] == {"class_path": "vae_lightning.nn.BagOfWordsMLP", "init_args": {"hidden": [4]}}
+    given = HashingVAE.load_from_checkpoint(tmp_path / "model.ckpt", encoder=encoder, objective=module.objective)
+    assert str(given) == str(module)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        loaded = HashingVAE.load_from_checkpoint(tmp_path / "model.ckpt", weights_only=True, **objects)
+        loaded = HashingVAE.load_from_checkpoint(tmp_path / "model.ckpt", weights_only=True)
     assert all(torch.equal(value, module.state_dict()[name]) for name, value in loaded.state_dict().items())
     x = newsgroups(miniature)
     x.setup()

@@ -94,12 +94,12 @@ def test_loss_is_the_exact_nelbo_where_it_is_enumerated() -> None:
 
 
 @pytest.mark.parametrize("sparsity", [None, Sparsity(0.1)], ids=["plain", "sparse"])
-def test_loss_and_unread_loss_have_one_gradient(sparsity: Sparsity | None) -> None:
+def test_loss_and_loss_for_gradient_have_one_gradient(sparsity: Sparsity | None) -> None:
     """And the loss, as a function of the weights with the samples fixed, has it by autograd too."""
     module, data, found = rbm(sparsity=sparsity), digits(), []
     data.setup()
     batch = data.train.batch(torch.arange(30))
-    for step in (lambda: module.loss(batch, 0)[0], lambda: module.unread_loss(batch, 0)):
+    for step in (lambda: module.loss(batch, 0)[0], lambda: module.loss_for_gradient(batch, 0)):
         torch.manual_seed(1)
         module.zero_grad()
         step().backward()
@@ -308,7 +308,7 @@ def in_two_processes(rank: int, folder: str) -> None:
     sample = PIXELS.sample
     visible = module.model.visible
     visible.sample = lambda eta: seen.append(sample(eta)) or seen[-1]  # type: ignore[method-assign]
-    module.unread_loss((x.tensor_split(2)[rank], None), 0).backward()
+    module.loss_for_gradient((x.tensor_split(2)[rank], None), 0).backward()
     del visible.sample
     before = module.algorithm.hidden.clone()
     module.algorithm.merge()

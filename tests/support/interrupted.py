@@ -145,9 +145,9 @@ def _points(run: Path) -> dict[str, list[tuple[int, Any]]]:
     tags = read.Tags()
     points = {tag: [(point.step, point.value) for point in read.Scalars(tag)] for tag in tags["scalars"]}
     points |= {tag: [(p.step, p.encoded_image_string) for p in read.Images(tag)] for tag in tags["images"]}
-    return points | {
-        tag: [(p.step, p.tensor_proto.SerializeToString()) for p in read.Tensors(tag)] for tag in tags["tensors"]
-    }
+    # of texts this reader alone keeps what a resumed run logs again: the last one counts
+    texts = {tag: {p.step: p.tensor_proto.SerializeToString() for p in read.Tensors(tag)} for tag in tags["tensors"]}
+    return points | {tag: sorted(steps.items()) for tag, steps in texts.items()}
 
 
 def differences(one: Any, other: Any, where: str = "") -> list[str]:

@@ -14,6 +14,7 @@ from vae_lightning.callbacks.base import MetricDiagnostic
 from vae_lightning.callbacks.reporting import log_figures
 from vae_lightning.callbacks.requirements import require_harmonium
 from vae_lightning.counts import Counts
+from vae_lightning.distributions import SUMMED_BITS
 from vae_lightning.families.enumeration import states
 from vae_lightning.harmonium.annealing import LogMean
 from vae_lightning.harmonium.harmonium import Harmonium
@@ -68,8 +69,8 @@ class AnnealedLikelihood(MetricDiagnostic):
         for name, value, least in (("chains", chains, 2), ("steps", steps, 1), ("fit_steps", fit_steps, 1)):
             if value < least:
                 raise ValueError(f"AnnealedLikelihood needs {name} >= {least}, got {value}")
-        if not 0 <= exact_bits <= 20:
-            raise ValueError(f"AnnealedLikelihood sums over at most 20 bits, got exact_bits={exact_bits}")
+        if not 0 <= exact_bits <= SUMMED_BITS:
+            raise ValueError(f"AnnealedLikelihood sums over at most {SUMMED_BITS} bits, got exact_bits={exact_bits}")
         self.chains, self.steps, self.fit_steps, self.exact_bits = chains, steps, fit_steps, exact_bits
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:

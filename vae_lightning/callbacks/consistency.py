@@ -11,16 +11,16 @@ from vae_lightning.batches import Batch
 from vae_lightning.callbacks.base import MetricDiagnostic
 from vae_lightning.callbacks.requirements import require_latent_variable_model
 from vae_lightning.conditional import OfFamily
-from vae_lightning.consistency.exact import MAX_BITS, log_posteriors
+from vae_lightning.consistency.exact import log_posteriors
 from vae_lightning.consistency.fits import coupled_statistics, decoder_fit, natural_parameters
 from vae_lightning.counts import Counts
-from vae_lightning.families import ExponentialFamily, Multinomial
+from vae_lightning.distributions import HELD_BITS, PAIRED_BITS
+from vae_lightning.families import ExponentialFamily
 from vae_lightning.families.enumeration import states
 from vae_lightning.inference.importance import log_weights, select
 from vae_lightning.latent_variable import Draw, LatentVariableModel
 from vae_lightning.metrics.affine_fit import Pairs
 
-OBSERVED_BITS = 12
 WIDE = 2048  # statistics: beyond, their covariances take more than 32 MB, and seldom are there more observations
 NUMBERS = 2**22  # float64 ones that are held at once
 _PRIOR_SAMPLES = 512
@@ -81,7 +81,7 @@ class Consistency(MetricDiagnostic):
         latent, observed = families
         if (size := latent.num_parameters) > WIDE:
             raise ValueError(f"Consistency fits at most {WIDE} statistics of the latent, got {size}: use LogLikelihood")
-        small = _bits(latent) <= MAX_BITS and _bits(observed) <= OBSERVED_BITS
+        small = _bits(latent) <= HELD_BITS and _bits(observed) <= PAIRED_BITS
         fits = metrics.AffineFit(observed.coupled), metrics.AffineFit(latent.coupled)
         self.metric = metrics.Consistency(*fits, metrics.Tightness() if small else None)
 
@@ -122,7 +122,7 @@ def families_of(model: LatentVariableModel) -> Families | None:
 
 def is_wide(observed: ExponentialFamily) -> bool:
     """Whether there are too many statistics to fit an encoder on."""
-    return isinstance(observed, Multinomial) or observed.num_parameters > WIDE
+    return observed.has_length or observed.num_parameters > WIDE
 
 
 def pairs(

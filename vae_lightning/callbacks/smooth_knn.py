@@ -11,7 +11,7 @@ from vae_lightning import metrics
 from vae_lightning.batches import Batch
 from vae_lightning.callbacks.base import MetricDiagnostic
 from vae_lightning.callbacks.requirements import check_size, require_generates, require_latent_variable_model
-from vae_lightning.families.multinomial import BagOfWords
+from vae_lightning.distributions import is_bag_of_words
 from vae_lightning.latent_variable import Draw
 
 
@@ -55,7 +55,7 @@ class SmoothKNN(MetricDiagnostic):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch, not after it, that there are no distances."""
-        if isinstance(require_latent_variable_model(self, pl_module).decoder.prototype(), BagOfWords):
+        if is_bag_of_words(require_latent_variable_model(self, pl_module).decoder.prototype()):
             raise TypeError(
                 f"SmoothKNN takes distances between observations, and {type(pl_module).__name__} models bags of words: "
                 "leave this callback out"

@@ -11,13 +11,13 @@ from vae_lightning.consistency.exact import all_states
 from vae_lightning.consistency.fits import coupled_statistics, family_of, fit_conditional, like_of, natural_parameters
 from vae_lightning.consistency.projection import build_harmonium
 from vae_lightning.consistency.sides import HarmoniumPrior, HiddenGiven, VisibleGiven
+from vae_lightning.distributions import PAIRED_BITS
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.families.enumeration import states
 from vae_lightning.harmonium.harmonium import Harmonium
 from vae_lightning.latent_variable import ConditionalLike, LatentVariableModel
 from vae_lightning.randomness import seeded
 
-_LISTED_BITS = 12
 _PROBES = 1024
 
 
@@ -102,7 +102,7 @@ def harmonium_of(model: LatentVariableModel, tolerance: float = 1e-4) -> Harmoni
 def _probes(family: ExponentialFamily, distribution: Distribution, like: Tensor) -> Tensor:
     """Every value of the family if they are few, else samples of the distribution; (N, *E)."""
     found = states(family)
-    if found is not None and found.bits <= _LISTED_BITS:
+    if found is not None and found.bits <= PAIRED_BITS:
         return all_states(family, like)
     return distribution.sample(Size() if distribution.batch_shape else Size([_PROBES]))
 

@@ -9,17 +9,17 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from vae_lightning.consistency.fits import family_of, like_of
+from vae_lightning.distributions import HELD_BITS
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.families.enumeration import states
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.metrics import functional
 from vae_lightning.metrics.functional.tightness import Tightness
 
-MAX_BITS = 16
 _MAX_ELEMENTS = 2**22
 
 
-def all_states(family: ExponentialFamily, like: Tensor, max_bits: int = MAX_BITS) -> Float[Tensor, "states *event"]:
+def all_states(family: ExponentialFamily, like: Tensor, max_bits: int = HELD_BITS) -> Float[Tensor, "states *event"]:
     """Every value of the family, the first variable slowest; ValueError for infinitely or too many."""
     found = states(family)
     if found is None or found.bits > max_bits:
@@ -28,7 +28,7 @@ def all_states(family: ExponentialFamily, like: Tensor, max_bits: int = MAX_BITS
             f"exact figures sum over all values of {family}, at most 2^{max_bits}; {size}: use the Consistency "
             "callback, which estimates the mismatch from samples"
         )
-    return found.numbered(torch.arange(found.count, device=like.device), like)
+    return found.every(like)
 
 
 def codes_of(model: LatentVariableModel) -> Float[Tensor, "codes *latent"]:

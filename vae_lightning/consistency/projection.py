@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vae_lightning.consistency.exact import codes_of, log_joint
 from vae_lightning.consistency.fits import family_of, like_of
-from vae_lightning.families import ExponentialFamily, Normal
+from vae_lightning.families import ExponentialFamily
 from vae_lightning.harmonium.harmonium import Harmonium
 from vae_lightning.latent_variable import LatentVariableModel
 
@@ -138,19 +138,8 @@ def build_harmonium(
 ) -> Harmonium:
     """The harmonium of this W and these natural parameters a and b, in dtype and on the device of `like`."""
     harmonium = Harmonium(visible, hidden).to(like)
-    values = (weight, unconstrained(visible, a), unconstrained(hidden, b))
+    values = (weight, visible.unconstrain(a), hidden.unconstrain(b))
     for parameter, value in zip((harmonium.weight, harmonium.visible_bias, harmonium.hidden_bias), values, strict=True):
         parameter.data.copy_(value)
     harmonium.check()
     return harmonium
-
-
-def unconstrained(family: ExponentialFamily, eta: Tensor) -> Tensor:
-    """Theta with `constrain(theta)` = eta."""
-    if not isinstance(family, Normal):
-        return eta
-    if family.scale is not None:
-        return eta * family.scale**2
-    linear, quadratic = eta.chunk(2, -1)
-    variance = -0.5 / quadratic
-    return torch.cat((linear * variance, 0.5 * variance.log()), -1)

@@ -11,12 +11,12 @@ from jaxtyping import Float
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
+from vae_lightning.distributions import SUMMED_BITS, States
 from vae_lightning.families import ExponentialFamily
-from vae_lightning.families.enumeration import States, in_chunks, states
+from vae_lightning.families.enumeration import in_chunks, states
 from vae_lightning.harmonium.harmonium import Harmonium
 from vae_lightning.priors import Prior
 
-_MAX_BITS = 20
 _MAX_ELEMENTS = 2**22
 
 
@@ -115,15 +115,15 @@ class HiddenMarginal(td.Distribution):
         if (joint := model.joint_normal) is not None:
             return joint.hidden_sample(shape)
         codes, observations = states(model.hidden), states(model.visible)
-        if codes is not None and codes.bits <= _MAX_BITS:
+        if codes is not None and codes.bits <= SUMMED_BITS:
             return self._drawn(codes, model.hidden_free_energy, shape)
-        if observations is not None and observations.bits <= _MAX_BITS:
+        if observations is not None and observations.bits <= SUMMED_BITS:
             return model.hidden_given(self._drawn(observations, model.free_energy, shape)).sample()
         fewer = min((side.bits for side in (codes, observations) if side is not None), default=None)
         size = "neither can be listed" if fewer is None else f"here 2^{fewer:.0f}"
         raise ValueError(
             f"exact samples of p(z) sum over all values of {model.hidden} or of {model.visible}, at most "
-            f"2^{_MAX_BITS}; {size}: use harmonium.gibbs, whose chains need no sum"
+            f"2^{SUMMED_BITS}; {size}: use harmonium.gibbs, whose chains need no sum"
         )
 
     def _drawn(self, side: States, free_energy: Callable[[Tensor], Tensor], shape: Size) -> Tensor:

@@ -1,5 +1,6 @@
 """Data: LightningDataModules whose batches are (x, y)."""
 
+from vae_lightning.data.arrays import Arrays
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.full_batch import FullBatch
 from vae_lightning.data.images.binarise import (
@@ -16,10 +17,12 @@ from vae_lightning.data.loaders import Observations
 from vae_lightning.data.stacked import Stacked
 from vae_lightning.data.synthetic import Synthetic
 from vae_lightning.data.texts.newsgroups import Newsgroups
+from vae_lightning.data.texts.texts import Texts
 from vae_lightning.data.texts.vocabulary import ByCount, ByDocuments
 
 __all__ = [
     "MNIST",
+    "Arrays",
     "Binarisation",
     "ByCount",
     "ByDocuments",
@@ -34,5 +37,6 @@ __all__ = [
     "Stacked",
     "StaticBinarisation",
     "Synthetic",
+    "Texts",
     "ThresholdBinarisation",
 ]

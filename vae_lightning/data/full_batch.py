@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.derived import DerivedDataModule
 from vae_lightning.data.loaders import Batch, Observations
@@ -22,6 +23,7 @@ class FullBatch(DerivedDataModule):
     """
 
     def __init__(self, data: InMemoryDataModule, steps: int = 100) -> None:
+        check_kinds(FullBatch, locals())
         super().__init__(data)
         if steps < 1:
             raise ValueError(f"FullBatch needs steps >= 1 in an epoch, got {steps}")
@@ -46,6 +48,7 @@ class FullBatchLoader:
     """The same batch, `steps` times an epoch, resumable in mid-epoch as a `TrainingLoader` is."""
 
     def __init__(self, data: Observations, steps: int) -> None:
+        check_kinds(FullBatchLoader, locals())
         self.batch: Batch = (data.x, data.y)
         self.steps, self.epoch = steps, 0
         self.sampler = self  # Lightning tells the epoch to a loader's sampler

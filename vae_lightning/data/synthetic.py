@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.loaders import Observations
 from vae_lightning.data.processes import Process
@@ -37,6 +38,7 @@ class Synthetic(InMemoryDataModule):
         batch_size: int = 256,
         eval_batch_size: int = 1_000,
     ) -> None:
+        check_kinds(Synthetic, locals())
         super().__init__(batch_size, eval_batch_size)
         if len(sizes) != 3 or min(sizes) < 1:
             raise ValueError(f"sizes must be three positive numbers, (train, val, test); got {tuple(sizes)}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 import torch.distributions as td
 from jaxtyping import Float
 from torch import Tensor
 
-from vae_lightning.estimators.base import Aggregate, GradientEstimator, Integrand, describe, mean
+from vae_lightning.distributions import family_name, rsample
+from vae_lightning.estimators.base import Aggregate, GradientEstimator, Integrand, mean
 
 
 class Reparameterised(GradientEstimator):
@@ -19,16 +19,11 @@ class Reparameterised(GradientEstimator):
         """TypeError for a posterior whose samples have no gradient."""
         if not q.has_rsample:
             raise TypeError(
-                f"Reparameterised needs a continuous posterior, got {describe(q)}: samples of it have no gradient; "
+                f"Reparameterised needs a continuous posterior, got {family_name(q)}: samples of it have no gradient; "
                 "use DisARM or LeaveOneOut, or Enumerated for up to 16 bits"
             )
 
     def forward(self, q: td.Distribution, f: Integrand, aggregate: Aggregate = mean) -> Float[Tensor, " batch"]:
         """The bound, (B,)."""
         self.check(q)
-        base = q.base_dist if isinstance(q, td.Independent) else q
-        if isinstance(base, td.Normal):
-            z = base.loc + base.scale * self.noise.normal((self.num_samples, *base.loc.shape), base.loc)
-        else:
-            z = q.rsample(torch.Size([self.num_samples]))
-        return aggregate(f(z))
+        return aggregate(f(rsample(q, self.num_samples, self.noise)))

@@ -10,13 +10,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vae_lightning.arguments import check_kinds
+from vae_lightning.distributions import sample
 from vae_lightning.estimators.base import (
     Aggregate,
     GradientEstimator,
     Integrand,
     local_signals,
     mean,
-    sample,
     with_gradient_of,
 )
 

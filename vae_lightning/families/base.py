@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
-from typing import Any, SupportsIndex
+from typing import Any, ClassVar, SupportsIndex
 
 import torch
 from jaxtyping import Float
@@ -22,6 +22,12 @@ class ExponentialFamily(abc.ABC):
 
     event_shape: Size
     num_parameters: int
+    independent_bits: ClassVar[bool] = False
+    """Whether x are bits that do not depend on each other."""
+    has_length: ClassVar[bool] = False
+    """Whether x are documents, whose lengths the family does not model."""
+    has_log_partition: ClassVar[bool] = True
+    """Whether A(eta) is known, and with it the log-probability."""
 
     def sufficient_statistics(self, x: Tensor) -> Float[Tensor, "*B P"]:
         """T(x); by default x, flat."""
@@ -71,6 +77,10 @@ class ExponentialFamily(abc.ABC):
         """Map what a network emits, any real vector, into the domain of A."""
         return theta
 
+    def unconstrain(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
+        """The theta with constrain(theta) = eta."""
+        return eta
+
     def canonical(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
         """The same for all eta of one distribution; by default each eta has a distribution of its own."""
         return eta
@@ -78,6 +88,15 @@ class ExponentialFamily(abc.ABC):
     def containing(self, x: Any) -> ExponentialFamily:
         """The family with what is not modelled but read off x bound: the lengths of documents. By default, itself."""
         return self
+
+    def given(self, total: Tensor) -> ExponentialFamily:
+        """The family of documents of these lengths; TypeError unless it `has_length`."""
+        raise TypeError(f"only documents have lengths; {self!r} needs none: leave given(total) out")
+
+    @property
+    def wants_total(self) -> bool:
+        """Whether A and samples have to wait until `given` tells the lengths."""
+        return False
 
     @property
     def coupled(self) -> slice:

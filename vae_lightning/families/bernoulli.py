@@ -28,6 +28,8 @@ class Bernoulli(ExponentialFamily):
             no log-likelihood: p does not integrate to 1, and figures made of it are not to be held against others.
     """
 
+    independent_bits = True
+
     def __init__(self, event_shape: int | Sequence[int], intensities: bool = False) -> None:
         check_kinds(Bernoulli, locals())
         self.event_shape = as_event_shape(event_shape, "Bernoulli")

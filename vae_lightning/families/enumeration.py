@@ -2,46 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int64
-from torch import Size, Tensor
+from torch import Tensor
 from torch.distributions import constraints
 from torch.utils.checkpoint import checkpoint
 
+from vae_lightning.distributions import States
 from vae_lightning.families.base import ExponentialFamily
-
-
-@dataclass(frozen=True)
-class States:
-    """The values of so many variables, each with so many options, numbered from 0 with the first variable slowest."""
-
-    event_shape: Size
-    options: int
-    variables: int
-
-    @property
-    def bits(self) -> float:
-        """Log2 of how many values there are."""
-        return self.variables * math.log2(self.options)
-
-    @property
-    def count(self) -> int:
-        """How many values there are."""
-        return self.options**self.variables
-
-    def numbered(self, index: Int64[Tensor, "*N"], like: Tensor) -> Float[Tensor, "..."]:
-        """The values with these numbers, (*N, *E), in the dtype of `like`: bits, or one-hot vectors."""
-        place = torch.tensor([self.options**i for i in reversed(range(self.variables))], device=index.device)
-        digits = index[..., None] // place % self.options
-        one_hot = self.variables < self.event_shape.numel()
-        x = F.one_hot(digits, self.options) if one_hot else digits
-        return x.to(like.dtype).reshape(*index.shape, *self.event_shape)
 
 
 def states(family: ExponentialFamily) -> States | None:

@@ -32,6 +32,8 @@ class GibbsMRF(ExponentialFamily):
     Approximate Posteriors (2020).
     """
 
+    has_log_partition = False
+
     def __init__(self, first: int, second: int, sweeps: int = 20) -> None:
         check_kinds(GibbsMRF, locals())
         for size in (first, second):

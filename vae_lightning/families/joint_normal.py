@@ -8,7 +8,10 @@ from functools import cached_property
 import torch
 from jaxtyping import Float, Float64
 from torch import Size, Tensor
+from torch.distributions import constraints
 
+from vae_lightning.families.base import ExponentialFamily
+from vae_lightning.families.enumeration import support
 from vae_lightning.families.normal import Normal
 
 
@@ -102,3 +105,18 @@ class JointNormal:
                 "took it there, lower the learning rate or set weight_decay"
             )
         return factor
+
+
+def joint_normal(
+    visible: ExponentialFamily, hidden: ExponentialFamily, a: Tensor, b: Tensor, weight: Tensor
+) -> JointNormal | None:
+    """The joint Gaussian of two Normals with these parameters; None for other families."""
+    if isinstance(visible, Normal) and isinstance(hidden, Normal):
+        return JointNormal(visible, hidden, a, b, weight)
+    return None
+
+
+def normalises(visible: ExponentialFamily, hidden: ExponentialFamily) -> bool:
+    """Whether coupling two families gives a density: unless both are of reals, and not both Normal."""
+    both_real = support(visible) is constraints.real and support(hidden) is constraints.real
+    return not both_real or (isinstance(visible, Normal) and isinstance(hidden, Normal))

@@ -13,11 +13,11 @@ from torch import Size, Tensor
 from torch.distributions import constraints
 
 from vae_lightning.arguments import check_kinds
+from vae_lightning.distributions import HELD_BITS, States
 from vae_lightning.families.base import ExponentialFamily, as_event_shape
 from vae_lightning.families.bernoulli import Bernoulli
-from vae_lightning.families.enumeration import States, in_chunks
+from vae_lightning.families.enumeration import in_chunks
 
-_MAX_BITS = 16
 _MAX_ELEMENTS = 2**22
 
 
@@ -34,9 +34,9 @@ class BernoulliMRF(ExponentialFamily):
         check_kinds(BernoulliMRF, locals())
         for size in (first, second):
             as_event_shape(size, "BernoulliMRF")
-        if min(first, second) > _MAX_BITS:
+        if min(first, second) > HELD_BITS:
             raise ValueError(
-                f"BernoulliMRF sums over all values of its smaller group, at most {_MAX_BITS} bits, got groups of "
+                f"BernoulliMRF sums over all values of its smaller group, at most {HELD_BITS} bits, got groups of "
                 f"{first} and {second}: make one group smaller, or use GibbsMRF, which is biased and gives no bound"
             )
         self.first, self.second = first, second
@@ -144,8 +144,7 @@ class MarkovRandomField(td.Distribution):
 
     def enumerate_support(self, expand: bool = True) -> Float[Tensor, "codes *B d"]:
         """Every value of (z1, z2), the first bit slowest."""
-        every = States(self.event_shape, 2, self.event_shape.numel())
-        codes = every.numbered(torch.arange(every.count, device=self.eta.device), self.eta)
+        codes = States(self.event_shape, 2, self.event_shape.numel()).every(self.eta)
         codes = codes.reshape(len(codes), *[1] * len(self.batch_shape), *self.event_shape)
         return codes.expand(-1, *self.batch_shape, -1) if expand else codes
 

@@ -13,6 +13,7 @@ from torch.distributions import constraints
 from vae_lightning.affine import Affine
 from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
+from vae_lightning.distributions import is_bag_of_words
 from vae_lightning.families.base import ExponentialFamily
 
 _EDGE = 1e-4
@@ -25,6 +26,8 @@ class Multinomial(ExponentialFamily):
     Source: Shekhovtsov et al. (2022), Eq. 13.
     """
 
+    has_length = True
+
     def __init__(self, num_words: int, total: Shaped[Tensor, "*B"] | None = None) -> None:
         check_kinds(Multinomial, locals())
         if num_words < 2:
@@ -36,6 +39,11 @@ class Multinomial(ExponentialFamily):
     def given(self, total: Shaped[Tensor, "*B"]) -> Multinomial:
         """The family of documents of these lengths."""
         return Multinomial(self.num_parameters, total)
+
+    @property
+    def wants_total(self) -> bool:
+        """Whether no lengths are bound yet."""
+        return self.total is None
 
     def containing(self, x: Tensor | Counts) -> Multinomial:
         """The family of documents as long as these."""
@@ -125,6 +133,11 @@ class BagOfWords(td.Distribution):
         if self.total is None:
             raise ValueError("the document lengths are not known: use Multinomial.given(total)")
         return self.total
+
+
+@is_bag_of_words.register
+def _(q: BagOfWords) -> bool:
+    return True
 
 
 def log_multinomial_coefficient(x: Tensor | Counts) -> Float[Tensor, "*B"]:

@@ -13,9 +13,7 @@ from torch import Tensor
 
 from vae_lightning.arguments import check_kinds
 from vae_lightning.families.base import ExponentialFamily, as_event_shape
-
-_MAX_LOG_SIGMA = 15.0
-_EDGE = 1e-3
+from vae_lightning.families.scales import FixedScale, FreeScale, Scale
 
 
 class Normal(ExponentialFamily):
@@ -34,71 +32,51 @@ class Normal(ExponentialFamily):
             raise ValueError(f"Normal needs a positive finite scale (a standard deviation), got {scale}")
         self.event_shape = as_event_shape(event_shape, "Normal")
         self.scale = scale
-        self.num_parameters = prod(self.event_shape) * (2 if scale is None else 1)
+        self._scale: Scale = FreeScale() if scale is None else FixedScale(scale)
+        self.num_parameters = prod(self.event_shape) * self._scale.statistics_each
 
     def sufficient_statistics(self, x: Tensor) -> Float[Tensor, "*B P"]:
         """(x, x^2), or x for a fixed scale."""
-        x = x.flatten(x.ndim - len(self.event_shape))
-        return torch.cat((x, x.square()), -1) if self.scale is None else x
+        return self._scale.statistics(x.flatten(x.ndim - len(self.event_shape)))
 
     def log_base_measure(self, x: Tensor) -> Float[Tensor, "*B"]:
         """-d/2 log(2 pi), or log N(x | 0, scale^2 I) for a fixed scale."""
-        x = x.flatten(x.ndim - len(self.event_shape))
-        constant = 0.5 * math.log(2 * math.pi)
-        if self.scale is None:
-            return torch.full_like(x, -constant).sum(-1)
-        return -(0.5 * (x / self.scale).square() + math.log(self.scale) + constant).sum(-1)
+        return self._scale.log_base_measure(x.flatten(x.ndim - len(self.event_shape))).sum(-1)
 
     def log_partition(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B"]:
         """A(eta)."""
-        if self.scale is not None:
-            return 0.5 * (self.scale * eta).square().sum(-1)
-        linear, quadratic = eta.chunk(2, -1)
-        return (-linear.square() / (4 * quadratic) - 0.5 * (-2 * quadratic).log()).sum(-1)
+        return self._scale.log_partition(eta).sum(-1)
 
     def constrain(self, theta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
-        """(mean, log sigma) -> (mean / sigma^2, -1 / (2 sigma^2)); mean -> mean / scale^2 for a fixed scale.
+        """(mean, log sigma) -> (mean / sigma^2, -1 / (2 sigma^2)); mean -> mean / scale^2 for a fixed scale."""
+        return self._scale.natural(theta)
 
-        Sigma stays within e^-15 = 3e-7 and e^15 = 3e6: single precision overflows at e^44.
-        """
-        if self.scale is not None:
-            return theta / self.scale**2
-        mean, log_sigma = theta.chunk(2, -1)
-        precision = (-2 * log_sigma.clamp(-_MAX_LOG_SIGMA, _MAX_LOG_SIGMA)).exp()
-        return torch.cat((mean * precision, -0.5 * precision), -1)
+    def unconstrain(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
+        """(mean, log sigma), or the mean for a fixed scale."""
+        return self._scale.emitted(eta)
 
     def mean_statistics(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
         """(mean, mean^2 + sigma^2), or the mean for a fixed scale."""
-        mean, sigma = self._mean_and_sigma(eta)
-        return mean if self.scale is not None else torch.cat((mean, mean.square() + sigma.square()), -1)
+        return self._scale.mean_statistics(eta)
 
     @torch.no_grad()
     def sample(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "..."]:
         """Mean plus sigma times standard normal noise."""
-        mean, sigma = self._mean_and_sigma(eta)
+        mean, sigma = self._scale.mean_and_sigma(eta)
         return (mean + sigma * torch.randn_like(mean)).unflatten(-1, self.event_shape)
 
     def fitted(self, mean: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
         """(mean, log sigma) with sigma at least 0.001, or the mean for a fixed scale."""
-        if self.scale is not None:
-            return mean
-        first, second = mean.chunk(2, -1)
-        return torch.cat((first, 0.5 * (second - first.square()).clamp_min(_EDGE**2).log()), -1)
+        return self._scale.fitted(mean)
 
     def pulled_back(self, theta: Float[Tensor, "*B P"], gradient: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
-        """Of mean and log sigma: precision g1, and precision (g2 - 2 mean g1), zero where sigma is held."""
-        if self.scale is not None:
-            return gradient / self.scale**2
-        (mean, log_sigma), (linear, quadratic) = theta.chunk(2, -1), gradient.chunk(2, -1)
-        precision = (-2 * log_sigma.clamp(-_MAX_LOG_SIGMA, _MAX_LOG_SIGMA)).exp()
-        free = log_sigma.abs() <= _MAX_LOG_SIGMA
-        return torch.cat((precision * linear, free * precision * (quadratic - 2 * mean * linear)), -1)
+        """The gradient with respect to the mean, and to log sigma where it is free."""
+        return self._scale.pulled_back(theta, gradient)
 
     def distribution(self, eta: Float[Tensor, "*B P"]) -> td.Distribution:
         """Independent Normal variables."""
-        mean, sigma = self._mean_and_sigma(eta)
-        normal = td.Normal(mean.unflatten(-1, self.event_shape), sigma.unflatten(-1, self.event_shape), False)
-        return td.Independent(normal, len(self.event_shape), False)
+        mean, sigma = (each.unflatten(-1, self.event_shape) for each in self._scale.mean_and_sigma(eta))
+        return td.Independent(td.Normal(mean, sigma, validate_args=False), len(self.event_shape), validate_args=False)
 
     @property
     def coupled(self) -> slice:
@@ -107,14 +85,4 @@ class Normal(ExponentialFamily):
 
     def precision(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B d"]:
         """1 / sigma^2 of each variable."""
-        if self.scale is not None:
-            return torch.full_like(eta, self.scale**-2)
-        return -2 * eta.chunk(2, -1)[1]
-
-    def _mean_and_sigma(self, eta: Tensor) -> tuple[Tensor, Tensor]:
-        if self.scale is not None:
-            mean = eta * self.scale**2
-            return mean, torch.full_like(mean, self.scale)
-        linear, quadratic = eta.chunk(2, -1)
-        variance = -0.5 / quadratic
-        return linear * variance, variance.sqrt()
+        return self._scale.precision(eta)

@@ -9,16 +9,16 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Float64
 from torch import Size, Tensor, nn
-from torch.distributions import Distribution, constraints
+from torch.distributions import Distribution
 
 from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
-from vae_lightning.families import ExponentialFamily, GibbsMRF, Multinomial, Normal
-from vae_lightning.families.enumeration import in_chunks, states, support
-from vae_lightning.families.joint_normal import JointNormal
+from vae_lightning.distributions import SUMMED_BITS
+from vae_lightning.families import ExponentialFamily
+from vae_lightning.families.enumeration import in_chunks, states
+from vae_lightning.families.joint_normal import JointNormal, joint_normal, normalises
 from vae_lightning.harmonium.annealing import LogMean, anneal, ascending
 
-_MAX_BITS = 20
 _MAX_ELEMENTS = 2**22
 
 
@@ -54,14 +54,12 @@ class Harmonium(nn.Module):
 
     def given(self, total: Tensor) -> Harmonium:
         """This model of documents of these lengths, (*L), sharing its parameters; TypeError if v has no length."""
-        if not isinstance(self.visible, Multinomial):
-            raise TypeError(f"only documents have lengths; {self.visible} needs none: leave given(total) out")
         return self._of(self.visible.given(total))
 
     @property
     def has_lengths(self) -> bool:
         """Whether v are documents, whose lengths are not modelled."""
-        return isinstance(self.visible, Multinomial)
+        return self.visible.has_length
 
     @property
     def log_partition_shape(self) -> Size:
@@ -75,9 +73,7 @@ class Harmonium(nn.Module):
     @property
     def joint_normal(self) -> JointNormal | None:
         """The joint Gaussian that a pair of Normals is; None for other families."""
-        if not (isinstance(self.visible, Normal) and isinstance(self.hidden, Normal)):
-            return None
-        return JointNormal(self.visible, self.hidden, self.a, self.b, self.weight)
+        return joint_normal(self.visible, self.hidden, self.a, self.b, self.weight)
 
     @property
     def a(self) -> Float[Tensor, " P"]:
@@ -142,10 +138,10 @@ class Harmonium(nn.Module):
         sides = ((self.visible, self.free_energy), (self.hidden, self.hidden_free_energy))
         finite = [(found, free_energy) for family, free_energy in sides if (found := states(family))]
         side, free_energy = min(finite, key=lambda pair: pair[0].bits, default=(None, None))
-        if side is None or free_energy is None or side.bits > _MAX_BITS:
+        if side is None or free_energy is None or side.bits > SUMMED_BITS:
             size = f"2^{side.bits:.0f} values" if side else "neither can be listed"
             raise ValueError(
-                f"log_partition sums over all values of the smaller side: here {size}, the limit is 2^{_MAX_BITS}; "
+                f"log_partition sums over all values of the smaller side: here {size}, the limit is 2^{SUMMED_BITS}; "
                 "use annealed_log_partition"
             )
         lengths = self.log_partition_shape
@@ -268,14 +264,13 @@ def _log_factor(family: ExponentialFamily, x: Tensor | Counts, eta: Tensor) -> T
 
 
 def _check(visible: ExponentialFamily, hidden: ExponentialFamily) -> None:
-    both = support(visible) is constraints.real and support(hidden) is constraints.real
-    if both and not (isinstance(visible, Normal) and isinstance(hidden, Normal)):
+    if not normalises(visible, hidden):
         raise ValueError(
             f"visible {visible} with hidden {hidden} does not normalise for every W: make one side bounded, as in "
             f"Bernoulli({tuple(hidden.event_shape)})"
         )
     for family in (visible, hidden):
-        if isinstance(family, GibbsMRF):
+        if not family.has_log_partition:
             raise ValueError(f"{family} has no log-partition: use BernoulliMRF, with a group of at most 16 bits")
-    if isinstance(hidden, Multinomial) and hidden.total is None:
+    if hidden.wants_total:
         raise ValueError("a hidden Multinomial has to know its total: use Multinomial.given(total)")

@@ -12,11 +12,10 @@ from torch import Tensor, nn
 
 from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
+from vae_lightning.distributions import HELD_BITS
 from vae_lightning.families.enumeration import states
 from vae_lightning.harmonium.harmonium import Harmonium
 from vae_lightning.harmonium.moments import Moments, Phases
-
-_MAX_BITS = 16
 
 
 class NegativePhase(nn.Module, abc.ABC):
@@ -150,10 +149,10 @@ class EnumeratedLikelihood(NegativePhase):
         if model.joint_normal is not None:
             return
         found = states(model.hidden)
-        if found is None or found.bits > _MAX_BITS or model.has_lengths:
+        if found is None or found.bits > HELD_BITS or model.has_lengths:
             size = f"2^{found.bits:.0f} values of h" if found else f"{model.hidden}, which cannot be listed"
             raise ValueError(
-                f"EnumeratedLikelihood sums over at most 2^{_MAX_BITS} values of h, and not for documents; got "
+                f"EnumeratedLikelihood sums over at most 2^{HELD_BITS} values of h, and not for documents; got "
                 f"{model.visible} with {size}: use PersistentContrastiveDivergence"
             )
 
@@ -162,8 +161,8 @@ class EnumeratedLikelihood(NegativePhase):
         mean = model.hidden.mean_statistics(model.hidden_natural(v))
         if (joint := model.joint_normal) is not None:
             return Phases(mean, Moments(*(each.to(model.weight) for each in joint.moments())), None)
-        every: Any = states(model.hidden)
-        h = every.numbered(torch.arange(every.count, device=model.weight.device), model.weight)
+        values: Any = states(model.hidden)
+        h = values.every(model.weight)
         probability = (-model.hidden_free_energy(h)).softmax(0)[:, None]
         t, s = model.visible.mean_statistics(model.visible_natural(h)), model.hidden.sufficient_statistics(h)
         weighted = probability * s

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
-from vae_lightning.estimators.base import describe, sample
+from vae_lightning.distributions import as_normal, family_name, rebuilt, sample
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.randomness import Noise
 
@@ -72,17 +72,11 @@ class Inflated(Proposal):
 
     def __call__(self, q: td.Distribution) -> td.Distribution:
         """N(mean, variance * sigma^2); TypeError unless q is independent Gaussians."""
-        normal = gaussian(q)
+        normal = as_normal(q)
         if normal is None:
-            raise TypeError(f"Inflated needs a posterior of independent Gaussians, got {describe(q)}: use Posterior()")
-        wide = td.Normal(normal.loc, math.sqrt(self.variance) * normal.scale, validate_args=False)
-        return td.Independent(wide, len(q.event_shape), validate_args=False)
-
-
-def gaussian(q: td.Distribution) -> td.Normal | None:
-    """The Normal variables that q consists of; None for any other q."""
-    base = q.base_dist if isinstance(q, td.Independent) else q
-    return base if isinstance(base, td.Normal) else None
+            name = family_name(q)
+            raise TypeError(f"Inflated needs a posterior of independent Gaussians, got {name}: use Posterior()")
+        return rebuilt(q, (normal.loc, math.sqrt(self.variance) * normal.scale))
 
 
 def log_weights(
@@ -130,9 +124,7 @@ def log_weights_of(
         prior = model.prior()  # once: that of an aggregated posterior encodes its observations
         for part in log_weight.split(max(1, chunk // len(x))):
             z = sample(q, len(part), noise)
-            likelihood: td.Distribution = model.decoder(z)
-            part.copy_(likelihood.log_prob(x))  # type: ignore[arg-type]  # a bag of words takes Counts
-            part.add_(prior.log_prob(z)).sub_(q.log_prob(z))
+            part.copy_(model.log_likelihood(x, z)).add_(prior.log_prob(z)).sub_(q.log_prob(z))
     return log_weight
 
 

@@ -12,8 +12,8 @@ from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
 from vae_lightning.counts import Counts
+from vae_lightning.distributions import displaced, family_name, parameters
 from vae_lightning.estimators import GradientEstimator, Reparameterised, mean
-from vae_lightning.estimators.base import describe
 from vae_lightning.inference.importance import (
     Posterior,
     Proposal,
@@ -36,24 +36,14 @@ class FreePosterior(nn.Module):
 
     def __init__(self, q: td.Distribution) -> None:
         super().__init__()
-        self.event_dims = len(q.event_shape)
-        base = q.base_dist if isinstance(q, td.Independent) else q
-        if isinstance(base, td.Normal):
-            self.start: tuple[Tensor, ...] = (base.loc, base.scale)
-        elif isinstance(base, td.Bernoulli):
-            self.start = (base.logits,)
-        else:
-            raise TypeError(f"inference gaps need a posterior of independent Gaussians or bits, got {describe(q)}")
-        self.theta = nn.Parameter(torch.zeros(len(self.start), *self.start[0].shape).to(self.start[0]))
+        self.start, known = q, parameters(q)
+        if not known:
+            raise TypeError(f"inference gaps need a posterior of independent Gaussians or bits, got {family_name(q)}")
+        self.theta = nn.Parameter(torch.zeros(len(known), *known[0].shape).to(known[0]))
 
     def forward(self) -> td.Independent[Any]:
         """The q."""
-        if len(self.start) == 1:
-            bits = td.Bernoulli(logits=self.start[0] + self.theta[0], validate_args=False)
-            return td.Independent(bits, self.event_dims, validate_args=False)
-        (loc, scale), (shift, log_ratio) = self.start, self.theta
-        normal = td.Normal(loc + scale * shift, scale * log_ratio.exp(), validate_args=False)
-        return td.Independent(normal, self.event_dims, validate_args=False)
+        return displaced(self.start, self.theta)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,9 +144,14 @@ def fit(
 
 
 def integrand(
-    model: LatentVariableModel, prior: td.Distribution, x: Any, q: td.Distribution, pathwise: bool, z: Tensor
+    model: LatentVariableModel,
+    prior: td.Distribution,
+    x: Tensor | Counts,
+    q: td.Distribution,
+    pathwise: bool,
+    z: Tensor,
 ) -> Float[Tensor, "samples batch"]:
     """Log p(x, z) / q(z); the score of q has no mean and is left out where the gradient has another way."""
-    likelihood: td.Distribution = model.decoder(z)
+    log_likelihood = model.log_likelihood(x, z)
     log_posterior = q.log_prob(z) if pathwise else q.log_prob(z).detach()
-    return likelihood.log_prob(x) + prior.log_prob(z) - log_posterior
+    return log_likelihood + prior.log_prob(z) - log_posterior

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Size, Tensor
 
 from vae_lightning.counts import Counts
-from vae_lightning.estimators.base import sample
+from vae_lightning.distributions import sample
 from vae_lightning.inference.importance import rows_at_once
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.metrics.functional.resampled import resample, resampled_log_prob

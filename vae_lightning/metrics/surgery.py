@@ -12,7 +12,8 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from vae_lightning.metrics.functional.aggregated import CHUNK, log_mixture, natural_form, statistics
+from vae_lightning.distributions import natural_form
+from vae_lightning.metrics.functional.aggregated import CHUNK, log_mixture, statistics
 from vae_lightning.metrics.functional.surgery import check_surgery, own_log_prob, surgery_terms
 from vae_lightning.metrics.gather import check_limit, earliest, gather_rows, in_shares
 

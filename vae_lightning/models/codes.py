@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor
 
 from vae_lightning.counts import Counts
-from vae_lightning.estimators.base import bernoulli_logits
+from vae_lightning.distributions import as_bits
 from vae_lightning.latent_variable import Draw
 from vae_lightning.models.protocols import Encodes
 from vae_lightning.models.rbm import Evaluated
@@ -26,8 +25,7 @@ def encode_all(model: Encodes, x: Counts) -> Iterator[Bool[Tensor, "chunk bits"]
 
 def codes_in(draw: Draw | Evaluated, model: Encodes) -> Bool[Tensor, "rows bits"]:
     """The codes of an evaluated batch: read off its posterior, or encoded if that is not of independent bits."""
-    if isinstance(draw, Draw):
-        with suppress(TypeError):  # for a posterior of another kind
-            return bernoulli_logits(draw.posterior, type(model).__name__) > 0
+    if isinstance(draw, Draw) and (bits := as_bits(draw.posterior)) is not None:
+        return bits.logits > 0
     assert isinstance(draw.x, Counts), "documents are sparse"
     return model.encode(draw.x)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 
 from vae_lightning.arguments import check_kinds
-from vae_lightning.conditional import Conditional, Network
+from vae_lightning.conditional import Network
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import ExponentialFamily, Normal
 from vae_lightning.hyperparameters import only_plain
@@ -13,7 +13,14 @@ from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.models.latent_variable import LatentVariableModule, adam
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import AnalyticELBO, Objective
-from vae_lightning.priors import FactorisedPrior, Prior
+from vae_lightning.priors import Prior
+
+
+def gaussian_codes(latent_dim: int) -> Normal:
+    """The family of codes with so many entries; ValueError for fewer than one."""
+    if latent_dim < 1:
+        raise ValueError(f"latent_dim is the number of entries of a code and must be at least 1, got {latent_dim}")
+    return Normal(latent_dim)
 
 
 class GaussianVAE(LatentVariableModule):
@@ -53,14 +60,7 @@ class GaussianVAE(LatentVariableModule):
         evaluation_samples: int = 1,
     ) -> None:
         check_kinds(GaussianVAE, locals())
-        if latent_dim < 1:
-            raise ValueError(f"latent_dim is the number of entries of a code and must be at least 1, got {latent_dim}")
-        latent = Normal(latent_dim)
-        model = LatentVariableModel(
-            Conditional(latent, observed.event_shape, encoder),
-            Conditional(observed, latent.event_shape, decoder),
-            prior or FactorisedPrior(latent),
-        )
+        model = LatentVariableModel.of_families(gaussian_codes(latent_dim), observed, encoder, decoder, prior)
         # not assigned to `objective`: what is saved as hyperparameters are the arguments as they were given
         chosen = objective or AnalyticELBO(Reparameterised())
         super().__init__(model, chosen, optimizer, scheduler, evaluation_samples)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from torch import Tensor
 
 from vae_lightning.arguments import check_kinds
-from vae_lightning.batches import Batch, observations
 from vae_lightning.conditional import Conditional, Network
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import ExponentialFamily, Normal
-from vae_lightning.hierarchical import Chain, HierarchicalConditional
+from vae_lightning.hierarchical import HierarchicalConditional
 from vae_lightning.hyperparameters import only_plain
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.models.latent_variable import LatentVariableModule, adam
@@ -71,10 +68,3 @@ class HVAE(LatentVariableModule):
         super().__init__(model, objective or ELBO(Reparameterised()), optimizer, scheduler, evaluation_samples)
         with only_plain(self):
             self.save_hyperparameters(logger=False)
-
-    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The codes of a batch, (B, d2 + d1): the mean of q(z2 | x), and that of q(z1 | x, z2) there."""
-        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            q = self.model.encoder(observations(batch))
-            assert isinstance(q, Chain), "the encoder has two levels"
-            return torch.cat((q.top.mean, q.lower(q.top.mean).mean), -1)

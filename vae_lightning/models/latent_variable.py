@@ -7,12 +7,13 @@ from typing import Any
 import torch
 import torch.distributions as td
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Size, Tensor
 
 from vae_lightning.batches import Batch, observations
 from vae_lightning.conditional import Conditional
 from vae_lightning.data.protocols import HasTraining, observed_shape
-from vae_lightning.estimators.base import sample
+from vae_lightning.distributions import mean_code, sample
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.latent_variable import Draw, LatentVariableModel
 from vae_lightning.models.reproducible import ReproducibleModule, adam
@@ -71,9 +72,22 @@ class LatentVariableModule(ReproducibleModule):
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """What training minimises at this step, in nats per observation, and figures to log; a pure function."""
-        objective = self.objective.at(step)
-        loss = -objective(self.model, observations(batch)).mean()
-        return loss, {"nelbo": loss.detach()} if objective.is_elbo else {}
+        return self.objective.at(step).loss_and_figures(self.model, observations(batch))
+
+    def loss_for_gradient(self, batch: Batch, step: int) -> Tensor:
+        """The loss alone."""
+        return self.objective.at(step).loss(self.model, observations(batch))
+
+    @torch.no_grad()
+    def failures(self, batch: Batch, step: int) -> dict[str, str]:
+        """The constraints that the model fails at this step on a batch, by name, with the reason."""
+        return self.objective.at(step).failures(self.model, observations(batch))
+
+    def log_step(self, batch: Batch, loss: Tensor, figures: dict[str, Tensor]) -> None:
+        """Log the loss and its figures; name in a warning the constraints that the model fails."""
+        super().log_step(batch, loss, figures)
+        for name, reason in self.failures(batch, self.global_step).items():
+            rank_zero_warn(f"the penalty {name} fails: {reason}")
 
     @torch.no_grad()
     def sample(self, n: int) -> Any:
@@ -83,11 +97,17 @@ class LatentVariableModule(ReproducibleModule):
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The codes of a batch: the posterior means E_q[z | x], (B, *Z), in full precision."""
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            return self.model.encoder(observations(batch)).mean
+            return mean_code(self.model.encoder(observations(batch)))
 
     def on_train_start(self) -> None:
         """ValueError if the run ends before the objective's schedule does."""
         self.objective.check_run(float(self.trainer.estimated_stepping_batches))
+
+    def _explain(self, loss: Tensor, batch: Any) -> str:
+        failures = self.failures(batch, self.global_step)
+        return "; ".join(
+            [*(f"the penalty {name}: {reason}" for name, reason in failures.items()), super()._explain(loss, batch)]
+        )
 
     @torch.no_grad()
     def not_finite(self, batch: Batch) -> str:

@@ -8,28 +8,27 @@ from itertools import chain
 import torch
 from jaxtyping import Bool, Float
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from lightning.pytorch.utilities import rank_zero_warn
 from lightning.pytorch.utilities.types import STEP_OUTPUT
-from torch import Size, Tensor, nn
+from torch import Tensor, nn
 
 from vae_lightning.arguments import check_kinds
-from vae_lightning.batches import Batch, observations
+from vae_lightning.batches import Batch
 from vae_lightning.conditional import Conditional, Network
-from vae_lightning.data.protocols import HasValidation, datamodule
+from vae_lightning.data.protocols import HasValidation
 from vae_lightning.estimators import Reparameterised
-from vae_lightning.families import ExponentialFamily, Normal
+from vae_lightning.families import ExponentialFamily
 from vae_lightning.hyperparameters import only_plain
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.models.ensemble.phases import State
+from vae_lightning.models.gaussian import gaussian_codes
 from vae_lightning.models.latent_variable import LatentVariableModule
 from vae_lightning.models.optimizers import quick_adam
-from vae_lightning.models.reproducible import is_logged
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import AnalyticELBO, Objective
 from vae_lightning.objectives.code_likelihood import CodeLikelihood
 from vae_lightning.objectives.importance_bound import ImportanceBound
 from vae_lightning.objectives.turns.generator_first import GeneratorFirst
-from vae_lightning.priors import FactorisedPrior, Prior
+from vae_lightning.priors import Prior
 from vae_lightning.randomness import seeded
 
 _ROWS = 64  # validation observations judged at once
@@ -97,18 +96,12 @@ class LiBI(LatentVariableModule):
         evaluation_samples: int = 1,
     ) -> None:
         check_kinds(LiBI, locals())
-        if latent_dim < 1:
-            raise ValueError(f"latent_dim is the number of entries of a code and must be at least 1, got {latent_dim}")
-        latent = Normal(latent_dim)
-        model = LatentVariableModel(
-            Conditional(latent, observed.event_shape, encoder),
-            Conditional(observed, latent.event_shape, decoder),
-            prior or FactorisedPrior(latent),
-        )
+        latent = gaussian_codes(latent_dim)
+        model = LatentVariableModel.of_families(latent, observed, encoder, decoder, prior)
         # not assigned to the arguments' own names: the hyperparameters saved are the arguments as they were given
-        first: Objective = CodeLikelihood() if generator is None else generator
-        codes = Conditional(latent, observed.event_shape, encoder) if isinstance(first, CodeLikelihood) else None
-        if isinstance(first, CodeLikelihood) and codes is not None:
+        first, codes = generator or CodeLikelihood(), None
+        if isinstance(first, CodeLikelihood):
+            codes = Conditional(latent, observed.event_shape, encoder)
             first = first.with_codes(codes)
         objective = GeneratorFirst(first, inference or AnalyticELBO(Reparameterised()), steps, repeats)
         super().__init__(model, objective, optimizer, scheduler, evaluation_samples)
@@ -178,20 +171,10 @@ class LiBI(LatentVariableModule):
 
     # -- training ------------------------------------------------------------------------------------------------
 
-    def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """The negative objective of the step's phase, in nats per observation, and figures; a pure function."""
-        objective = self.objective.at(step)
-        if not isinstance(objective, CodeLikelihood):
-            return super().loss(batch, step)
-        log_likelihood, paid = objective.terms(self.model, observations(batch))
-        reconstruction = -log_likelihood.mean()
-        figures = {"reconstruction": reconstruction} | paid
-        return reconstruction + sum(paid.values()), {name: value.detach() for name, value in figures.items()}
-
     def on_train_start(self) -> None:
         """ValueError for a run that is too short, or without validation data to choose by."""
         super().on_train_start()
-        self._judged = self.judged_on(datamodule(self.trainer))
+        self._judged = self.judged_on(self._data)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed this step; where a phase begins, close the last one and start anew."""
@@ -210,36 +193,12 @@ class LiBI(LatentVariableModule):
         """Judge the model where a repeat is done."""
         self._choose(self.global_step)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss; on the steps that the trainer writes, name the penalties that the codes fail."""
-        loss = super().training_step(batch, batch_idx)
-        if is_logged(self.trainer, self.global_step):
-            for name, reason in self.failures(batch, self.global_step).items():
-                rank_zero_warn(f"the penalty {name} fails: {reason}")
-        return loss
-
     def _state(self) -> State:
         return dict(chain(self.named_parameters(), self.named_buffers()))
 
     def _choose(self, step: int) -> None:
         if self._judged is not None and self.ends_repeat(step):
             self.keep_best(self._state(), self.value_on(self._judged), step)
-
-    @torch.no_grad()
-    def failures(self, batch: Batch, step: int) -> dict[str, str]:
-        """The penalties that the codes of a batch fail at this step, by name, with the reason."""
-        objective = self.objective.at(step)
-        return objective.failures(self.model, observations(batch)) if isinstance(objective, CodeLikelihood) else {}
-
-    def _explain(self, loss: Tensor, batch: Batch) -> str:
-        failed = "; ".join(
-            f"the penalty {name}: {reason}" for name, reason in self.failures(batch, self.global_step).items()
-        )
-        return f"{failed}; {super()._explain(loss, batch)}" if failed else super()._explain(loss, batch)
-
-    def sample(self, n: int) -> Tensor:
-        """(n, *X): z from the prior, x from the decoder."""
-        return self.model.decoder(self.model.prior().sample(Size([n]))).sample()
 
 
 class Best(nn.Module):

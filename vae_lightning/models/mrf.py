@@ -11,7 +11,6 @@ from vae_lightning.estimators import Enumerated, LeaveOneOut
 from vae_lightning.families import Bernoulli, BernoulliMRF, ExponentialFamily, GibbsMRF
 from vae_lightning.hyperparameters import only_plain
 from vae_lightning.latent_variable import Draw, LatentVariableModel
-from vae_lightning.metrics.averages import Averages
 from vae_lightning.models.latent_variable import LatentVariableModule, adam
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import AnalyticELBO, GibbsELBO, Objective
@@ -68,15 +67,15 @@ class MRFVAE(LatentVariableModule):
             prior or FactorisedPrior(Bernoulli(latent.event_shape)),
         )
         chosen = objective or _objective(latent)
-        self.bounded = isinstance(latent, BernoulliMRF)
-        if not self.bounded and not isinstance(chosen, GibbsELBO):
+        if not latent.has_log_partition and not isinstance(chosen, GibbsELBO):
             raise TypeError(
                 f"{type(chosen).__name__} needs the log-probability of codes, which {latent} does not know: use "
                 "GibbsELBO, or BernoulliMRF with a group of at most 16 bits"
             )
-        super().__init__(model, chosen, optimizer, scheduler, evaluation_samples)
+        self.bounded = latent.has_log_partition
         if not self.bounded:
-            self.averages = Averages(("gibbs_reconstruction",))
+            self.figure_names = ("gibbs_reconstruction",)
+        super().__init__(model, chosen, optimizer, scheduler, evaluation_samples)
         with only_plain(self):
             self.save_hyperparameters(logger=False)
 
@@ -86,7 +85,7 @@ class MRFVAE(LatentVariableModule):
 
 
 def _objective(latent: BernoulliMRF | GibbsMRF) -> Objective:
-    if isinstance(latent, GibbsMRF):
+    if not latent.has_log_partition:
         return GibbsELBO()
     few = latent.event_shape.numel() <= _FEW_BITS
     return AnalyticELBO(Enumerated() if few else LeaveOneOut(4))

@@ -17,7 +17,7 @@ from vae_lightning.arguments import check_kinds
 from vae_lightning.batches import Batch, observations
 from vae_lightning.counts import Counts
 from vae_lightning.data.protocols import HasTraining, HasValidation, datamodule, observed_shape, vocabulary_size
-from vae_lightning.families import Bernoulli, ExponentialFamily
+from vae_lightning.families import ExponentialFamily
 from vae_lightning.harmonium.harmonium import Harmonium
 from vae_lightning.harmonium.moments import likelihood_gradient, with_gradient
 from vae_lightning.harmonium.negative_phase import ContrastiveDivergence, NegativePhase, evenly
@@ -161,7 +161,7 @@ class RBM(ReproducibleModule):
             "reconstruction": self.evaluate(batch, 0).reconstruction.mean()
         }
 
-    def unread_loss(self, batch: Batch, step: int) -> Tensor:
+    def loss_for_gradient(self, batch: Batch, step: int) -> Tensor:
         """The same gradient; the value only tells whether it is finite."""
         return self._with_closed_form(observations(batch), read=False)
 
@@ -242,7 +242,7 @@ class RBM(ReproducibleModule):
     @torch.no_grad()
     def encode(self, x: Tensor | Counts) -> Bool[Tensor, "rows bits"]:
         """The most probable code of each observation; TypeError where h is not independent bits, given v."""
-        if not isinstance(self.model.hidden, Bernoulli):
+        if not self.model.hidden.independent_bits:
             raise TypeError(f"codes are hidden bits, use Bernoulli(m) for them; h is {self.model.hidden!r}")
         return self.model.hidden_natural(x) > 0
 
@@ -268,7 +268,7 @@ def _check(
             f"hidden {hidden} has a free variance, which says the same as the scale of W: fix it, as in "
             f"Normal({tuple(hidden.event_shape)}, scale=1.0)"
         )
-    if sparsity is not None and not isinstance(hidden, Bernoulli):
+    if sparsity is not None and not hidden.independent_bits:
         raise TypeError(f"Sparsity is of hidden bits: use hidden Bernoulli(m) with it, not {hidden!r}")
     if not weight_decay >= 0:
         raise ValueError(f"weight_decay must be 0 or more, got {weight_decay}")

@@ -118,8 +118,8 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """What training minimises at this step, in nats per observation, and figures to log; a pure function."""
 
-    def unread_loss(self, batch: Batch, step: int) -> Tensor:
-        """A scalar with the gradient of `loss`, for the steps where nobody reads it; NaN where the loss is."""
+    def loss_for_gradient(self, batch: Batch, step: int) -> Tensor:
+        """A scalar with the gradient of `loss`, not finite where that is not; all that an unlogged step computes."""
         return self.loss(batch, step)[0]
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
@@ -131,21 +131,23 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss; figures are logged on the steps that the trainer writes, since logging costs as much as a step."""
-        trainer = self.trainer
-        read = is_logged(trainer, self.global_step)
+        trainer, step = self.trainer, self.global_step
+        read = is_logged(trainer, step)
         try:
-            loss, figures = (
-                self.loss(batch, self.global_step) if read else (self.unread_loss(batch, self.global_step), {})
-            )
+            loss, figures = self.loss(batch, step) if read else (self.loss_for_gradient(batch, step), {})
         except ValueError as error:
             raise alone_in_batch_norm(error) from error
         if not torch.isfinite(loss):
-            self.preflight(trainer).check_batch(batch, f"batch of step {self.global_step}")  # the data come first
+            self.preflight(trainer).check_batch(batch, f"batch of step {step}")  # the data come first
             raise ValueError(self._explain(loss, batch))
         if read:
-            named = {f"train/{name}": value for name, value in ({"loss": loss.detach()} | figures).items()}
-            self.log_dict(named, batch_size=len(observations(batch)))
+            self.log_step(batch, loss.detach(), figures)
         return loss
+
+    def log_step(self, batch: Batch, loss: Tensor, figures: dict[str, Tensor]) -> None:
+        """Log the loss and its figures, at a step that the trainer writes."""
+        named = {f"train/{name}": value for name, value in ({"loss": loss} | figures).items()}
+        self.log_dict(named, batch_size=len(observations(batch)))
 
     def _check_unseen(self, batch: Batch) -> None:
         if not isinstance(self._data, InMemory):

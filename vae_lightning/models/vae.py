@@ -5,13 +5,13 @@ from __future__ import annotations
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 
 from vae_lightning.arguments import check_kinds
-from vae_lightning.conditional import Conditional, Network
+from vae_lightning.conditional import Network
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.hyperparameters import only_plain
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.models.latent_variable import LatentVariableModule, adam
 from vae_lightning.objectives import Objective
-from vae_lightning.priors import FactorisedPrior, Prior
+from vae_lightning.priors import Prior
 
 
 class VAE(LatentVariableModule):
@@ -42,11 +42,7 @@ class VAE(LatentVariableModule):
         evaluation_samples: int = 1,
     ) -> None:
         check_kinds(VAE, locals())
-        model = LatentVariableModel(
-            Conditional(latent, observed.event_shape, encoder),
-            Conditional(observed, latent.event_shape, decoder),
-            prior or FactorisedPrior(latent),
-        )
+        model = LatentVariableModel.of_families(latent, observed, encoder, decoder, prior)
         super().__init__(model, objective, optimizer, scheduler, evaluation_samples)
         with only_plain(self):
             self.save_hyperparameters(logger=False)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-_MAX_BITS = 12
+from vae_lightning.distributions import PAIRED_BITS
 
 
 class OneHotLinear(nn.Module):
@@ -28,8 +28,8 @@ class OneHotLinear(nn.Module):
     ) -> None:
         super().__init__()
         bits = prod(context_shape)
-        if bits > _MAX_BITS:
-            raise ValueError(f"OneHotLinear has a row for each of 2^{bits} codes, at most {_MAX_BITS} bits; use MLP")
+        if bits > PAIRED_BITS:
+            raise ValueError(f"OneHotLinear has a row for each of 2^{bits} codes, at most {PAIRED_BITS} bits; use MLP")
         start = torch.randn(2**bits, num_outputs) if weight is None else torch.tensor(weight)
         if start.shape != (2**bits, num_outputs):
             raise ValueError(

@@ -10,9 +10,9 @@ from vae_lightning.harmonium.sparsity import Sparsity
 from vae_lightning.inference.importance import Inflated, Posterior, Proposal
 from vae_lightning.objectives.base import Objective
 from vae_lightning.objectives.code_likelihood import CodeLikelihood
-from vae_lightning.objectives.constraints.base import Constraint
+from vae_lightning.objectives.constraints.base import Constraint, Penalty
 from vae_lightning.objectives.constraints.information_floor import InformationFloor
-from vae_lightning.objectives.constraints.penalties import Covariance, HenzeZirkler, Mean, Penalty
+from vae_lightning.objectives.constraints.penalties import Covariance, HenzeZirkler, Mean
 from vae_lightning.objectives.dreg import DReG
 from vae_lightning.objectives.elbo import ELBO, AnalyticELBO
 from vae_lightning.objectives.forward_kl import ForwardKL
@@ -22,9 +22,10 @@ from vae_lightning.objectives.hamiltonian import Hamiltonian, PosteriorFit, Post
 from vae_lightning.objectives.importance_bound import ImportanceBound
 from vae_lightning.objectives.iwae import IWAE
 from vae_lightning.objectives.schedules import Schedule, WarmUp
+from vae_lightning.objectives.turns.aggressive import Aggressive
 from vae_lightning.objectives.turns.alternating import Alternating
 from vae_lightning.objectives.turns.generator_first import GeneratorFirst
-from vae_lightning.objectives.turns.lagging import Aggressive, Segments
+from vae_lightning.objectives.turns.segments import Segments
 
 __all__ = [
     "ELBO",

@@ -19,6 +19,10 @@ class Objective(nn.Module, abc.ABC):
     Training maximises `objective.at(step)`, a function of the step alone, so that a resumed run needs no more state.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._trained_parts: dict[tuple[str, ...], Objective] = {}  # kept by `turns.trained_part`, to give each again
+
     @property
     def is_elbo(self) -> bool:
         """Whether the value estimates the evidence lower bound itself, so that its negative may be called NELBO."""
@@ -27,6 +31,19 @@ class Objective(nn.Module, abc.ABC):
     @abc.abstractmethod
     def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
         """One value per observation, in nats."""
+
+    def loss(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, ""]:
+        """What training minimises on a batch: minus the mean of `forward`."""
+        return -self(model, x).mean()
+
+    def loss_and_figures(self, model: LatentVariableModel, x: Tensor | Counts) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss, and what to log of it by name, without gradient: by default the NELBO, where it is one."""
+        loss = -self(model, x).mean()
+        return loss, {"nelbo": loss.detach()} if self.is_elbo else {}
+
+    def failures(self, model: LatentVariableModel, x: Tensor | Counts) -> dict[str, str]:
+        """The constraints that the model fails on this batch, by name, with the reason; by default there are none."""
+        return {}
 
     def at(self, step: int) -> Objective:
         """The objective of this training step, counted from 0; by default the same at every step.
@@ -55,5 +72,5 @@ class EstimatedObjective(Objective, abc.ABC):
         self.estimator = estimator
 
     def check(self, model: LatentVariableModel) -> None:
-        """That the estimator fits the posterior."""
+        """Raise TypeError unless the estimator fits the posterior."""
         self.estimator.check(model.encoder.prototype())

@@ -12,7 +12,7 @@ from vae_lightning.counts import Counts
 from vae_lightning.latent_variable import ConditionalLike, LatentVariableModel
 from vae_lightning.objectives.base import Objective
 from vae_lightning.objectives.constraints.base import Constraint
-from vae_lightning.objectives.constraints.penalties import Covariance, HenzeZirkler, Mean, Penalty
+from vae_lightning.objectives.constraints.penalties import Covariance, HenzeZirkler, Mean
 
 
 class CodeLikelihood(Objective):
@@ -27,14 +27,16 @@ class CodeLikelihood(Objective):
     Autoencoders (2019), Eqs 7 and 44.
 
     Args:
-        penalties: of the codes; by default `HenzeZirkler()`, `Covariance()` and `Mean()`.
-        constraints: of the model and the codes, such as `InformationFloor`; by default none.
+        penalties: what the codes pay, by default `HenzeZirkler()`, `Covariance()` and `Mean()`.
+        constraints: what they pay beside these, such as `InformationFloor`; by default nothing.
         codes: x -> a distribution whose mean is h(x); held, not registered.
     """
 
+    codes: ConditionalLike | None
+
     def __init__(
         self,
-        penalties: Sequence[Penalty] | None = None,
+        penalties: Sequence[Constraint] | None = None,
         constraints: Sequence[Constraint] = (),
         codes: ConditionalLike | None = None,
     ) -> None:
@@ -42,35 +44,41 @@ class CodeLikelihood(Objective):
         super().__init__()
         chosen = [HenzeZirkler(), Covariance(), Mean()] if penalties is None else list(penalties)
         self.penalties, self.constraints = nn.ModuleList(chosen), nn.ModuleList(constraints)
-        self._penalties: list[Penalty] = chosen  # as what they are
-        self._constraints: list[Constraint] = list(constraints)
-        names = [each.name for each in (*chosen, *constraints)]
+        self._all: list[Constraint] = [*chosen, *constraints]
+        names = [each.name for each in self._all]
         if len(set(names)) < len(names):
             raise ValueError(f"penalties and constraints are told apart by their names, each has one; got {names}")
-        self._codes = (codes,)  # a tuple: what is trained is registered where it belongs, in the module
-
-    @property
-    def codes(self) -> ConditionalLike:
-        """h as a conditional; ValueError without codes."""
-        (codes,) = self._codes
-        if codes is None:
-            raise ValueError("CodeLikelihood has no codes: give it to LiBI, or give it codes, x -> distribution")
-        return codes
+        object.__setattr__(self, "codes", codes)  # not registered: its parameters belong to the module that trains it
 
     def with_codes(self, codes: ConditionalLike) -> CodeLikelihood:
         """The same objective for these codes."""
-        return CodeLikelihood(self._penalties, self._constraints, codes)
+        number = len(self.penalties)
+        return CodeLikelihood(self._all[:number], self._all[number:], codes)
 
     def code(self, x: Tensor | Counts) -> Float[Tensor, "n *latent"]:
-        """h(x)."""
+        """h(x); ValueError without codes."""
+        if self.codes is None:
+            raise ValueError("CodeLikelihood has no codes: give it to LiBI, or give it codes, x -> distribution")
         return self.codes(x).mean
 
     def terms(self, model: LatentVariableModel, x: Tensor | Counts) -> tuple[Float[Tensor, " n"], dict[str, Tensor]]:
         """log p(x_n | h(x_n)), and by name what the codes pay."""
         z = self.code(x)
-        paid = {penalty.name: penalty(z) for penalty in self._penalties}
-        paid |= {constraint.name: constraint(model, x, z) for constraint in self._constraints}
-        return model.decoder(z).log_prob(x), paid  # type: ignore[arg-type]  # a bag of words takes Counts
+        given: tuple[object, ...] = model, x, z
+        paid = {each.name: each(*given[each.takes]) for each in self._all}
+        return model.log_likelihood(x, z), paid
+
+    def loss(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, ""]:
+        """The mean of -log p(x_n | h(x_n)), and all that the codes pay."""
+        log_likelihood, paid = self.terms(model, x)
+        return -log_likelihood.mean() + sum(paid.values())
+
+    def loss_and_figures(self, model: LatentVariableModel, x: Tensor | Counts) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss, and of what it is the sum: `reconstruction`, and by name what the codes pay."""
+        log_likelihood, paid = self.terms(model, x)
+        reconstruction = -log_likelihood.mean()
+        figures = {"reconstruction": reconstruction} | paid
+        return reconstruction + sum(paid.values()), {name: value.detach() for name, value in figures.items()}
 
     def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " n"]:
         """log p(x_n | h(x_n)) less all that the codes pay, (N,)."""
@@ -79,7 +87,6 @@ class CodeLikelihood(Objective):
 
     def failures(self, model: LatentVariableModel, x: Tensor | Counts) -> dict[str, str]:
         """The penalties and constraints that these codes fail, by name, with the reason."""
-        z = self.code(x)
-        found = {penalty.name: penalty.failure(z) for penalty in self._penalties}
-        found |= {constraint.name: constraint.failure(model, x, z) for constraint in self._constraints}
+        given: tuple[object, ...] = model, x, self.code(x)
+        found = {each.name: each.failure(*given[each.takes]) for each in self._all}
         return {name: reason for name, reason in found.items() if reason is not None}

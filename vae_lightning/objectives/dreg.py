@@ -9,8 +9,8 @@ from torch import Tensor
 
 from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
+from vae_lightning.distributions import as_normal, factors, family_name, held
 from vae_lightning.estimators import GradientEstimator, Reparameterised, log_mean_exp
-from vae_lightning.estimators.base import describe
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.objectives.base import EstimatedObjective
 
@@ -46,15 +46,16 @@ class DReG(EstimatedObjective):
 
     def check(self, model: LatentVariableModel) -> None:
         """TypeError unless the posterior is a factorised Normal."""
-        _held(model.encoder.prototype())
+        _check(model.encoder.prototype())
 
     def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
         """The bound, (B,)."""
         q = model.encoder(x)
-        held = _held(q)
+        _check(q)
+        constant = held(q)
 
         def f(z: Tensor) -> Tensor:
-            log_weight = model.draw(x, held, z).log_weight
+            log_weight = model.draw(x, constant, z).log_weight
             if _has_gradient(z):
                 # the bound sends v_k dlog w_k/dz_k back to sample k: once more times v_k
                 share = log_weight.detach().softmax(0).reshape(*log_weight.shape, *[1] * len(q.event_shape))
@@ -64,13 +65,11 @@ class DReG(EstimatedObjective):
         return self.estimator(q, f, log_mean_exp)
 
 
-def _held(q: td.Distribution) -> td.Distribution:
-    """The same distribution with constant parameters."""
-    if isinstance(q, td.Independent) and isinstance(q.base_dist, td.Normal):
-        base = td.Normal(q.base_dist.loc.detach(), q.base_dist.scale.detach(), validate_args=False)
-        return td.Independent(base, q.reinterpreted_batch_ndims, validate_args=False)
-    way_out = "Reparameterised" if q.has_rsample else "LeaveOneOut or, for bits, DisARM"
-    raise TypeError(f"DReG needs a factorised Normal posterior, got {describe(q)}; use IWAE with {way_out}")
+def _check(q: td.Distribution) -> None:
+    """TypeError unless q is a factorised Normal."""
+    if factors(q) is None or as_normal(q) is None:
+        way_out = "Reparameterised" if q.has_rsample else "LeaveOneOut or, for bits, DisARM"
+        raise TypeError(f"DReG needs a factorised Normal posterior, got {family_name(q)}; use IWAE with {way_out}")
 
 
 def _has_gradient(z: Tensor) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import abc
 import math
+from functools import partial
 
-import torch.distributions as td
 from jaxtyping import Float
 from torch import Tensor
 
@@ -29,19 +29,19 @@ class BetaWeighted(EstimatedObjective, abc.ABC):
 
     @property
     def is_elbo(self) -> bool:
-        """With beta = 1, a number: an ensemble has a vector of them in its place."""
-        return isinstance(self.beta, int | float) and self.beta == 1
+        """Whether beta is 1; never where it is a tensor, one beta for each member of an ensemble."""
+        return not isinstance(self.beta, Tensor) and self.beta == 1
 
     def at(self, step: int) -> Objective:
         """The same objective with this step's beta."""
         return type(self)(self.estimator, self.beta(step)) if isinstance(self.beta, Schedule) else self
 
     def unweighted(self) -> Objective:
-        """With beta = 1: the evidence lower bound."""
+        """The evidence lower bound: the same with beta = 1."""
         return type(self)(self.estimator)
 
     def check_run(self, num_steps: float) -> None:
-        """As the schedule has it."""
+        """Raise ValueError if the run ends before the schedule of beta does."""
         if isinstance(self.beta, Schedule):
             self.beta.check_run(num_steps)
 
@@ -89,19 +89,19 @@ class AnalyticELBO(BetaWeighted):
     """
 
     def check(self, model: LatentVariableModel) -> None:
-        """Also that the KL has a closed form."""
+        """Also raise ValueError unless the KL has a closed form."""
         super().check(model)
-        posterior, prior = model.encoder.prototype(), model.prior()
+        posterior = model.encoder.prototype()
         try:
-            td.kl_divergence(posterior, prior.expand(posterior.batch_shape))
+            model.kl(posterior)
         except NotImplementedError as error:
             raise ValueError(
                 f"AnalyticELBO needs a closed-form KL, there is none from {type(posterior).__name__} to "
-                f"{type(prior).__name__}; use ELBO, which estimates it"
+                f"{type(model.prior()).__name__}; use ELBO, which estimates it"
             ) from error
 
     def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
         """The bound, (B,)."""
-        q, beta = model.encoder(x), self.weight
-        reconstruction = self.estimator(q, lambda z: model.decoder(z).log_prob(x), mean)  # type: ignore[arg-type]
-        return reconstruction - beta * td.kl_divergence(q, model.prior().expand(q.batch_shape))
+        q = model.encoder(x)
+        reconstruction = self.estimator(q, partial(model.log_likelihood, x), mean)
+        return reconstruction - self.weight * model.kl(q)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vae_lightning.conditional import Conditional
 from vae_lightning.counts import Counts
-from vae_lightning.estimators.base import sample
+from vae_lightning.distributions import sample
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.objectives.base import Objective
 from vae_lightning.randomness import Noise

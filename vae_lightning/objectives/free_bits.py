@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 import torch.distributions as td
@@ -11,8 +12,8 @@ from torch import Tensor
 
 from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
+from vae_lightning.distributions import factors, family_name
 from vae_lightning.estimators import GradientEstimator, mean
-from vae_lightning.estimators.base import describe
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.objectives.base import EstimatedObjective
 
@@ -43,33 +44,33 @@ class FreeBits(EstimatedObjective):
 
     @property
     def is_elbo(self) -> bool:
-        """With nothing free, as a number: an ensemble has a vector of them in its place."""
-        return isinstance(self.free_nats, int | float) and self.free_nats == 0
+        """Whether nothing is free; never where it is a tensor, one number for each member of an ensemble."""
+        return not isinstance(self.free_nats, Tensor) and self.free_nats == 0
 
     def unweighted(self) -> FreeBits:
-        """With nothing free: the evidence lower bound."""
+        """The evidence lower bound: the same with nothing free."""
         return FreeBits(self.estimator, 0.0)
 
     def check(self, model: LatentVariableModel) -> None:
-        """Also that each dimension has a KL of its own."""
+        """Also raise ValueError unless each dimension has a KL of its own."""
         super().check(model)
         _kl_by_dimension(model.encoder.prototype(), model.prior())
 
     def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
         """The rows' shares, (B,)."""
         q = model.encoder(x)
-        reconstruction = self.estimator(q, lambda z: model.decoder(z).log_prob(x), mean)  # type: ignore[arg-type]
+        reconstruction = self.estimator(q, partial(model.log_likelihood, x), mean)
         kl = _kl_by_dimension(q, model.prior())
         paid = torch.where(kl.mean(0) > self.free_nats, kl, self.free_nats)
         return reconstruction - paid.sum(-1)
 
 
 def _kl_by_dimension(posterior: td.Distribution, prior: td.Distribution) -> Float[Tensor, "batch dimensions"]:
-    factors = [d.base_dist if isinstance(d, td.Independent) else None for d in (posterior, prior)]
-    q, p = factors
+    q, p = factors(posterior), factors(prior)
     if q is None or p is None or type(q) is not type(p):
         raise ValueError(
             "FreeBits needs the KL of each latent dimension: a factorised posterior and a factorised prior of one "
-            f"family, got {describe(posterior)} and {describe(prior)}; use ELBO, with beta a WarmUp against collapse"
+            f"family, got {family_name(posterior)} and {family_name(prior)}; use ELBO, with beta a WarmUp against "
+            "collapse"
         )
     return td.kl_divergence(q, p.expand(q.batch_shape)).flatten(1)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
+from vae_lightning.distributions import Unnormalised
 from vae_lightning.estimators.base import local_signals, mean, with_gradient_of
-from vae_lightning.families.gibbs_mrf import GibbsField
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.objectives.base import Objective
 
@@ -45,14 +45,13 @@ class GibbsELBO(Objective):
         q = _field(model.encoder(x))
         z = q.sample(torch.Size([self.num_samples]))
         score = q.score(z)
-        log_likelihood = model.decoder(z).log_prob(x)  # type: ignore[arg-type]  # a bag of words takes Counts
-        values = log_likelihood + model.prior().log_prob(z) - score.detach()
+        values = model.log_likelihood(x, z) + model.prior().log_prob(z) - score.detach()
         fixed = values.detach()
         others = (fixed.sum(0) - fixed) / (len(fixed) - 1)
         return with_gradient_of(mean(values), (local_signals(fixed, others, mean) * score).sum(0))
 
 
-def _field(q: object) -> GibbsField:
-    if not isinstance(q, GibbsField):
+def _field(q: object) -> Unnormalised:
+    if not isinstance(q, Unnormalised):
         raise TypeError(f"GibbsELBO is for GibbsMRF posteriors, got {type(q).__name__}: use ELBO or AnalyticELBO")
     return q

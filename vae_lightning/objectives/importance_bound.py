@@ -8,8 +8,8 @@ from torch import Tensor
 
 from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
+from vae_lightning.distributions import sample
 from vae_lightning.estimators import log_mean_exp
-from vae_lightning.estimators.base import sample
 from vae_lightning.inference.importance import Inflated, Proposal
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.objectives.base import Objective

@@ -4,11 +4,13 @@ from vae_lightning.trust.arrays import keep_arrays, kept_arrays
 from vae_lightning.trust.checkpoint import read_checkpoint, unpickled
 from vae_lightning.trust.classes import VARIABLE, ClassPath, Trust
 from vae_lightning.trust.loading import FromCheckpoint
+from vae_lightning.trust.slots import Slot
 
 __all__ = [
     "VARIABLE",
     "ClassPath",
     "FromCheckpoint",
+    "Slot",
     "Trust",
     "keep_arrays",
     "kept_arrays",

@@ -15,6 +15,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
+from vae_lightning.specification import paths_of
 from vae_lightning.trust.classes import Trust
 from vae_lightning.trust.slots import Slot
 from vae_lightning.trust.states import check_states
@@ -113,7 +114,7 @@ def _check_hyperparameters(given: dict[str, Any], part: str, slot: Slot, kind: t
     if (instantiator := given.pop("_instantiator", _INSTANTIATOR)) != _INSTANTIATOR:
         raise ValueError(f"{part} is to be built by {instantiator!r:.100}, not by {_INSTANTIATOR}")
     path = given.pop("_class_path", None)
-    if path is not None and (kind is None or path != f"{kind.__module__}.{kind.__qualname__}"):
+    if path is not None and (kind is None or path not in paths_of(kind)):
         kind = trust.imported(path, slot, f"{part}._class_path")
     if kind is None:
         trust.check_plain(given, part)

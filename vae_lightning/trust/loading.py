@@ -18,9 +18,17 @@ class FromCheckpoint:
 
         ValueError for a file that is no whole checkpoint, and for one that names other classes.
         """
-        cls.check_given(read_checkpoint(Path(checkpoint_path), cls, trust), Path(checkpoint_path), kwargs)
-        loaded: Any = super()
-        return loaded.load_from_checkpoint(checkpoint_path, *args, **kwargs | {"weights_only": True})
+        content = read_checkpoint(Path(checkpoint_path), cls, trust)
+        cls.check_given(content, Path(checkpoint_path), kwargs)
+        lightning: Any = super()
+        loaded = lightning.load_from_checkpoint(checkpoint_path, *args, **kwargs | {"weights_only": True})
+        said = content.get(loaded.CHECKPOINT_HYPER_PARAMS_KEY, {})
+        if "_class_path" in said and not kwargs.keys() & said.keys():
+            # what was built of class paths is not built of objects: whoever saves it again says them again
+            loaded.hparams.clear()
+            loaded.hparams.update(said)
+            loaded.given_as_objects = []
+        return loaded
 
     @classmethod
     def check_given(cls, content: Mapping[str, Any], path: Path, given: Mapping[str, Any]) -> None:

@@ -34,6 +34,7 @@ from vae_lightning.data.inception_weights import fetch_inception_weights
 from vae_lightning.metrics.functional import frechet_distance_of_features
 from vae_lightning.metrics.images import inception
 from vae_lightning.metrics.images.inception import file_sha256
+from vae_lightning.nn import MLP
 from vae_lightning.randomness import seeded
 
 NAMES = {"frechet_distance", "kernel_distance", "kernel_distance_error"} | {
@@ -104,7 +105,7 @@ def test_samples_are_of_observations_and_means_are_without_noise() -> None:
 
 def test_a_reference_that_lacks_the_objects_it_was_built_of(tmp_path: Path) -> None:
     run = trainer()
-    run.fit(gaussian_vae(), datamodule=digits())
+    run.fit(gaussian_vae(encoder=lambda x, n: MLP(x, n, [4])), datamodule=digits())  # no file can say it
     run.save_checkpoint(tmp_path / "of-python.ckpt")
     with pytest.raises(ValueError, match="is of a model that was given objects"):
         validated(distance(tmp_path, reference=CheckpointReference(tmp_path / "of-python.ckpt", num=101)))

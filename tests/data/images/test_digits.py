@@ -230,9 +230,14 @@ def test_it_is_built_by_class_path_with_its_binarisation() -> None:
 
 
 def test_checkpoints_keep_plain_hyperparameters() -> None:
-    assert dict(digits().hparams) == {
+    built = {
+        "_class_path": "vae_lightning.data.Digits", "_instantiator": "lightning.pytorch.cli.instantiate_module"
+    }  # fmt: skip
+    assert dict(digits().hparams) == built | {
         "binarisation": None, "val_size": 0.1, "test_size": 0.2, "seed": 0, "batch_size": 100, "eval_batch_size": 50,
         "predict_split": "test",
     }  # fmt: skip
-    assert "binarisation" not in digits(StaticBinarisation()).hparams
-    assert digits(StaticBinarisation()).given_as_objects == ["binarisation"]
+    assert digits(StaticBinarisation(4)).hparams["binarisation"] == {
+        "class_path": "vae_lightning.data.StaticBinarisation", "init_args": {"seed": 4}
+    }  # fmt: skip
+    assert digits(StaticBinarisation()).given_as_objects == []

@@ -164,7 +164,7 @@ def test_a_checkpoint_holds_the_vocabulary_and_plain_hyperparameters(miniature: 
     assert checkpoint["Newsgroups"]["label_names"] == list(archives.GROUPS)
     assert checkpoint["datamodule_hyper_parameters"]["num_words"] == 40
     assert checkpoint["datamodule_hyper_parameters"]["path"] == str(miniature)
-    assert "ranking" not in checkpoint["datamodule_hyper_parameters"]
+    assert checkpoint["datamodule_hyper_parameters"]["ranking"] == {"class_path": "vae_lightning.data.ByDocuments"}
 
     options = {"max_epochs": 2, "enable_checkpointing": False, **SILENT}
     Trainer(**options).fit(Nothing(), datamodule=data, ckpt_path=tmp_path / "a.ckpt", weights_only=True)

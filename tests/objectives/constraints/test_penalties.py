@@ -14,7 +14,15 @@ from vae_lightning.families import Normal
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.metrics.functional import henze_zirkler
 from vae_lightning.nn import LinearMap
-from vae_lightning.objectives import CodeLikelihood, Covariance, HenzeZirkler, InformationFloor, Mean, Penalty
+from vae_lightning.objectives import (
+    CodeLikelihood,
+    Constraint,
+    Covariance,
+    HenzeZirkler,
+    InformationFloor,
+    Mean,
+    Penalty,
+)
 from vae_lightning.objectives.constraints.penalties import bounded_exp
 from vae_lightning.priors import FactorisedPrior
 
@@ -193,6 +201,27 @@ class TestInformationFloor:
         assert "no more than 3.40 nats, the floor is 4.0" in InformationFloor(4.0).failure(model, 0.7 * z, z)
 
 
+class Far(Penalty):
+    """Of codes far from zero, which always fail."""
+
+    name = "far"
+
+    def forward(self, z: Tensor) -> Tensor:
+        return 3 * z.square().mean()
+
+    def failure(self, z: Tensor) -> str | None:
+        return f"{len(z)} are too far"
+
+
+class Bright(Constraint):
+    """Of what is decoded."""
+
+    name = "bright"
+
+    def forward(self, model: LatentVariableModel, x: Tensor, z: Tensor) -> Tensor:
+        return model.decoder(z).mean.mean()
+
+
 class TestCodeLikelihood:
     def test_its_mean_is_equation_44(self):
         model, x = decoder_of(0.7, 0.5), codes()[:, :1]
@@ -202,6 +231,31 @@ class TestCodeLikelihood:
         expected = model.decoder(z).log_prob(x).mean() - HenzeZirkler(2.0)(z) - Mean(0.2)(z)
         torch.testing.assert_close(objective(model, x).mean(), expected - InformationFloor(1.0)(model, x, z))
         assert set(objective.terms(model, x)[1]) == {"henze_zirkler", "mean", "information_floor"}
+
+    def test_penalties_and_constraints_of_ones_own_count_in_either_list(self):
+        """A penalty sees the codes alone, a constraint all; both may say themselves what fails."""
+        model, x = decoder_of(0.7, 0.5), codes()[:, :1]
+        encoder = Conditional(Normal(1), (1,), LinearMap).double()
+        z = encoder(x).mean
+        expected = 3 * z.square().mean() + model.decoder(z).mean.mean()
+        for lists in ([[Far()], [Bright()]], [[Bright()], [Far()]], [[], [Far(), Bright()]]):
+            objective = CodeLikelihood(*lists, encoder)
+            assert {name: float(value) for name, value in objective.terms(model, x)[1].items()} == pytest.approx(
+                {"far": float(3 * z.square().mean()), "bright": float(model.decoder(z).mean.mean())}
+            )
+            torch.testing.assert_close(objective(model, x).mean(), model.log_likelihood(x, z).mean() - expected)
+            assert objective.failures(model, x) == {"far": f"{len(z)} are too far"}
+
+    def test_its_loss_is_minus_its_mean_and_the_sum_of_its_figures(self):
+        model, x = decoder_of(0.7, 0.5), codes()[:, :1]
+        objective = CodeLikelihood(codes=Conditional(Normal(1), (1,), LinearMap).double())
+        loss, figures = objective.loss_and_figures(model, x)
+        assert set(figures) == {"reconstruction", "henze_zirkler", "covariance", "mean"}
+        assert torch.equal(loss, objective.loss(model, x))
+        torch.testing.assert_close(loss, -objective(model, x).mean())
+        torch.testing.assert_close(loss, sum(figures.values()))
+        assert loss.requires_grad
+        assert not any(figure.requires_grad for figure in figures.values())
 
     def test_what_fails_is_named(self):
         model, x = decoder_of(math.nan, 0.5), codes()[:, :1]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import lightning.pytorch as pl
 import torch
 from matplotlib.figure import Figure
@@ -13,9 +11,8 @@ from vae_lightning.batches import Batch
 from vae_lightning.callbacks.base import Diagnostic
 from vae_lightning.callbacks.reporting import logged_step, tensorboard
 from vae_lightning.callbacks.requirements import require_latent_variable_model
-from vae_lightning.conditional import OfFamily
 from vae_lightning.counts import Counts
-from vae_lightning.families import Bernoulli, Multinomial
+from vae_lightning.distributions import as_bits, is_bag_of_words, parameters
 from vae_lightning.latent_variable import Draw
 
 
@@ -33,10 +30,8 @@ class LogitsByLength(Diagnostic):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch that there are no lengths, or no logits."""
         model = require_latent_variable_model(self, pl_module)
-        encoder, decoder = model.encoder, model.decoder
-        bits = isinstance(encoder, OfFamily) and isinstance(encoder.family, Bernoulli)
-        documents = isinstance(decoder, OfFamily) and isinstance(decoder.family, Multinomial)
-        if not (bits and documents):
+        bits = as_bits(model.encoder.prototype()) is not None
+        if not (bits and is_bag_of_words(model.decoder.prototype())):
             raise TypeError(
                 f"LogitsByLength is of codes of documents, as HashingVAE's, not of {type(pl_module).__name__}"
             )
@@ -50,8 +45,8 @@ class LogitsByLength(Diagnostic):
         """Two numbers a document."""
         assert isinstance(draw.x, Counts), "setup refuses other models"
         self.lengths.append(draw.x.total.cpu())
-        posterior: Any = draw.posterior  # independent bits
-        self.logits.append(posterior.base_dist.logits.abs().mean(-1).cpu())
+        (logits,) = parameters(draw.posterior)
+        self.logits.append(logits.abs().mean(-1).cpu())
 
     def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         """Draw the picture, from this rank's share of the documents."""

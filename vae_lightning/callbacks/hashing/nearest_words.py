@@ -15,7 +15,7 @@ from vae_lightning.callbacks.base import Diagnostic
 from vae_lightning.callbacks.reporting import logged_step, tensorboard
 from vae_lightning.callbacks.requirements import require_latent_variable_model
 from vae_lightning.data.protocols import HasWords, datamodule
-from vae_lightning.families.multinomial import BagOfWords
+from vae_lightning.distributions import is_bag_of_words
 from vae_lightning.latent_variable import LatentVariableModel
 
 
@@ -37,7 +37,7 @@ class NearestWords(Diagnostic):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch that there are no words."""
-        if not isinstance(require_latent_variable_model(self, pl_module).decoder.prototype(), BagOfWords):
+        if not is_bag_of_words(require_latent_variable_model(self, pl_module).decoder.prototype()):
             raise TypeError(f"NearestWords is of models of documents, as HashingVAE, not of {type(pl_module).__name__}")
 
     def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:

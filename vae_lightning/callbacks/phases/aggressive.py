@@ -14,7 +14,7 @@ from vae_lightning.callbacks.base import MetricDiagnostic
 from vae_lightning.latent_variable import Draw
 from vae_lightning.models.protocols import part
 from vae_lightning.models.reproducible import is_logged
-from vae_lightning.objectives.turns.lagging import Aggressive
+from vae_lightning.objectives.turns.aggressive import Aggressive
 
 
 class AggressiveInference(MetricDiagnostic):

@@ -16,7 +16,7 @@ from vae_lightning.callbacks.pictures.painters import painter
 from vae_lightning.callbacks.pictures.strips import Pixels, Strips
 from vae_lightning.callbacks.reporting import logged_step, tensorboard
 from vae_lightning.callbacks.requirements import require_latent_variable_model
-from vae_lightning.families.multinomial import BagOfWords
+from vae_lightning.distributions import is_bag_of_words
 from vae_lightning.latent_variable import Draw, LatentVariableModel
 
 
@@ -39,7 +39,7 @@ class Picture(Diagnostic):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch, not after it, that a model has no picture."""
         decoder = require_latent_variable_model(self, pl_module).decoder
-        if isinstance(decoder.prototype(), BagOfWords):
+        if is_bag_of_words(decoder.prototype()):
             raise TypeError(
                 f"{type(self).__name__} draws images, points and curves, but {type(pl_module).__name__} models bags of "
                 "words: NearestWords shows those"

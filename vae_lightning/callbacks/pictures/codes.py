@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-from typing import Any
 
 import torch
 import torch.distributions as td
@@ -11,7 +10,7 @@ from jaxtyping import Float
 from torch import Size, Tensor
 
 from vae_lightning.callbacks.base import Diagnostic
-from vae_lightning.hierarchical import Chain
+from vae_lightning.distributions import as_bits, as_normal, first_level, mean_code
 from vae_lightning.latent_variable import Draw, LatentVariableModel
 
 PRIOR_DRAWS = 10_000
@@ -82,23 +81,12 @@ class BitCodes(Codes):
 
 def codes_of(callback: Diagnostic, model: LatentVariableModel) -> Codes:
     """The ways through a model's latent space; TypeError unless its codes are Gaussian variables or bits."""
-    posterior: Any = model.encoder.prototype()
-    while isinstance(posterior, Chain):
-        posterior = posterior.top  # both levels are of one kind
-    base = posterior.base_dist if isinstance(posterior, td.Independent) else posterior
-    if isinstance(base, td.Normal):
+    posterior = first_level(model.encoder.prototype())  # all levels are of one kind
+    if as_normal(posterior) is not None:
         return GaussianCodes()
-    if isinstance(base, td.Bernoulli):
+    if as_bits(posterior) is not None:
         return BitCodes()
     raise TypeError(f"{type(callback).__name__} needs codes of Gaussian variables or bits; q(z | x) is {posterior}")
-
-
-def mean_code(posterior: td.Distribution) -> Float[Tensor, "batch *latent"]:
-    """E_q[z]; of two levels E_q[z2], and the mean of z1 there."""
-    if isinstance(posterior, Chain):
-        z2 = mean_code(posterior.top)
-        return torch.cat((z2, mean_code(posterior.lower(z2))), -1)
-    return posterior.mean
 
 
 def _moments(prior: td.Distribution) -> tuple[Tensor, Tensor]:

@@ -17,10 +17,10 @@ from torchmetrics.utilities import dim_zero_cat
 
 from vae_lightning.batches import Batch, labels
 from vae_lightning.callbacks.base import MetricDiagnostic
-from vae_lightning.callbacks.pictures.codes import mean_code
 from vae_lightning.callbacks.pictures.painters import render
 from vae_lightning.callbacks.reporting import logged_step, tensorboard
 from vae_lightning.callbacks.requirements import require_latent_variable_model
+from vae_lightning.distributions import mean_code
 from vae_lightning.latent_variable import Draw
 from vae_lightning.metrics.gather import earliest, gather_rows
 

@@ -8,9 +8,10 @@ import torch
 from vae_lightning import metrics
 from vae_lightning.batches import Batch
 from vae_lightning.callbacks.pictures.base import Picture, decode
-from vae_lightning.callbacks.pictures.codes import codes_of, mean_code
+from vae_lightning.callbacks.pictures.codes import codes_of
 from vae_lightning.callbacks.pictures.strips import Strips
 from vae_lightning.callbacks.requirements import check_size, require_latent_variable_model
+from vae_lightning.distributions import mean_code
 from vae_lightning.latent_variable import Draw, LatentVariableModel
 
 

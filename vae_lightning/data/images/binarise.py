@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.randomness import derive_seed
 
 
@@ -26,6 +27,7 @@ class ThresholdBinarisation(Binarisation):
     """x = 1 where the intensity exceeds `level`, in [0, 1)."""
 
     def __init__(self, level: float = 0.5) -> None:
+        check_kinds(ThresholdBinarisation, locals())
         if not 0 <= level < 1:
             raise ValueError(f"level must be an intensity in [0, 1), got {level}")
         self.level = level
@@ -41,6 +43,7 @@ class StaticBinarisation(Binarisation):
     """x ~ Bernoulli(intensity), drawn once by `seed` for all splits (Salakhutdinov and Murray, 2008)."""
 
     def __init__(self, seed: int = 0) -> None:
+        check_kinds(StaticBinarisation, locals())
         self.seed = seed
 
     def __call__(
@@ -59,6 +62,7 @@ class DynamicBinarisation(Binarisation):
     """
 
     def __init__(self, seed: int = 0) -> None:
+        check_kinds(DynamicBinarisation, locals())
         self.seed = seed
         self.static = StaticBinarisation(seed)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from sklearn.datasets import load_digits
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.images.binarise import Binarisation
 from vae_lightning.data.images.pixels import Pixels
@@ -48,6 +49,7 @@ class Digits(InMemoryDataModule):
         eval_batch_size: int = 256,
         predict_split: SplitName = "test",
     ) -> None:
+        check_kinds(Digits, locals())
         super().__init__(batch_size, eval_batch_size, predict_split)
         with only_plain(self):
             self.save_hyperparameters(logger=False)

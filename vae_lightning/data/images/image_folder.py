@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.data.images.base import ImageDataModule, Labelled
 from vae_lightning.data.images.binarise import Binarisation
 from vae_lightning.data.images.decode import Shape, decode_all, sides
@@ -57,6 +58,7 @@ class ImageFolder(ImageDataModule):
         eval_batch_size: int = 256,
         predict_split: SplitName = "test",
     ) -> None:
+        check_kinds(ImageFolder, locals())
         shape, path = Shape(sides("size", size), sides("crop", crop), channels), None if path is None else str(path)
         sizes = {"test_size": test_size, "val_size": val_size}
         super().__init__(path, shape, binarisation, sizes, split_seed, batch_size, eval_batch_size, predict_split)

@@ -12,6 +12,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 from torchvision import datasets
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.data.download import RemoteFile
 from vae_lightning.data.images.base import ImageDataModule, Labelled, fetch_checked
 from vae_lightning.data.images.binarise import Binarisation
@@ -68,6 +69,7 @@ class MNIST(ImageDataModule):
         download: bool = True,
         predict_split: SplitName = "test",
     ) -> None:
+        check_kinds(MNIST, locals())
         shape, path = Shape(sides("size", size)), None if path is None else str(path)
         sizes = {"val_size": val_size}
         super().__init__(path, shape, binarisation, sizes, split_seed, batch_size, eval_batch_size, predict_split)

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.data.processes.linear_gaussian import Matrix
 from vae_lightning.data.processes.linear_jtex import LinearJTEx
 from vae_lightning.data.processes.planar import PlanarProcess
@@ -32,6 +33,7 @@ class CubicJTEx(PlanarProcess):
         shared: Sequence[float] | Float[Tensor, " dims"] = (0.006, 0.006),
         variance: float = 0.01,
     ) -> None:
+        check_kinds(CubicJTEx, locals())
         self.linear = LinearJTEx(mixing, shared, variance)
         if self.linear.event_shape != self.event_shape:
             raise ValueError(f"mixing must be 2 x 2, for its density is a quadrature in the plane, got {mixing}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.data.processes.latent import positive
 from vae_lightning.data.processes.linear_gaussian import LinearGaussian, Matrix, as_matrix
 
@@ -27,6 +28,7 @@ class Gaussian(LinearGaussian):
         mixing: Matrix = ((-0.7074, 0.0995, 0.0286, 0.1240), (0.7074, 0.9948, -0.9995, 0.9920)),
         noise_variance: float = 1e-6,
     ) -> None:
+        check_kinds(Gaussian, locals())
         weight = as_matrix("mixing", mixing).T
         noise = torch.full((len(weight),), positive("noise_variance", noise_variance), dtype=torch.float64)
         super().__init__(weight, noise)

@@ -11,6 +11,7 @@ from jaxtyping import Float, Float64
 from torch import Size, Tensor
 from torch.distributions import Independent, MultivariateNormal, Normal
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.data.processes.latent import LatentProcess
 
 Matrix = Sequence[Sequence[float]] | Float[Tensor, "rows columns"]
@@ -39,6 +40,7 @@ class LinearGaussian(LatentProcess):
     """
 
     def __init__(self, weight: Float64[Tensor, "dims latent"], noise_variance: Float64[Tensor, " dims"]) -> None:
+        check_kinds(LinearGaussian, locals())
         self.weight, self.noise_variance = weight, noise_variance
         self.event_shape, self.latent_shape = map(Size, ([len(weight)], [weight.shape[1]]))
 

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.data.processes.latent import positive
 from vae_lightning.data.processes.linear_gaussian import LinearGaussian, Matrix, as_matrix
 
@@ -35,6 +36,7 @@ class LinearJTEx(LinearGaussian):
         shared: Sequence[float] | Float[Tensor, " dims"] = (0.006, 0.006),
         variance: float = 0.01,
     ) -> None:
+        check_kinds(LinearJTEx, locals())
         a, b = as_matrix("mixing", mixing), torch.as_tensor(shared, dtype=torch.float64)
         if a.shape[0] != a.shape[1]:
             raise ValueError(f"mixing must be square, got {tuple(a.shape)}")

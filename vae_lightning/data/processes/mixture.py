@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Generator, Size, Tensor
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.data.processes.base import Process
 
 FOUR_CENTERS = ((-0.2, 0.3), (-0.1, -1.55), (-2.0, 0.05), (2.3, 1.2))
@@ -26,6 +27,7 @@ class GaussianMixture(Process):
     """
 
     def __init__(self, centers: Sequence[Sequence[float]] = FOUR_CENTERS, sigma: float = 1.0) -> None:
+        check_kinds(GaussianMixture, locals())
         if not centers or not centers[0] or len({len(center) for center in centers}) > 1:
             raise ValueError(f"centers must be one or more points of the same dimension, got {centers}")
         if not 0 < sigma < math.inf:

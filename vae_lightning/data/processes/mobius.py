@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.data.processes.latent import positive
 from vae_lightning.data.processes.planar import PlanarProcess
 
@@ -35,6 +36,7 @@ class Mobius(PlanarProcess):
         d: Complex = (7.0, 4.0),
         noise_variance: float = 1e-5,
     ) -> None:
+        check_kinds(Mobius, locals())
         if any(len(pair) != 2 for pair in (a, b, c, d)):
             raise ValueError(f"a, b, c, d must be pairs (real part, imaginary part), got {a}, {b}, {c}, {d}")
         self.a, self.b, self.c, self.d = complex(*a), complex(*b), complex(*c), complex(*d)

@@ -7,6 +7,7 @@ from jaxtyping import Float, Float64
 from torch import Generator, Tensor
 from torch.func import jacrev, vmap
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.data.processes.mobius import Mobius
 from vae_lightning.data.processes.planar import PlanarProcess
 
@@ -33,6 +34,7 @@ class MobiusNetwork(PlanarProcess):
     """
 
     def __init__(self, hidden: int = 50, mobius: Mobius | None = None, seed: int = 0) -> None:
+        check_kinds(MobiusNetwork, locals())
         if hidden < 1:
             raise ValueError(f"hidden counts units and must be at least 1, got {hidden}")
         self.mobius, self.hidden, self.seed = mobius or Mobius(), hidden, seed

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.data.processes.latent import LatentProcess
 from vae_lightning.data.processes.linear_gaussian import LinearGaussian
 
@@ -30,6 +31,7 @@ class Rescaled(LatentProcess):
     """
 
     def __init__(self, process: LatentProcess, c: float) -> None:
+        check_kinds(Rescaled, locals())
         if not 0 < c < math.inf:
             raise ValueError(f"c must be positive and finite, codes shrink by its square; got {c}")
         self.process, self.c = process, c

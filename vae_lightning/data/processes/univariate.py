@@ -6,6 +6,7 @@ import math
 
 import torch
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.data.processes.latent import positive
 from vae_lightning.data.processes.linear_gaussian import LinearGaussian
 
@@ -24,6 +25,7 @@ class Univariate(LinearGaussian):
     """
 
     def __init__(self, theta: float = 0.5, variance: float = 1.0) -> None:
+        check_kinds(Univariate, locals())
         noise = positive("variance", variance) - theta**2
         if not noise > 0:
             raise ValueError(f"theta^2 must be below the variance {variance}, got theta {theta}")

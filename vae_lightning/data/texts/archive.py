@@ -38,6 +38,13 @@ class Documents:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def select(self, rows: NDArray[np.int64]) -> Documents:
+        """The documents of these rows, in this order."""
+        lengths = np.diff(self.offsets)[rows]
+        offsets = np.concatenate(([0], lengths.cumsum())).astype(np.int64)
+        entries = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
+        return Documents(offsets, self.words[entries], self.counts[entries], self.labels[rows])
+
 
 @dataclass(frozen=True, eq=False)
 class Corpus:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 
 import torch
 
 from vae_lightning.counts import Counts
+from vae_lightning.data.texts.tokenizers import LatinLetters, Tokenizer
 
 
-def bag_of_words(text: str, words: Sequence[str]) -> tuple[Counts, list[str]]:
-    """Count the lower-case letter runs of a text, as the 20 Newsgroups archive does: one row, and the unknown words.
+def bag_of_words(text: str, words: Sequence[str], tokenizer: Tokenizer | None = None) -> tuple[Counts, list[str]]:
+    """Count the words of a text, by default as the 20 Newsgroups archive was cut: one row, and the unknown words.
 
     `words` is the vocabulary: word id n is words[n]. The unknown words come once each, in their order in the text.
     Raises ValueError for a text without words, or with unknown ones only.
     """
     ids = {word: n for n, word in enumerate(words)}
-    found = Counter(re.findall("[a-z]+", text.lower()))
+    found = Counter((tokenizer or LatinLetters())(text))
     known = {ids[word]: count for word, count in found.items() if word in ids}
     unknown = [word for word in found if word not in ids]
     if not found:

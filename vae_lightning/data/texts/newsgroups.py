@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.distributions import LogNormal
 
-from vae_lightning.counts import Counts
-from vae_lightning.data.base import InMemoryDataModule
+from vae_lightning.arguments import check_kinds
 from vae_lightning.data.download import RemoteFile, by_hand, data_folder, fetch
 from vae_lightning.data.loaders import Observations
 from vae_lightning.data.protocols import SplitName
 from vae_lightning.data.reading import check_file, read_bytes, text_lines, user_path
 from vae_lightning.data.texts.archive import LARGEST_ARCHIVE, Corpus, Documents
+from vae_lightning.data.texts.base import BagsOfWords
 from vae_lightning.data.texts.cache import cached_corpus
-from vae_lightning.data.texts.vocabulary import ByCount, Ranking, StopWords, choose_words, keep_words, vocabulary_hash
+from vae_lightning.data.texts.vocabulary import ByCount, Ranking, StopWords, choose_words, keep_words
 from vae_lightning.hyperparameters import only_plain
 from vae_lightning.randomness import derive_seed
 
@@ -44,7 +40,7 @@ OFFICIAL = {
 }
 
 
-class Newsgroups(InMemoryDataModule):
+class Newsgroups(BagsOfWords):
     """20 Newsgroups, "processed" by-date version: 11,269 documents for training and validation and 7,505 for the test.
 
     The archive is read from `path` (a folder, or the .tgz with the vocabulary beside it), else from the folder
@@ -71,6 +67,7 @@ class Newsgroups(InMemoryDataModule):
         download: bool = True,
         predict_split: SplitName = "test",
     ) -> None:
+        check_kinds(Newsgroups, locals())
         super().__init__(batch_size, eval_batch_size, predict_split)
         path = None if path is None else str(path)
         with only_plain(self):
@@ -78,15 +75,6 @@ class Newsgroups(InMemoryDataModule):
         self.path, self.download, self.hashes = path, download, hashes
         self.num_words, self.ranking, self.stop_words = num_words, ranking or ByCount(), stop_words
         self.val_size, self.split_seed = val_size, split_seed
-        self.words: list[str] = []
-        self.label_names: list[str] = []
-
-    def setup(self, stage: str | None = None) -> None:
-        """Load the splits, once; ValueError for a trainer that would convert them to another precision."""
-        precision = self.trainer.precision if self.trainer is not None else "32-true"
-        if precision in ("64-true", "bf16-true", "16-true"):
-            raise ValueError(f"bags of words stay in single precision, not {precision}: use 32-true or bf16-mixed")
-        super().setup(stage)
 
     def prepare_data(self) -> None:
         """Download what is missing and parse the archive into the cache, on one process."""
@@ -100,35 +88,9 @@ class Newsgroups(InMemoryDataModule):
         self.words, self.label_names = [vocabulary[n] for n in chosen], corpus.label_names
         rest, test = (_observations(part, chosen, len(vocabulary)) for part in (corpus.train, corpus.test))
         train, val = (rest.select(rows) for rows in split_rows(len(rest), self.val_size, self.split_seed))
-        self._report(corpus, len(vocabulary), {"train": train, "val": val, "test": test})
+        occurrences = int(corpus.train.counts.sum())
+        self.report("20 Newsgroups", len(vocabulary), occurrences, {"train": train, "val": val, "test": test})
         return train, val, test
-
-    @property
-    def vocabulary_hash(self) -> str:
-        """sha256 over the words in their order; ValueError before setup()."""
-        self.split("train")
-        return vocabulary_hash(self.words)
-
-    @cached_property
-    def length_distribution(self) -> LogNormal:
-        """The log-normal of greatest likelihood for the lengths of the training documents, in words kept."""
-        return fit_lengths(_counts(self.train).total)
-
-    def state_dict(self) -> dict[str, Any]:
-        """The vocabulary and the labels, for whoever reads the checkpoint without the archive."""
-        vocabulary = {"words": self.words, "vocabulary_hash": self.vocabulary_hash, "label_names": self.label_names}
-        return super().state_dict() | vocabulary
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Check that the checkpoint speaks of the same words; ValueError otherwise."""
-        super().load_state_dict(state_dict)
-        self.setup()
-        theirs, ours = state_dict["vocabulary_hash"], self.vocabulary_hash
-        if theirs != ours:
-            raise ValueError(
-                f"the checkpoint's vocabulary {theirs[:12]} ({len(state_dict['words'])} words) is not this data's "
-                f"{ours[:12]} ({len(self.words)} words): use the archive, num_words, ranking and stop_words of the run"
-            )
 
     def _corpus(self) -> Corpus:
         return cached_corpus(self._find(ARCHIVE), self._trust, self._vocabulary)
@@ -169,21 +131,6 @@ class Newsgroups(InMemoryDataModule):
             f"{by_hand(file, path.parent)}, or give hashes=None to read one of your own"
         )
 
-    @rank_zero_only
-    def _report(self, corpus: Corpus, num_words: int, splits: dict[str, Observations]) -> None:
-        sizes = ", ".join(f"{len(data):,} {name}" for name, data in splits.items())
-        counts = {name: _counts(data).total for name, data in splits.items()}
-        kept = (counts["train"].sum() + counts["val"].sum()) / int(corpus.train.counts.sum())
-        empty = sum(int((total == 0).sum()) for total in counts.values())
-        lengths = fit_lengths(counts["train"])
-        left_empty = f" ({empty} left without words)" if empty else ""
-        rank_zero_info(
-            f"20 Newsgroups: {sizes} documents{left_empty}; "
-            f"{len(self.words):,} of {num_words:,} words, which are {kept:.1%} of the training text; "
-            f"vocabulary {vocabulary_hash(self.words)[:12]}; "
-            f"lengths log-normal, median {lengths.loc.exp():.0f} words, sigma {lengths.scale:.2f}"
-        )
-
 
 def split_rows(num: int, val_size: int | float, seed: int) -> tuple[Tensor, Tensor]:
     """Rows for training and for validation, each in order; `val_size` is a share below 1 or a whole number."""
@@ -194,18 +141,6 @@ def split_rows(num: int, val_size: int | float, seed: int) -> tuple[Tensor, Tens
     return order[int(num_val) :].sort().values, order[: int(num_val)].sort().values
 
 
-def fit_lengths(lengths: Tensor) -> LogNormal:
-    """The log-normal of greatest likelihood, by the mean and deviation of log l; empty documents are left out."""
-    logs = lengths[lengths > 0].double().log()
-    scale = logs.std(correction=0).clamp_min(1e-6)  # equally long documents have no spread, which LogNormal refuses
-    return LogNormal(logs.mean().float(), scale.float())
-
-
 def _observations(documents: Documents, chosen: NDArray[np.int64], num_words: int) -> Observations:
     labels = torch.from_numpy(documents.labels)
     return Observations(keep_words(documents, chosen, num_words), labels, torch.arange(1, len(labels) + 1))
-
-
-def _counts(data: Observations) -> Counts:
-    assert isinstance(data.x, Counts), "documents are sparse"
-    return data.x

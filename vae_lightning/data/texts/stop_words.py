@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
+from vae_lightning.arguments import check_kinds
 from vae_lightning.data.reading import read_bytes, user_path
 from vae_lightning.data.texts.vocabulary import StopWords
 
@@ -25,6 +26,7 @@ class StopWordsFile(StopWords):
     """The words of a text file, separated by white space; raises ValueError if it cannot be read."""
 
     def __init__(self, path: str | Path) -> None:
+        check_kinds(StopWordsFile, locals())
         self.path = user_path(path)
 
     def words(self) -> Collection[str]:

@@ -53,16 +53,32 @@ def choose_words(
 
     Raises ValueError if fewer words occur, or fewer than 2 are asked for.
     """
+    best = best_words(documents, words, num_words, ranking, stop_words)
+    if len(best) < num_words:
+        raise ValueError(f"num_words is {num_words}, but only {len(best)} words occur in the training documents")
+    return best
+
+
+def best_words(
+    documents: Documents,
+    words: Sequence[str],
+    num_words: int,
+    ranking: Ranking,
+    stop_words: StopWords | None = None,
+    min_documents: int = 1,
+) -> NDArray[np.int64]:
+    """As `choose_words`, or all words there are if they are fewer; each occurs in at least so many documents.
+
+    Raises ValueError if fewer than 2 are asked for.
+    """
     if num_words < 2:
         raise ValueError(f"num_words must be at least 2, got {num_words}")
     scores = ranking.scores(documents, len(words))
+    scores[ByDocuments().scores(documents, len(words)) < min_documents] = 0
     if stop_words is not None:
         stopped = set(stop_words.words())
         scores[[n for n, word in enumerate(words) if word in stopped]] = 0
-    available = int((scores > 0).sum())
-    if available < num_words:
-        raise ValueError(f"num_words is {num_words}, but only {available} words occur in the training documents")
-    return np.argsort(-scores, kind="stable")[:num_words]
+    return np.argsort(-scores, kind="stable")[: min(num_words, int((scores > 0).sum()))]
 
 
 def vocabulary_hash(words: Sequence[str]) -> str:

@@ -51,14 +51,14 @@ class InformationFloor(Constraint):
         return bounded_exp((self.floor - self.information(model, x, z)) / self.scale, self.bound)
 
     def failure(self, model: LatentVariableModel, x: Tensor | Counts, z: Float[Tensor, "n *latent"]) -> str | None:
-        """A floor that so many observations cannot reach."""
+        """Also say so where so many observations cannot reach the floor."""
         return self._out_of_reach(len(x)) or super().failure(model, x, z)
 
     def information(self, model: LatentVariableModel, x: Tensor | Counts, z: Float[Tensor, "n *latent"]) -> Tensor:
         """I, in nats."""
         if isinstance(x, Counts):
             raise TypeError("InformationFloor needs dense observations: each is evaluated at every code")
-        log_likelihood = model.decoder(z).log_prob(x[:, None])  # (x, z)
+        log_likelihood = model.log_likelihood(x[:, None], z)  # (x, z)
         return (log_likelihood.diagonal() - log_mean_exp(log_likelihood.mT)).mean()
 
     def _out_of_reach(self, n: int) -> str | None:

@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-import abc
 import math
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from vae_lightning.arguments import check_kinds
 from vae_lightning.metrics.functional.henze_zirkler_fused import fused_henze_zirkler
-
-
-class Penalty(nn.Module, abc.ABC):
-    """(N, *Z) -> scalar: what the codes of a full batch pay for not looking like N(0, I); to be minimised.
-
-    A penalty of a batch's statistics is not a mean over observations: it wants all of them at once.
-    """
-
-    name: str
-    """What it is logged as."""
-
-    @abc.abstractmethod
-    def forward(self, z: Float[Tensor, "n *latent"]) -> Float[Tensor, ""]:
-        """The penalty; ValueError for a sample that is too small for it."""
-
-    def failure(self, z: Float[Tensor, "n *latent"]) -> str | None:
-        """Why these codes have no penalty that could be minimised, or None where they have one."""
-        value = self(z)
-        return None if value.isfinite() else f"its value is {float(value)}"
+from vae_lightning.objectives.constraints.base import Penalty
 
 
 class HenzeZirkler(Penalty):
@@ -59,7 +40,7 @@ class HenzeZirkler(Penalty):
         return self.weight * bounded_exp(fused_henze_zirkler(_rows(self, z)), self.bound)
 
     def failure(self, z: Float[Tensor, "n *latent"]) -> str | None:
-        """A singular covariance."""
+        """Also say so where the covariance of the codes is singular."""
         if fused_henze_zirkler(_rows(self, z)) >= 4 * len(z):
             return f"the covariance of the codes is singular: HZ is 4 n = {4 * len(z)}, without gradient"
         return super().failure(z)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from jaxtyping import Float
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
 
 from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.objectives.base import Objective
+from vae_lightning.objectives.turns.trained_part import trained_part
 
 
 class Alternating(Objective):
@@ -51,58 +51,11 @@ class Alternating(Objective):
         raise ValueError("Alternating differs by step: use objective.at(step)(model, x)")
 
     def check(self, model: LatentVariableModel) -> None:
-        """As both objectives have it."""
+        """Delegates to both objectives."""
         self.decoder.check(model)
         self.encoder.check(model)
 
     def check_run(self, num_steps: float) -> None:
-        """As both objectives have it."""
+        """Delegates to both objectives."""
         self.decoder.check_run(num_steps)
         self.encoder.check_run(num_steps)
-
-
-class TrainedPart(Objective):
-    """An objective with a gradient for the named parts of the model, among encoder, decoder and prior; others rest.
-
-    The resting parameters are detached for the call, whoever holds them: a prior made of the encoder rests with it.
-    Their `requires_grad` stays as it is, as DDP and torch.func want it.
-    """
-
-    def __init__(self, objective: Objective, *parts: str) -> None:
-        super().__init__()
-        self.objective, self.parts = objective, parts
-
-    @property
-    def is_elbo(self) -> bool:
-        """As the objective has it."""
-        return self.objective.is_elbo
-
-    def unweighted(self) -> Objective:
-        """As the objective has it."""
-        return self.objective.unweighted()
-
-    def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
-        """The objective's own value, (B,)."""
-        resting = {
-            f"model.{name}": parameter.detach()
-            for name, parameter in model.named_parameters()
-            if name.partition(".")[0] not in self.parts
-        }
-        return functional_call(_Call(self.objective, model), resting, (x,))
-
-
-def trained_part(objective: Objective, *parts: str) -> TrainedPart:
-    """`TrainedPart(objective, *parts)`, the same object for the same objective: to an ensemble, the same loss."""
-    made = vars(objective).setdefault("_trained_parts", {})
-    return made.setdefault(parts, TrainedPart(objective, *parts))
-
-
-class _Call(nn.Module):
-    """Objective and model as one module, whose parameters `functional_call` can replace."""
-
-    def __init__(self, objective: Objective, model: LatentVariableModel) -> None:
-        super().__init__()
-        self.objective, self.model = objective, model
-
-    def forward(self, x: Tensor | Counts) -> Float[Tensor, " batch"]:
-        return self.objective(self.model, x)

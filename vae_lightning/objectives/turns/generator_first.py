@@ -11,12 +11,12 @@ from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.objectives.base import Objective
-from vae_lightning.objectives.turns.alternating import trained_part
+from vae_lightning.objectives.turns.trained_part import trained_part
 
 
 @dataclass(frozen=True)
 class Phase:
-    """Where a step lies: in which repeat, whether the generator learns or the encoder, and how far into that phase."""
+    """The place of a step: its repeat, whether the generator learns in it or the encoder, its number in that phase."""
 
     repeat: int
     of_generator: bool
@@ -29,7 +29,7 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class Phases:
+class Repeats:
     """R repeats of `steps` steps, the first half of each the generator's; the last repeat goes on where a run does."""
 
     steps: int
@@ -69,10 +69,10 @@ class GeneratorFirst(Objective):
             raise ValueError(f"a repeat's steps are split evenly between generator and inference: even, not {steps}")
         if repeats < 1:
             raise ValueError(f"repeats is R, how often generator and inference are learnt, at least 1; got {repeats}")
-        self.generator, self.inference, self.phases = generator, inference, Phases(steps, repeats)
+        self.generator, self.inference, self.phases = generator, inference, Repeats(steps, repeats)
 
     def at(self, step: int) -> Objective:
-        """Of the step's phase."""
+        """The objective of the step's phase."""
         phase = self.phases.at(step)
         if phase.of_generator:
             return self.generator.at(phase.position)
@@ -83,12 +83,12 @@ class GeneratorFirst(Objective):
         raise ValueError("GeneratorFirst differs by step: use objective.at(step)(model, x)")
 
     def check(self, model: LatentVariableModel) -> None:
-        """As both objectives have it."""
+        """Delegates to both objectives."""
         self.generator.check(model)
         self.inference.check(model)
 
     def check_run(self, num_steps: float) -> None:
-        """That the run holds all repeats, and each phase its objective's schedule."""
+        """Raise ValueError unless the run holds all repeats, and each phase its objective's schedule."""
         steps, repeats, total = self.phases.steps, self.phases.repeats, self.phases.total
         if num_steps < total:
             raise ValueError(

@@ -9,7 +9,7 @@ from vae_lightning.counts import Counts
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.derived import DerivedDataModule
 from vae_lightning.data.loaders import Observations
-from vae_lightning.data.texts.newsgroups import fit_lengths
+from vae_lightning.data.texts.base import fit_lengths
 from vae_lightning.randomness import derive_seed
 
 

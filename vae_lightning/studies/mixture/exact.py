@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vae_lightning.data.processes import GaussianMixture
+from vae_lightning.distributions import enumerate_codes
 from vae_lightning.estimators import Enumerated
-from vae_lightning.estimators.enumerated import enumerate_codes
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.objectives import ELBO
 

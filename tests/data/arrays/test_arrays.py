@@ -1,0 +1,215 @@
+"""Arrays: the same numbers from every kind of array, frame and file; splits, scaling, and what is no number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow
+import pyarrow.parquet
+import pytest
+import scipy.sparse
+import torch
+
+from vae_lightning.data import Arrays
+
+X = np.random.default_rng(0).normal(size=(20, 3)) * [1.0, 10.0, 100.0] + [0.0, 5.0, -50.0]
+KINDS = np.array(["a", "b"])[np.arange(20) % 2]
+NAMES = [f"row {n}" for n in range(20)]
+TABLE = {"one": X[:, 0], "two": X[:, 1], "three": X[:, 2], "kind": KINDS, "name": NAMES}
+
+
+def everything(data: Arrays) -> tuple[np.ndarray, list[str], list[str]]:
+    """x in its own units, labels and names of all rows, in their order."""
+    data.setup()
+    splits = (data.train, data.val, data.test)
+    ids = torch.cat([split.ids for split in splits])
+    x, y = (torch.cat([getattr(split, part) for split in splits])[ids.argsort()] for part in ("x", "y"))
+    labels = [data.label_names[label] if label >= 0 else "" for label in y.tolist()]
+    return data.to_original(x).numpy(), labels, [data.names[n] for n in sorted(ids.tolist())]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        X,
+        X.astype(np.float32),
+        torch.from_numpy(X),
+        scipy.sparse.csr_array(X),
+        pd.DataFrame(X),
+        pl.DataFrame(X),
+        X.tolist(),
+    ],
+    ids=["NumPy", "float32", "torch", "scipy", "pandas", "polars", "lists"],
+)
+def test_every_kind_of_array_holds_the_same_rows(given: Any) -> None:
+    x, labels, names = everything(Arrays(given, KINDS, NAMES))
+    assert x == pytest.approx(X.astype(np.float32), abs=0)
+    assert labels == KINDS.tolist()
+    assert names == NAMES
+
+
+def as_csv(path: Path) -> Path:
+    pd.DataFrame(TABLE).to_csv(path / "t.csv", index=False)
+    return path / "t.csv"
+
+
+def as_tsv(path: Path) -> Path:
+    pd.DataFrame(TABLE).to_csv(path / "t.tsv", index=False, sep="\t")
+    return path / "t.tsv"
+
+
+def as_parquet(path: Path) -> Path:
+    pyarrow.parquet.write_table(pyarrow.table(TABLE), path / "t.parquet")
+    return path / "t.parquet"
+
+
+@pytest.mark.parametrize(
+    "given", [as_csv, as_tsv, as_parquet, lambda _: pd.DataFrame(TABLE), lambda _: pl.DataFrame(TABLE)]
+)
+def test_every_kind_of_table_holds_the_same_rows(given: Callable[[Path], Any], tmp_path: Path) -> None:
+    data = Arrays(given(tmp_path), label="kind", id="name", standardise=True)
+    x, labels, names = everything(data)
+    assert x == pytest.approx(X, rel=1e-4, abs=1e-4)
+    assert (labels, names) == (KINDS.tolist(), NAMES)
+    assert data.feature_names == ["one", "two", "three"]
+    assert Arrays(given(tmp_path), columns=["three", "one"]).rows.x == pytest.approx(X[:, [2, 0]], rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["x.npy", "only.npz", "named.npz"])
+def test_every_kind_of_file_of_an_array_holds_the_same_rows(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    if name == "x.npy":
+        np.save(path, X)
+    else:
+        np.savez(path, **({"some": X} if name == "only.npz" else {"x": X, "other": X + 1}))
+    x, _, names = everything(Arrays(path=path))
+    assert x == pytest.approx(X.astype(np.float32), abs=0)
+    assert names == [str(n) for n in range(20)]
+
+
+def test_whole_numbers_and_images_are_rows_too() -> None:
+    images = np.arange(2 * 9 * 4).reshape(9, 2, 2, 2)
+    data = Arrays(images, val_size=2, test_size=2)
+    assert everything(data)[0].tolist() == images.tolist()
+    assert data.observed_shape == (2, 2, 2)
+    x, y = next(iter(data.train_dataloader()))
+    assert (x.dtype, y.tolist()) == (torch.float32, [-1] * 5)
+
+
+# -- splits and scaling ----------------------------------------------------------------------------------------------
+
+
+def test_splits_are_in_proportion_and_a_function_of_the_seed() -> None:
+    def test_rows(seed: int) -> list[int]:
+        data = Arrays(X, KINDS, val_size=0.2, test_size=6, split_seed=seed)
+        data.setup()
+        assert (len(data.train), len(data.val), len(data.test)) == (10, 4, 6)
+        assert data.test.y.bincount().tolist() == [3, 3]
+        return data.test.ids.tolist()
+
+    assert test_rows(0) == test_rows(0)
+    assert len({tuple(test_rows(seed)) for seed in range(5)}) > 1
+
+
+def test_a_column_says_the_splits() -> None:
+    said = np.array(["train", "val", "test", "train"])[np.arange(20) % 4]
+    data = Arrays(pd.DataFrame(TABLE | {"part": said}), columns=["two"], split="part")
+    data.setup()
+    assert data.val.ids.tolist() == list(range(1, 20, 4))
+    assert data.test.ids.tolist() == list(range(2, 20, 4))
+    with pytest.raises(ValueError, match="the column 'kind' says train, val or test, got 'a'"):
+        Arrays(pd.DataFrame(TABLE), columns=["two"], split="kind").setup()
+
+
+def test_training_rows_are_standardised_and_the_rest_by_them() -> None:
+    constant = np.concatenate([X, np.full((20, 1), 7.0)], 1)
+    data = Arrays(constant, standardise=True, val_size=5, test_size=5)
+    data.setup()
+    x = data.train.x.double()
+    assert x[:, :3].mean(0).numpy() == pytest.approx(0, abs=1e-6)
+    assert x[:, :3].std(0, correction=0).numpy() == pytest.approx(1, abs=1e-6)
+    assert x[:, 3].tolist() == [0.0] * 10  # what does not vary stays finite
+    assert data.to_original(data.to_model(data.test.x)).numpy() == pytest.approx(data.test.x.numpy(), abs=1e-4)
+
+
+def test_a_density_changes_its_units_by_the_scale() -> None:
+    """Of a Gaussian in both units: log p(x) = log p(standardised x) - sum log scale."""
+    data = Arrays(X, standardise=True)
+    data.setup()
+    mean, scale = data.scaling
+    own = torch.distributions.Normal(mean, scale).log_prob(torch.from_numpy(X).float()).sum(-1)
+    standard = torch.distributions.Normal(0.0, 1.0).log_prob(data.to_model(torch.from_numpy(X).float())).sum(-1)
+    assert (standard - scale.log().sum()).numpy() == pytest.approx(own.numpy(), abs=1e-4)
+
+
+def test_a_checkpoints_scaling_is_kept_and_other_columns_are_refused() -> None:
+    old = Arrays(pd.DataFrame(TABLE), columns=["one", "two"], standardise=True)
+    old.setup()
+    new = Arrays(pd.DataFrame({"one": X[:, 0] + 1000, "two": X[:, 1]}), standardise=True)
+    new.load_state_dict(old.state_dict())
+    new.setup()
+    assert all(torch.equal(*pair) for pair in zip(new.scaling, old.scaling, strict=True))
+    with pytest.raises(ValueError, match="the checkpoint's rows have the columns one, two, and these two, one: give"):
+        Arrays(pd.DataFrame(TABLE), columns=["two", "one"], standardise=True).load_state_dict(old.state_dict())
+
+
+# -- what is no number -----------------------------------------------------------------------------------------------
+
+
+def file(name: str, content: bytes) -> Callable[[Path], Any]:
+    def write(path: Path) -> dict[str, Any]:
+        (path / name).write_bytes(content)
+        return {"path": path / name}
+
+    return write
+
+
+MISSING = np.where(np.arange(60).reshape(20, 3) == 7, np.nan, X)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (lambda _: {}, "either x, an array or a frame, or the path"),
+        (lambda _: {"x": X, "path": "x.npy"}, "either x, an array or a frame, or the path"),
+        (lambda _: {"x": X[:, 0]}, r"expected rows of numbers \(N, ...\), got an array of shape \(20,\)"),
+        (lambda _: {"x": X[:0]}, r"expected rows of numbers"),
+        (lambda _: {"x": MISSING}, "x: 1 of 60 numbers are missing or infinite, at row 2, column 1: leave those rows"),
+        (lambda _: {"x": X * np.inf}, "60 of 60 numbers are missing or infinite, at .* and 57 more"),
+        (lambda _: {"x": [["a", 1.0]]}, "expected numbers, got 'a'"),
+        (lambda _: {"x": X, "y": KINDS[:3]}, r"one label for each of 20 rows, got an array of shape \(3,\)"),
+        (lambda _: {"x": X, "ids": ["a"] * 20}, "ids are one name for each of 20 rows, each another"),
+        (
+            lambda _: {"x": pd.DataFrame(TABLE)},
+            "column 'kind': expected numbers, got 'a': leave it out by",
+        ),
+        (lambda _: {"x": pd.DataFrame(TABLE), "label": "no"}, "x has no column 'no', only one, two, three, kind, name"),
+        (file("t.csv", b"a,b\n1,2\n3\n"), "t.csv, row 1: expected 2 fields, as in the first line, got 1"),
+        (file("t.csv", b"a,b\n1,\n3,4\n"), "t.csv: 1 of 4 numbers are missing or infinite, at row 0, column b"),
+        (file("t.csv", b"a,b\n1,x\n"), "t.csv, column 'b': expected numbers, got 'x'"),
+        (file("t.csv", b"a,b\n"), "t.csv has no rows below the names of its columns"),
+        (file("t.csv", b""), "t.csv has no rows below the names of its columns"),
+        (file("t.csv", b"a\n\xff\n"), "t.csv: expected UTF-8 text"),
+        (file("t.npy", b"\x93NUMPY"), "t.npy is no file of an array"),
+        (file("t.npz", b"PK"), "t.npz is no file of an array"),
+        (file("t.txt", b"1 2"), "none of the known endings .csv, .tsv, .parquet, .npy, .npz"),
+        (lambda path: {"path": path / "none.csv"}, "cannot read .*none.csv: No such file"),
+    ],
+)
+def test_what_is_no_table_of_numbers_is_said_in_one_line(
+    arguments: Callable[[Path], dict[str, Any]], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=message) as said:
+        Arrays(**arguments(tmp_path)).setup()
+    assert "\n" not in str(said.value)
+
+
+def test_a_pickle_is_not_opened(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.array([{"a": 1}], object), allow_pickle=True)
+    with pytest.raises(ValueError, match="is no file of an array"):
+        Arrays(path=tmp_path / "x.npy").setup()

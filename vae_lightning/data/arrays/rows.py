@@ -1,0 +1,180 @@
+"""Rows: an array or a frame of any kind, or a file of one -> a float32 matrix, names of its columns, other columns."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vae_lightning.data.reading import check_file
+from vae_lightning.data.texts.readers import LONGEST_FIELD, pyarrow
+
+LARGEST_ARRAY = 1 << 36  # bytes of a file of numbers
+TABLES = (".csv", ".tsv", ".parquet")
+ARRAYS = (".npy", ".npz")
+SHOWN = 3  # places of a fault that an error names
+
+csv.field_size_limit(LONGEST_FIELD)
+
+
+@runtime_checkable
+class Frame(Protocol):
+    """A table of pandas, polars or pyarrow: columns by their names."""
+
+    columns: Any
+
+    def __getitem__(self, name: Any, /) -> Any: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """N rows: numbers (N, *X); labels, names and splits where there are any; and what the columns are called."""
+
+    x: NDArray[np.float32]
+    labels: NDArray[Any] | None = None
+    names: list[str] | None = None
+    splits: NDArray[Any] | None = None
+    feature_names: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which columns of a table are features, by default all but the label, the name and the split of a row."""
+
+    columns: Sequence[str] | None = None
+    label: str | None = None
+    id: str | None = None
+    split: str | None = None
+
+    def of(self, table: Mapping[str, NDArray[Any]], where: str) -> Rows:
+        """ValueError names a column that is not there, or one that holds something else than numbers."""
+        others = [name for name in (self.label, self.id, self.split) if name is not None]
+        features = [name for name in table if name not in others] if self.columns is None else list(self.columns)
+        if missing := [name for name in (*features, *others) if name not in table]:
+            raise ValueError(f"{where} has no column {missing[0]!r}, only {', '.join(table)}")
+        if not features:
+            raise ValueError(f"{where} has no columns of numbers left: name some by data.columns")
+        x = np.stack([numbers(table[name], f"{where}, column {name!r}") for name in features], axis=1)
+        labels, names, splits = (None if name is None else table[name] for name in (self.label, self.id, self.split))
+        return Rows(x, labels, None if names is None else [str(name) for name in names], splits, features)
+
+
+def rows_of(x: Any, selection: Selection, where: str) -> Rows:
+    """Of a frame, whose columns have names, or of any array."""
+    if isinstance(x, Frame):
+        return selection.of({str(name): np.asarray(x[name]) for name in x.columns}, where)
+    return Rows(dense(x, where))
+
+
+def rows_in(path: Path, selection: Selection) -> Rows:
+    """Of a file; ValueError for an ending that is not known."""
+    ending = path.suffix.lower()
+    if ending in TABLES:
+        return selection.of(columns_of(path), str(path))
+    if ending not in ARRAYS:
+        raise ValueError(f"{path} has none of the known endings {', '.join((*TABLES, *ARRAYS))}")
+    return Rows(dense(array_of(path), str(path)))
+
+
+def columns_of(path: Path) -> dict[str, NDArray[Any]]:
+    """A .csv, .tsv or .parquet file."""
+    check_file(path, LARGEST_ARRAY)
+    if path.suffix.lower() == ".parquet":
+        parquet = pyarrow("pyarrow.parquet", path)
+        try:
+            table = parquet.read_table(path)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{path} is no Parquet file: {error}") from error
+        return {name: table[name].to_numpy() for name in table.column_names}
+    return _of_text(path)
+
+
+def _of_text(path: Path) -> dict[str, NDArray[Any]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        try:
+            rows = list(csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True))
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}: expected UTF-8 text, got other bytes: save it as UTF-8") from error
+        except csv.Error as error:
+            raise ValueError(f"{path} is no table of text: {error}") from error
+    names, *values = [row for row in rows if row] or [[]]
+    for number, row in enumerate(values):
+        if len(row) != len(names):
+            raise ValueError(
+                f"{path}, row {number}: expected {len(names)} fields, as in the first line, got {len(row)}"
+            )
+    if not values:
+        raise ValueError(f"{path} has no rows below the names of its columns")
+    return {name: np.array(column, str) for name, column in zip(names, zip(*values, strict=True), strict=True)}
+
+
+def array_of(path: Path) -> NDArray[Any]:
+    """A .npy, or a .npz: its array x, or the only one."""
+    check_file(path, LARGEST_ARRAY)
+    try:
+        found = np.load(path, allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            return found
+        with found:
+            name = "x" if "x" in found.files or len(found.files) != 1 else found.files[0]
+            return found[name]
+    except KeyError as error:
+        raise ValueError(f"{path} holds no array named x: expected one, or a single array of any name") from error
+    except (ValueError, OSError, EOFError) as error:
+        raise ValueError(f"{path} is no file of an array: {error}") from error
+
+
+def dense(x: Any, where: str) -> NDArray[np.float32]:
+    """Numbers of any kind of array (N, ...) as float32; ValueError for others, for none, and for what is not finite."""
+    values = x.detach().cpu().numpy() if isinstance(x, Tensor) else x.toarray() if scipy.sparse.issparse(x) else x
+    rows = numbers(np.asarray(values), where)
+    if rows.ndim < 2 or not len(rows):
+        raise ValueError(f"{where}: expected rows of numbers (N, ...), got an array of shape {rows.shape}")
+    return rows
+
+
+def check_finite(x: NDArray[np.float32], columns: Sequence[str] | None, where: str) -> None:
+    """ValueError names rows and columns of what is missing or infinite."""
+    bad = np.argwhere(~np.isfinite(x))
+    if len(bad):
+        places = ", ".join(_place(place, columns) for place in bad[:SHOWN])
+        more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+        raise ValueError(
+            f"{where}: {len(bad)} of {x.size} numbers are missing or infinite, at {places}{more}: leave those rows or "
+            "columns out, or fill them in"
+        )
+
+
+def _place(place: NDArray[np.int64], columns: Sequence[str] | None) -> str:
+    row, *rest = place.tolist()
+    told = columns[rest[0]] if columns is not None and len(rest) == 1 else ", ".join(map(str, rest))
+    return f"row {row}, column {told}"
+
+
+def numbers(values: NDArray[Any], where: str) -> NDArray[np.float32]:
+    """As float32; an empty field of a table is a missing number."""
+    if values.dtype.kind == "U":
+        values = np.where(np.char.strip(values) == "", "nan", values)
+    elif values.dtype.kind == "O":
+        values = np.array([np.nan if value is None else value for value in values.ravel()]).reshape(values.shape)
+    try:
+        with np.errstate(over="ignore"):
+            return values.astype(np.float32)
+    except (ValueError, TypeError) as error:
+        bad = next(value for value in values.ravel() if not _is_number(value))
+        raise ValueError(f"{where}: expected numbers, got {str(bad)[:40]!r}: leave it out by data.columns") from error
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (ValueError, TypeError):
+        return False
+    return True

@@ -1,0 +1,167 @@
+"""Readers: a folder or file of texts, in whatever format -> a Corpus."""
+
+from __future__ import annotations
+
+import abc
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from vae_lightning.arguments import check_kinds
+from vae_lightning.data.reading import check_file, read_bytes
+from vae_lightning.data.texts.corpus import Corpus, Text, count_words
+from vae_lightning.data.texts.tokenizers import Tokenizer
+
+LARGEST_TEXT = 1 << 28  # bytes of one file of text
+LARGEST_TABLE = 1 << 38  # bytes of a table, which is read row by row
+LONGEST_FIELD = 1 << 27  # characters of a field of a table
+
+csv.field_size_limit(LONGEST_FIELD)
+
+
+class Reader(abc.ABC):
+    """A format of documents."""
+
+    @abc.abstractmethod
+    def read(self, path: Path, tokenizer: Tokenizer) -> Corpus:
+        """All documents of a path; ValueError, in one line that names the file, for what is not of the format."""
+
+
+class TextReader(Reader):
+    """A format that holds texts, which a tokeniser cuts into words."""
+
+    @abc.abstractmethod
+    def texts(self, path: Path) -> Iterator[Text]:
+        """One after another."""
+
+    def read(self, path: Path, tokenizer: Tokenizer) -> Corpus:
+        """Count the words of all texts."""
+        try:
+            return count_words(self.texts(path), tokenizer)
+        except ValueError as error:
+            raise error if str(path) in str(error) else ValueError(f"{path}: {error}") from error
+
+
+class Folder(TextReader):
+    """A folder of files in UTF-8, by default all .txt; the first sub-folder on the way to a file is its label.
+
+    Args:
+        pattern: which files, as `Path.glob` has it.
+    """
+
+    def __init__(self, pattern: str = "**/*.txt") -> None:
+        check_kinds(Folder, locals())
+        self.pattern = pattern
+
+    def texts(self, path: Path) -> Iterator[Text]:
+        """In the order of their names; hidden files are none."""
+        files = sorted(file for file in path.glob(self.pattern) if file.is_file())
+        shown = [file for file in files if not any(part.startswith(".") for part in file.relative_to(path).parts)]
+        if not shown:
+            raise ValueError(f"{path} has no files {self.pattern}: expected a folder of texts")
+        for file in shown:
+            name = file.relative_to(path)
+            yield Text(str(name), _utf8(file), name.parts[0] if len(name.parts) > 1 else None)
+
+
+class Table(TextReader):
+    """A format with columns: one for the text, and, if they are there, one for the label and one for the name.
+
+    Args:
+        text: the column of the text.
+        label: the column of the label.
+        id: the column of the name; rows are numbered from 0 without it.
+    """
+
+    def __init__(self, text: str = "text", label: str = "label", id: str = "id") -> None:
+        check_kinds(type(self), locals())
+        self.text, self.label, self.id = text, label, id
+
+    @abc.abstractmethod
+    def rows(self, path: Path) -> Iterator[Mapping[str, Any]]:
+        """A row a document, by the names of the columns."""
+
+    def texts(self, path: Path) -> Iterator[Text]:
+        """One a row."""
+        for number, row in enumerate(self.rows(path)):
+            if not isinstance(row.get(self.text), str):
+                raise ValueError(
+                    f"{path}, row {number}: expected a text in the column {self.text!r}, got the columns "
+                    f"{', '.join(map(str, row))}: name it by data.reader.text"
+                )
+            label, name = row.get(self.label), row.get(self.id, number)
+            yield Text(str(name), row[self.text], None if label in (None, "") else str(label))
+
+
+class CSV(Table):
+    """A .csv or .tsv file in UTF-8 whose first line names the columns."""
+
+    def rows(self, path: Path) -> Iterator[Mapping[str, Any]]:
+        """Read row by row."""
+        check_file(path, LARGEST_TABLE)
+        delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            try:
+                yield from csv.DictReader(file, delimiter=delimiter, strict=True)
+            except UnicodeDecodeError as error:
+                raise ValueError(f"{path}: expected UTF-8 text, got other bytes: save it as UTF-8") from error
+            except csv.Error as error:
+                raise ValueError(f"{path} is no table of text: {error}") from error
+
+
+class JSONLines(Table):
+    """A .jsonl file: one JSON object a line."""
+
+    def rows(self, path: Path) -> Iterator[Mapping[str, Any]]:
+        """Read line by line."""
+        check_file(path, LARGEST_TABLE)
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield _object(line, f"{path}, line {number}")
+
+
+class Parquet(Table):
+    """A .parquet file, read by pyarrow (`pip install vae-lightning[text]`)."""
+
+    def rows(self, path: Path) -> Iterator[Mapping[str, Any]]:
+        """Read batch by batch, the three columns alone."""
+        check_file(path, LARGEST_TABLE)
+        parquet = pyarrow("pyarrow.parquet", path)
+        try:
+            with parquet.ParquetFile(path) as file:
+                columns = [name for name in (self.text, self.label, self.id) if name in file.schema_arrow.names]
+                wanted = columns if self.text in columns else file.schema_arrow.names
+                for batch in file.iter_batches(columns=wanted):
+                    yield from batch.to_pylist()
+        except (OSError, ValueError) as error:  # pyarrow's own errors are some of each
+            raise ValueError(f"{path} is no Parquet file: {error}") from error
+
+
+def pyarrow(module: str, path: Path) -> Any:
+    """A module of pyarrow; ValueError, with the way to get it, where there is none."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ValueError(f"{path} needs pyarrow: pip install vae-lightning[text]") from error
+
+
+def _utf8(path: Path) -> str:
+    content = read_bytes(path, LARGEST_TEXT)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected UTF-8 text, got other bytes: save it as UTF-8") from error
+
+
+def _object(line: bytes, where: str) -> Mapping[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where}: expected a JSON object, got {line[:60]!r}") from error
+    if not isinstance(row, dict):
+        raise ValueError(f"{where}: expected a JSON object, got {line[:60]!r}")
+    return row

@@ -1,0 +1,38 @@
+"""load: a checkpoint or a run's folder -> the model that was trained, whoever built it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from vae_lightning.models.reproducible import ReproducibleModule
+from vae_lightning.specification import paths_of
+from vae_lightning.training.checkpoint import find
+from vae_lightning.trust import Slot, Trust, read_checkpoint
+
+
+def load(path: str | Path, trust: Sequence[str] = ()) -> ReproducibleModule:
+    """The model of a checkpoint, ready to use on the CPU; of a run's folder, that of its best.ckpt.
+
+    The file is data: it says the class and the arguments of the model, and only classes of the kinds that these take
+    are built, of vae_lightning and torch alone. `trust` names packages of your own that it may name, too.
+    ValueError for a file that is no such checkpoint, and for a model that was given objects of which a file can say
+    nothing, such as a lambda: load it by `load_from_checkpoint` of its class, with these arguments again.
+
+    Example:
+        >>> import vae_lightning as vl
+        >>> model = vl.load("checkpoints/newsgroups-8bit.ckpt")
+        >>> type(model).__name__, model.num_bits, model.training
+        ('HashingVAE', 8, False)
+    """
+    file = find(str(path), "path", "best", Path("runs"))
+    content = read_checkpoint(file, trust=trust)
+    said = content.get("hyper_parameters", {})
+    if "_class_path" not in said:
+        given = content.get("given_as_objects", [])
+        told = f"it was given {', '.join(given)} as objects, which a file cannot say" if given else "it names no class"
+        raise ValueError(f"{file}: {told}: load it by load_from_checkpoint of its class, with what it was given")
+    kind = Trust(trust).imported(said["_class_path"], Slot.of(ReproducibleModule), "_class_path")
+    assert issubclass(kind, ReproducibleModule), "its slot takes no other"
+    model: ReproducibleModule = kind.load_from_checkpoint(file, map_location="cpu", trust=[*trust, *paths_of(kind)])
+    return model.eval()

@@ -1,0 +1,84 @@
+"""Aggressive: training that lets the encoder converge before each step of the decoder, as long as that helps."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from vae_lightning.arguments import check_kinds
+from vae_lightning.objectives.base import Objective
+from vae_lightning.objectives.turns.in_turns import InTurns
+from vae_lightning.objectives.turns.trained_part import trained_part
+
+
+class Aggressive(InTurns):
+    """The encoder to convergence before each step of the decoder, until the codes' information stops growing.
+
+    Lagging inference networks as they were proposed. While aggressive, the encoder trains alone until the mean of the
+    objective over `window` steps is no better than over the window before, at most `most` steps; then the decoder and
+    the prior have one step, and again. When I_q(x; z) on the validation data falls for the first time it is over, and
+    all train together. What decides is not a function of the step: it is kept in buffers, so that a resumed run goes
+    on as it was. The callback `callbacks.AggressiveInference` tells losses and information; without it nothing changes.
+    One model at a time: in an ensemble all members would have their turns together. One process.
+    ValueError unless 1 <= window <= most, and in an ensemble.
+
+    Source: He, Spokoyny, Neubig, Berg-Kirkpatrick, Lagging Inference Networks and Posterior Collapse in Variational
+    Autoencoders (2019), Algorithm 1; the window of its code is 15 steps, `most` 100.
+
+    Args:
+        objective: what both maximise, such as the ELBO.
+        window: steps whose mean is compared.
+        most: steps of the encoder for one of the decoder, at most.
+    """
+
+    aggressive: Tensor
+    inner: Tensor
+    total: Tensor
+    before: Tensor
+    information: Tensor
+
+    def __init__(self, objective: Objective, window: int = 15, most: int = 100) -> None:
+        check_kinds(Aggressive, locals())
+        super().__init__(objective)
+        if not 1 <= window <= most:
+            raise ValueError(f"Aggressive needs 1 <= window <= most, got {window} and {most}")
+        self.window, self.most = window, most
+        self.register_buffer("aggressive", torch.tensor(True))
+        self.register_buffer("inner", torch.tensor(0))  # steps of the encoder since the decoder's last; -1: its turn
+        self.register_buffer("total", torch.tensor(0.0, dtype=torch.float64))  # of the losses in this window
+        self.register_buffer("before", torch.tensor(torch.inf, dtype=torch.float64))  # the mean of the last window
+        self.register_buffer("information", torch.tensor(-torch.inf, dtype=torch.float64))
+
+    def at(self, step: int) -> Objective:
+        """The objective of this step, with a gradient for whose turn it is."""
+        if self.aggressive.ndim:
+            raise ValueError("Aggressive decides by the losses of one model: train one at a time, or take Segments")
+        now = self.objective.at(step)
+        if not self.aggressive:
+            return now
+        return trained_part(now, "decoder", "prior") if self.inner < 0 else trained_part(now, "encoder")
+
+    def observe_loss(self, loss: Tensor) -> None:
+        """Decide by the loss of the step just done whose turn is next."""
+        if not self.aggressive:
+            return
+        if self.inner < 0:  # the decoder had its turn
+            self.inner.zero_()
+            self.total.zero_()
+            self.before.fill_(torch.inf)
+            return
+        self.inner.add_(1)
+        self.total.add_(loss)
+        converged = False
+        if self.inner % self.window == 0:
+            converged = bool(self.total / self.window >= self.before)
+            self.before.copy_(self.total / self.window)
+            self.total.zero_()
+        if converged or self.inner >= self.most:
+            self.inner.fill_(-1)
+
+    def observe_information(self, nats: Tensor) -> None:
+        """Stop being aggressive if I_q(x; z) on the validation data, in nats, has fallen since the last epoch."""
+        if nats < self.information:
+            self.aggressive.fill_(False)
+        self.information.copy_(nats)

@@ -1,0 +1,90 @@
+"""Specification: an object, or what builds one -> class path and arguments in plain values, as a config has them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Hashable, Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+_given: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+
+
+class Unspecified(TypeError):
+    """There is no class path and plain arguments that say what this is."""
+
+
+def remember(owner: type, arguments: Mapping[str, Any]) -> None:
+    """What an object of exactly this class is built with; `arguments` is its constructor's `locals()`."""
+    built = arguments.get("self")
+    if type(built).__init__ is owner.__init__ and _can_be_kept(built):  # type: ignore[misc]  # compared alone
+        _given[built] = {name: value for name, value in arguments.items() if name not in ("self", "__class__")}
+
+
+def _can_be_kept(value: Any) -> bool:
+    """Whether it can be a key that does not keep it alive."""
+    return isinstance(value, Hashable) and type(value).__weakrefoffset__ > 0
+
+
+def specification(value: Any) -> Any:
+    """Plain values as they are; else `{class_path, init_args}`, however deep.
+
+    Of an object of this project it is what it was built with, of a `functools.partial` of a class what it will build
+    with, of a class or a function its path. Raises `Unspecified` for any other object, and for what was made within a
+    function or typed into a session, which nobody can import.
+    """
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    if isinstance(value, list | tuple):
+        return [specification(item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: specification(item) for name, item in value.items()}
+    return _of_object(value)
+
+
+def _of_object(value: Any) -> str | dict[str, Any]:
+    if inspect.isfunction(value):
+        return path_of(value)
+    if inspect.isclass(value):
+        return {"class_path": path_of(value)}
+    if isinstance(value, functools.partial) and inspect.isclass(value.func) and not value.args:
+        return _specified(value.func, value.keywords)
+    if (given := _given.get(value) if _can_be_kept(value) else None) is not None:
+        return _specified(type(value), given)
+    if _has_no_arguments(type(value)) and not vars(value):
+        return {"class_path": path_of(type(value))}
+    raise Unspecified(f"nothing says how this {type(value).__name__} was built")
+
+
+def path_of(named: Any) -> str:
+    """The shortest path by which a class or a function can be imported: that of its room, if its room has it."""
+    if paths := paths_of(named):
+        return paths[0]
+    raise Unspecified(f"{named.__qualname__} cannot be imported from {named.__module__}")
+
+
+def paths_of(named: Any) -> list[str]:
+    """All paths by which it can be imported, of its module and of the packages around it, the shortest first."""
+    name, parts = named.__qualname__, named.__module__.split(".")
+    if "." in name or parts == ["__main__"]:
+        return []
+    modules = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+    return [f"{module}.{name}" for module in modules if vars(sys.modules[module]).get(name) is named]
+
+
+def _has_no_arguments(kind: type) -> bool:
+    """Whether a class of Python's has no constructor of its own, so that nothing was given to it."""
+    own = {name for base in kind.__mro__[:-1] for name in vars(base)}
+    return "__dict__" in own and not own & {"__init__", "__new__"}
+
+
+def _specified(kind: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """With the arguments that are not the constructor's defaults."""
+    defaults = {name: parameter.default for name, parameter in inspect.signature(kind).parameters.items()}
+    given = {
+        name: value for name, value in arguments.items() if defaults.get(name, inspect.Parameter.empty) is not value
+    }
+    said = {"class_path": path_of(kind)}
+    return said | ({"init_args": specification(given)} if given else {})
