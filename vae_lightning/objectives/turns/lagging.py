@@ -49,6 +49,13 @@ class Segments(Wrapped):
         steps: optimizer steps of the run.
         segments: R.
         alone: the share of a segment that trains the encoder alone.
+
+    Examples:
+        >>> from vae_lightning.estimators import Reparameterised
+        >>> from vae_lightning.objectives import AnalyticELBO, Segments
+        >>> objective = Segments(AnalyticELBO(Reparameterised()), steps=100, segments=2)
+        >>> [objective.is_alone(step) for step in (0, 25, 50, 75)]  # the encoder, in the first half of each segment
+        [True, False, True, False]
     """
 
     def __init__(self, objective: Objective, steps: int, segments: int, alone: float = 0.5) -> None:
@@ -99,6 +106,17 @@ class Aggressive(Wrapped):
         objective: what both maximise, such as the ELBO.
         window: steps whose mean is compared.
         most: steps of the encoder for one of the decoder, at most.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.estimators import Reparameterised
+        >>> from vae_lightning.families import Bernoulli
+        >>> from vae_lightning.models import GaussianVAE
+        >>> from vae_lightning.objectives import Aggressive, AnalyticELBO
+        >>> model, objective = GaussianVAE(2, Bernoulli(6)).model, Aggressive(AnalyticELBO(Reparameterised()))
+        >>> objective.at(0)(model, torch.ones(5, 6)).sum().backward()
+        >>> all(p.grad is None for p in model.decoder.parameters())  # the encoder's turn
+        True
     """
 
     aggressive: Tensor
