@@ -9,7 +9,7 @@ WORKERS ?= 2
 IMAGE ?= vae-lightning
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint soak bench measure lock image clean
+.PHONY: help demo test lint docs soak bench measure lock image clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r target text; do \
@@ -26,6 +26,9 @@ lint: $(INSTALLED) ## style, format, types, and who may import whom
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(INSTALLED) ## the documentation as a site in site/, whose links and references all have to hold
+	$(BIN)/zensical build --strict --clean
 
 soak: $(INSTALLED) ## damage every kind of file, interrupt runs at every hook: an hour; ARGS="--every 10" tries a tenth
 	FUZZ_INPUTS=840 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -rP tests/test_fuzz.py
@@ -47,7 +50,7 @@ image: ## build the Docker image
 	docker build -t $(IMAGE) .
 
 clean: ## remove .venv, builds and caches; runs/ stays
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .cache site
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -55,5 +58,5 @@ $(INSTALLED): pyproject.toml constraints.txt
 		echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1):" \
 			"name one by make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev,docs]'
 	@touch $@

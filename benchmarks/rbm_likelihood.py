@@ -1,7 +1,7 @@
 """Test log-likelihood of binary digits, 64 hidden bits, 26,000 updates: scikit-learn's BernoulliRBM beside ours.
 
     vae-lightning fit --config configs/rbm/digits.yaml
-    OMP_NUM_THREADS=1 python benchmarks/rbm_likelihood.py runs/version_0/checkpoints/best.ckpt [docs/rbm-digits.png]
+    python benchmarks/rbm_likelihood.py runs/version_0/checkpoints/best.ckpt [docs/pictures/rbm-digits.png]
 
 scikit-learn trains on the same digits, drawn once; its weights are loaded into our harmonium, and both are judged by
 the same annealed importance sampling (100 chains, 5,000 steps, from the training data's mean). With a second argument,

@@ -1,4 +1,4 @@
-"""Every Python block of docs/ runs, page by page, and prints what the page shows; what the documents name is there."""
+"""Every Python block of docs/ and README.md runs, page by page, as it shows; all that they name is there."""
 
 from __future__ import annotations
 
@@ -17,28 +17,33 @@ from torch.utils.tensorboard.writer import SummaryWriter
 
 ROOT = Path(__file__).parent.parent
 OTHERS = "README.md", "CONTRIBUTING.md", "benchmarks/RESULTS.md", "checkpoints/newsgroups-8bit.md"
-DOCUMENTS = [*sorted((ROOT / "docs").glob("*.md")), *(ROOT / name for name in OTHERS)]
+DOCUMENTS = [*sorted((ROOT / "docs").rglob("*.md")), *(ROOT / name for name in OTHERS)]
 PAGES = [page for page in DOCUMENTS if {block.language for block in blocks(page.read_text())} & {"python", "text"}]
-MEASURED = [page for page in DOCUMENTS if page.parent.name in ("docs", "benchmarks")]
+MEASURED = [page for page in DOCUMENTS if page.relative_to(ROOT).parts[0] in ("docs", "benchmarks")]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def name(page: Path) -> str:
+    """What a test of a page is called by."""
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_page_runs_and_prints_what_it_shows(page: Path) -> None:
     assert [line for pair in shown_and_printed(page.read_text()) for line in differences(*pair)] == []
 
 
-@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", DOCUMENTS, ids=name)
 def test_no_page_shows_output_that_nothing_is_compared_with(page: Path) -> None:
     assert unproduced(page.read_text()) == []
 
 
-@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", DOCUMENTS, ids=name)
 def test_links_lead_to_files(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
-@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", DOCUMENTS, ids=name)
 def test_configs_and_classes_that_are_named_exist(page: Path) -> None:
     text = page.read_text()
     assert [path for path in re.findall(r"configs/[\w/]+\.yaml", text) if not (ROOT / path).is_file()] == []
@@ -46,7 +51,7 @@ def test_configs_and_classes_that_are_named_exist(page: Path) -> None:
         assert isinstance(imported(path), type), path
 
 
-@pytest.mark.parametrize("page", MEASURED, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", MEASURED, ids=name)
 def test_tables_of_figures_name_their_commit_and_the_command_that_reruns_them(page: Path) -> None:
     for section in re.split(r"^#+ ", page.read_text(), flags=re.MULTILINE):
         if re.search(r"^\|.*\d\.\d", section, re.MULTILINE):
@@ -57,15 +62,18 @@ def test_tables_of_figures_name_their_commit_and_the_command_that_reruns_them(pa
 
 def test_the_table_of_priors_adds_up() -> None:
     """-ELBO = reconstruction + mutual information + marginal KL, but for what rounding four figures can add up to."""
-    table = (ROOT / "docs" / "priors.md").read_text().partition("| --- |")[2]
+    table = (ROOT / "docs" / "results" / "priors.md").read_text().partition("| --- |")[2]
     rows = [re.findall(r"\| (-?\d+\.\d\d)", line) for line in table.splitlines() if line.startswith("| ")]
     assert len([row for row in rows if row]) == 7
     for _, elbo, *terms, _ in (map(float, row) for row in rows if row):
         assert abs(elbo + sum(terms)) < 0.021
 
 
-def test_the_readme_names_every_diagnostic_of_a_gaussian_vae() -> None:
-    assert set(re.findall(r"`(\w+)`", (ROOT / "README.md").read_text())) >= SMALL.keys()
+def test_the_guide_names_every_diagnostic_of_a_gaussian_vae() -> None:
+    table = (
+        (ROOT / "docs" / "guides" / "diagnostics.md").read_text().partition("| diagnostic |")[2].partition("\n\n")[0]
+    )
+    assert set(re.findall(r"`(\w+)`", table)) >= SMALL.keys()
 
 
 def test_the_table_of_layers_is_the_one_that_lint_enforces() -> None:
@@ -73,6 +81,17 @@ def test_the_table_of_layers_is_the_one_that_lint_enforces() -> None:
     lines = (ROOT / "CONTRIBUTING.md").read_text().partition("| layer, from the top")[2].splitlines()[2:]
     table = [set(re.findall(r"`(\w+)`", line.split(" | ")[0])) for line in lines if line.startswith("|")]
     assert table == [set(layer.split(" | ")) for layer in contract["layers"]]
+
+
+def test_the_layers_of_the_architecture_page_are_those_that_lint_enforces() -> None:
+    (contract,) = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    assert "".join(f"    {layer}\n" for layer in contract["layers"]) in (ROOT / "docs" / "architecture.md").read_text()
+
+
+def test_the_picture_of_the_flow_is_what_its_script_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = tmp_path / "flow.svg"
+    run_script("flow.py", monkeypatch, drawn)
+    assert drawn.read_text() == (ROOT / "docs" / "pictures" / "flow.svg").read_text()
 
 
 TAGS = ("val/samples", "val/pseudo_inputs", "val/reconstructions", "val/active_units")
@@ -86,7 +105,7 @@ def test_the_pictures_of_a_run_are_drawn_side_by_side(
     with SummaryWriter(str(tmp_path)) as writer:
         for tag in tags:
             writer.add_image(tag, torch.zeros(3, 40, 80))
-    draw(monkeypatch, tmp_path, tmp_path / "picture.png")
+    run_script("digits.py", monkeypatch, tmp_path, tmp_path / "picture.png")
     said = capsys.readouterr().err
     assert [tag for tag in TAGS if tag in said] == [tag for tag in TAGS if tag not in tags]
     picture = Image.open(tmp_path / "picture.png")
@@ -102,9 +121,9 @@ def test_a_run_without_pictures_is_said(
 ) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(SystemExit, match=said):
-        draw(monkeypatch, tmp_path / folder, tmp_path / "picture.png")
+        run_script("digits.py", monkeypatch, tmp_path / folder, tmp_path / "picture.png")
 
 
-def draw(monkeypatch: pytest.MonkeyPatch, *arguments: Path) -> None:
-    monkeypatch.setattr(sys, "argv", ["digits.py", *map(str, arguments)])
-    runpy.run_path(str(ROOT / "docs" / "digits.py"), run_name="__main__")
+def run_script(name: str, monkeypatch: pytest.MonkeyPatch, *arguments: Path) -> None:
+    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+    runpy.run_path(str(ROOT / "docs" / "pictures" / name), run_name="__main__")

@@ -39,7 +39,8 @@ def pinned() -> dict[str, Version]:
 
 def requirements() -> list[Requirement]:
     project = PYPROJECT["project"]
-    return [Requirement(line) for line in (*project["dependencies"], *project["optional-dependencies"]["dev"])]
+    extras = project["optional-dependencies"]
+    return [Requirement(line) for line in (*project["dependencies"], *extras["dev"], *extras["docs"])]
 
 
 def test_no_file_names_a_package_index():
@@ -162,7 +163,7 @@ def checkout(tmp_path):
     script = tmp_path / "checkout" / ".ci" / "run"
     script.parent.mkdir(parents=True)
     script.write_bytes((ROOT / ".ci" / "run").read_bytes())
-    (tmp_path / "checkout" / "Makefile").write_text('lint test:\n\t@echo "$@ $$CI $$VAE_LIGHTNING_DATA"\n')
+    (tmp_path / "checkout" / "Makefile").write_text('lint docs test:\n\t@echo "$@ $$CI $$VAE_LIGHTNING_DATA"\n')
     return tmp_path / "checkout"
 
 
@@ -188,8 +189,8 @@ def test_continuous_integration_says_so_to_the_tests(checkout):
     data = checkout.parent / "shared" / "data"
     data.mkdir(parents=True)
     (data / ARCHIVE).touch()
-    assert run_ci(checkout).stdout.splitlines() == [f"{target} true {data}" for target in ("lint", "test")]
-    assert run_ci(checkout, CI="1").stdout.splitlines() == [f"{target} 1 {data}" for target in ("lint", "test")]
+    assert run_ci(checkout).stdout.splitlines() == [f"{target} true {data}" for target in ("lint", "docs", "test")]
+    assert run_ci(checkout, CI="1").stdout.splitlines() == [f"{target} 1 {data}" for target in ("lint", "docs", "test")]
 
 
 def test_tests_of_real_data_are_skipped_without_it_but_fail_continuous_integration(monkeypatch, tmp_path):

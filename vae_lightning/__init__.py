@@ -46,8 +46,8 @@ _NAMES = {
         CheckpointReference CodeWriter CollapseWatch Consistency DataReference Diagnostic ELBOSurgery
         FinalFigures FrechetInceptionDistance Freeze GradientVariance HammingPrecision ImageMeans
         ImageSamples InferenceGaps Interpolations LastCheckpoint LatentScatter LogLikelihood LogitsByLength
-        MemberCheckpoints MetricDiagnostic MetricsFile Momentum NearestWords PseudoInputs Reconstructions ResampledPosterior
-        Samples SmoothKNN Traversals
+        MemberCheckpoints MetricDiagnostic MetricsFile Momentum NearestWords PseudoInputs Reconstructions
+        ResampledPosterior Samples SmoothKNN Traversals
     """,
 }
 """By room; a name that two rooms have is the first one's: `vl.callbacks.HenzeZirkler` is the diagnostic."""

@@ -30,6 +30,16 @@ class Conditional(nn.Module):
     c is (*B, *C) with C the `context_shape`, or a batch of `Counts`; the distribution has batch shape B and the
     family's event shape. `network(context_shape, num_parameters)` builds the network, where the number of parameters is
     an `nn.Outputs` that knows the event shape; what it emits passes through `family.constrain`.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.conditional import Conditional
+        >>> from vae_lightning.families import Normal
+        >>> from vae_lightning.nn import MLP
+        >>> encoder = Conditional(Normal(2), (1, 8, 8), MLP)
+        >>> q = encoder(torch.rand(5, 1, 8, 8))
+        >>> q.batch_shape, q.event_shape
+        (torch.Size([5]), torch.Size([2]))
     """
 
     def __init__(self, family: ExponentialFamily, context_shape: Sequence[int], network: Network) -> None:

@@ -19,6 +19,16 @@ class Counts:
     torch's own CSR tensors cannot be sliced, expanded or concatenated; this record can. `indices` are word ids,
     `values` how often each occurs in its row, `total` the row's length l = sum of its counts, as observed: it stays
     when `values` are rescaled (frequencies, TF-IDF).
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.counts import Counts
+        >>> x = Counts.from_dense(torch.tensor([[2.0, 0.0, 1.0], [0.0, 3.0, 0.0]]))
+        >>> x.values, x.indices, x.total  # only what is not zero
+        (tensor([2., 1., 3.]), tensor([0, 2, 1]), tensor([3., 3.]))
+        >>> x @ torch.eye(3)
+        tensor([[2., 0., 1.],
+                [0., 3., 0.]])
     """
 
     indices: Int64[Tensor, " entries"]

@@ -39,6 +39,17 @@ class Draw:
     """Latent samples for a batch and all that evaluation asks of them, in nats.
 
     z is (S, B, *Z); the three log-terms are (S, B); x holds B observations.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.families import Bernoulli
+        >>> from vae_lightning.models import GaussianVAE
+        >>> model = GaussianVAE(2, Bernoulli(6)).model
+        >>> x = torch.ones(5, 6)
+        >>> q = model.encoder(x)
+        >>> draw = model.draw(x, q, q.rsample((10,)))
+        >>> draw.z.shape, draw.log_likelihood.shape, draw.log_weight.mean(0).shape  # the last is the ELBO
+        (torch.Size([10, 5, 2]), torch.Size([10, 5]), torch.Size([5]))
     """
 
     x: Tensor | Counts
@@ -57,7 +68,20 @@ class Draw:
 
 
 class LatentVariableModel(nn.Module):
-    """p(z) p(x | z) with an approximate posterior q(z | x); raises ValueError if their shapes disagree."""
+    """p(z) p(x | z) with an approximate posterior q(z | x); raises ValueError if their shapes disagree.
+
+    Examples:
+        >>> from vae_lightning.conditional import Conditional
+        >>> from vae_lightning.families import Bernoulli, Normal
+        >>> from vae_lightning.latent_variable import LatentVariableModel
+        >>> from vae_lightning.nn import MLP
+        >>> from vae_lightning.priors import FactorisedPrior
+        >>> x, z = Bernoulli(6), Normal(2)
+        >>> encoder, decoder = Conditional(z, x.event_shape, MLP), Conditional(x, z.event_shape, MLP)
+        >>> model = LatentVariableModel(encoder, decoder, FactorisedPrior(z))
+        >>> model.decoder(model.prior().sample((5,))).mean.shape
+        torch.Size([5, 6])
+    """
 
     def __init__(self, encoder: ConditionalLike, decoder: ConditionalLike, prior: Prior) -> None:
         check_kinds(LatentVariableModel, locals())

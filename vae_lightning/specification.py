@@ -67,11 +67,12 @@ def path_of(named: Any) -> str:
 
 def paths_of(named: Any) -> list[str]:
     """All paths by which it can be imported, of its module and of the packages around it, the shortest first."""
-    name, parts = named.__qualname__, named.__module__.split(".")
+    name, parts = named.__qualname__, (named.__module__ or "__main__").split(".")
     if "." in name or parts == ["__main__"]:
         return []
     modules = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
-    return [f"{module}.{name}" for module in modules if vars(sys.modules[module]).get(name) is named]
+    found = ((module, sys.modules.get(module)) for module in modules)
+    return [f"{path}.{name}" for path, module in found if module is not None and vars(module).get(name) is named]
 
 
 def _has_no_arguments(kind: type) -> bool:

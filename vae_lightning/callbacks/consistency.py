@@ -45,7 +45,7 @@ class Consistency(MetricDiagnostic):
 
     How to read them: small mismatch, R^2 near 1: consistent, an RBM would do. Small mismatch, low R^2: the VAE has
     become nearly deterministic (look at its sigma and at alpha), or the posterior has collapsed. Large mismatch: the
-    encoder's family or network is too poor for this decoder; InferenceGaps tells which. See docs/consistency.md.
+    encoder's family or network is too poor for this decoder; InferenceGaps tells which. See docs/guides/consistency.md.
 
     For bags of words and more than 2,048 statistics, where any encoder is affine on the few observations there are,
     `encoder_r2` is the fit on W^T T(x) and sum T(x), W being the decoder's own fit at samples of the prior: Theorem 1

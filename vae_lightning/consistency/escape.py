@@ -21,6 +21,11 @@ class Escape:
 
     As beta grows epsilon vanishes while the distance to the nearest harmonium grows without bound. Epsilon rises first:
     it is not monotone in beta. The bound of Theorem 2 holds, and says nothing, since alpha vanishes faster.
+
+    Examples:
+        >>> from vae_lightning.consistency import Escape
+        >>> [round(Escape(beta).epsilon, 4) for beta in (1.0, 2.0, 4.0)]  # the mismatch vanishes
+        [0.1816, 0.0694, 0.0027]
     """
 
     beta: float

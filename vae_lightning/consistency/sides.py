@@ -21,7 +21,18 @@ _MAX_ELEMENTS = 2**22
 
 
 class HiddenGiven(nn.Module):
-    """q(z | x) = p(h = z | v = x), of natural parameters b + W^T T(x): the encoder of a tight VAE (Eq. 6)."""
+    """q(z | x) = p(h = z | v = x), of natural parameters b + W^T T(x): the encoder of a tight VAE (Eq. 6).
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.consistency import HiddenGiven
+        >>> from vae_lightning.families import Bernoulli
+        >>> from vae_lightning.harmonium import Harmonium
+        >>> rbm = Harmonium(Bernoulli(4), Bernoulli(2))
+        >>> encoder, v = HiddenGiven(rbm), torch.ones(5, 4)
+        >>> torch.equal(encoder(v).mean, rbm.hidden_given(v).mean)
+        True
+    """
 
     def __init__(self, harmonium: Harmonium) -> None:
         super().__init__()
@@ -47,7 +58,18 @@ class HiddenGiven(nn.Module):
 
 
 class VisibleGiven(nn.Module):
-    """p(x | z) = p(v = x | h = z), of natural parameters a + W S(z): the decoder of a tight VAE (Eq. 5)."""
+    """p(x | z) = p(v = x | h = z), of natural parameters a + W S(z): the decoder of a tight VAE (Eq. 5).
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.consistency import VisibleGiven
+        >>> from vae_lightning.families import Bernoulli
+        >>> from vae_lightning.harmonium import Harmonium
+        >>> rbm = Harmonium(Bernoulli(4), Bernoulli(2))
+        >>> decoder, h = VisibleGiven(rbm), torch.ones(5, 2)
+        >>> torch.equal(decoder(h).mean, rbm.visible_given(h).mean)
+        True
+    """
 
     def __init__(self, harmonium: Harmonium) -> None:
         super().__init__()
@@ -77,6 +99,16 @@ class HarmoniumPrior(Prior):
 
     The only prior under which an affine decoder has posteriors of the encoder's family. Where W = 0, or visible
     Gaussians have orthogonal columns of W, it is factorised; a fixed, factorised prior is consistent with no other W.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.consistency import HarmoniumPrior
+        >>> from vae_lightning.families import Bernoulli
+        >>> from vae_lightning.harmonium import Harmonium
+        >>> prior = HarmoniumPrior(Harmonium(Bernoulli(4), Bernoulli(2)))
+        >>> codes = torch.cartesian_prod(torch.tensor([0.0, 1.0]), torch.tensor([0.0, 1.0]))
+        >>> round(prior().log_prob(codes).exp().sum().item(), 4)
+        1.0
     """
 
     def __init__(self, harmonium: Harmonium) -> None:

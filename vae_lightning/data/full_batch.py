@@ -20,6 +20,14 @@ class FullBatch(DerivedDataModule):
     Args:
         data: whose splits.
         steps: training steps in an epoch.
+
+    Examples:
+        >>> from vae_lightning.data import FullBatch, Synthetic
+        >>> from vae_lightning.data.processes import LinearJTEx
+        >>> data = FullBatch(Synthetic(LinearJTEx(), sizes=(500, 100, 100)), steps=10)
+        >>> data.setup()
+        >>> [len(y) for x, y in data.train_dataloader()]
+        [500, 500, 500, 500, 500, 500, 500, 500, 500, 500]
     """
 
     def __init__(self, data: InMemoryDataModule, steps: int = 100) -> None:

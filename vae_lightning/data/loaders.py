@@ -39,6 +39,14 @@ class Observations:
     """N observations in memory: `x` (N, *X) or sparse, their labels `y` (N,), and `ids` (N,), their source's own.
 
     What is `stored` is x itself, unless there is a `view` of it.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.data import Observations
+        >>> data = Observations.numbered(torch.rand(100, 6), torch.zeros(100))
+        >>> x, y = data.batch(torch.tensor([3, 1, 4]))
+        >>> x.shape, y.shape, data.select(torch.tensor([3, 1, 4])).ids
+        (torch.Size([3, 6]), torch.Size([3]), tensor([3, 1, 4]))
     """
 
     stored: Tensor | Counts

@@ -24,6 +24,15 @@ class Stacked(FromCheckpoint, LightningDataModule):
     Args:
         members: a data module for each member, in the order of the members.
         times: how many members each of them is for, in a row: the restarts on a data set.
+
+    Examples:
+        >>> from vae_lightning.data import FullBatch, Stacked, Synthetic
+        >>> from vae_lightning.data.processes import LinearJTEx
+        >>> data = Stacked([FullBatch(Synthetic(LinearJTEx(), (500, 100, 100), seed)) for seed in range(3)])
+        >>> data.setup()
+        >>> x, y = next(iter(data.train_dataloader()))
+        >>> x.shape  # members, observations, event
+        torch.Size([3, 500, 2])
     """
 
     def __init__(self, members: Sequence[InMemoryDataModule], times: int = 1) -> None:

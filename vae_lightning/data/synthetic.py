@@ -28,6 +28,14 @@ class Synthetic(InMemoryDataModule):
         eval_batch_size: observations in a validation, test or prediction batch.
 
     ValueError unless there are three sizes of at least one observation.
+
+    Examples:
+        >>> from vae_lightning.data import Synthetic
+        >>> from vae_lightning.data.processes import LinearJTEx
+        >>> data = Synthetic(LinearJTEx(), sizes=(500, 100, 100))
+        >>> data.setup()
+        >>> data.train.x.shape, len(data.val)
+        (torch.Size([500, 2]), 100)
     """
 
     def __init__(

@@ -26,6 +26,16 @@ class Bernoulli(ExponentialFamily):
         event_shape: of one observation.
         intensities: take data between 0 and 1, too, as papers do with gray pixels. log p(x) is then a cross-entropy and
             no log-likelihood: p does not integrate to 1, and figures made of it are not to be held against others.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.families import Bernoulli
+        >>> family = Bernoulli(3)
+        >>> p = family.distribution(torch.zeros(2, 3))  # eta are logits: two rows of fair coins
+        >>> p.batch_shape, p.event_shape
+        (torch.Size([2]), torch.Size([3]))
+        >>> round(p.log_prob(torch.ones(3))[0].item(), 4)  # 3 log 1/2
+        -2.0794
     """
 
     independent_bits = True

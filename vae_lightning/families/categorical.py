@@ -20,6 +20,14 @@ class Categorical(ExponentialFamily):
 
     `Categorical(4)` is one choice among four, event shape (4,); `Categorical(4, (3,))` three of them, event (3, 4).
     The parametrisation has one logit more than it needs: eta and eta + c are the same distribution.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.families import Categorical
+        >>> family = Categorical(4, 3)  # three choices, each among four, one-hot
+        >>> p = family.distribution(torch.zeros(family.num_parameters))
+        >>> p.event_shape, round(p.entropy().item(), 4)  # 3 log 4
+        (torch.Size([3, 4]), 4.1589)
     """
 
     def __init__(self, num_classes: int, variables: int | Sequence[int] = ()) -> None:

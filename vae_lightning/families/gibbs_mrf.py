@@ -30,6 +30,13 @@ class GibbsMRF(ExponentialFamily):
 
     Source: Shekhovtsov et al. (2022), section 3.1; Vahdat, Andriyash, Macready, Undirected Graphical Models as
     Approximate Posteriors (2020).
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.families import GibbsMRF
+        >>> q = GibbsMRF(8, 8).distribution(torch.zeros(5, 8 + 8 + 64))
+        >>> q.sample((3,)).shape  # by block Gibbs: 2^16 codes are not enumerated
+        torch.Size([3, 5, 16])
     """
 
     has_log_partition = False

@@ -28,6 +28,16 @@ class BernoulliMRF(ExponentialFamily):
     gradients are exact by enumerating the smaller group, of up to 16 bits; with V = 0 it is the Bernoulli family.
     Raises ValueError if both groups are larger, or one is empty.
     Source: Shekhovtsov et al. (2022), Eq. 11; its encoder q(z | x) has eta = W(x).
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.families import BernoulliMRF
+        >>> family = BernoulliMRF(2, 1)  # two bits that depend on a third
+        >>> family.num_parameters  # 3 biases and 2 x 1 couplings
+        5
+        >>> q = family.distribution(torch.tensor([0.0, 0.0, 0.0, 5.0, 5.0]))
+        >>> round(q.log_prob(q.enumerate_support()).exp().sum().item(), 4)
+        1.0
     """
 
     def __init__(self, first: int, second: int) -> None:

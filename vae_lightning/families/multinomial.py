@@ -24,6 +24,14 @@ class Multinomial(ExponentialFamily):
 
     The length is not part of the model: log_prob takes it from x. A and sampling need it: `given(total)` binds it.
     Source: Shekhovtsov et al. (2022), Eq. 13.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.families import Multinomial
+        >>> p = Multinomial(4).distribution(torch.zeros(1, 4))  # all words equally likely
+        >>> x = torch.tensor([[2.0, 1.0, 0.0, 0.0]])  # a document of three words
+        >>> round(p.log_prob(x).exp().item(), 4)  # 3! / 2! / 4^3
+        0.0469
     """
 
     has_length = True

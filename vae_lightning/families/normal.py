@@ -24,6 +24,16 @@ class Normal(ExponentialFamily):
     since networks that emit precisions do not train.
     With `scale` fixed, T(x) = x, eta = mean / scale^2, A(eta) = scale^2 |eta|^2 / 2, h(x) = N(x | 0, scale^2 I); a
     network emits the mean.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.families import Normal
+        >>> known, learned = Normal(2, scale=0.5), Normal(2)
+        >>> known.num_parameters, learned.num_parameters  # the mean; the mean and log sigma
+        (2, 4)
+        >>> theta = torch.tensor([1.0, 2.0, 0.0, 0.0])  # what a network emits
+        >>> learned.distribution(learned.constrain(theta)).mean
+        tensor([1., 2.])
     """
 
     def __init__(self, event_shape: int | Sequence[int], scale: float | None = None) -> None:

@@ -39,6 +39,17 @@ class Harmonium(nn.Module):
     v is (*B, *E) or a batch of `Counts`, h (*B, *Z); energies and log-densities are (*B), in nats. Raises ValueError
     for families whose product does not normalise; of two Normals, whenever log Z is asked, for a W that does not.
     Source: Welling, Rosen-Zvi, Hinton, Exponential Family Harmoniums (2005); Shekhovtsov et al. (2022), Eq. 7.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.families import Bernoulli
+        >>> from vae_lightning.harmonium import Harmonium
+        >>> rbm = Harmonium(Bernoulli(4), Bernoulli(3))
+        >>> _ = torch.nn.init.zeros_(rbm.weight)
+        >>> round(rbm.log_partition().item(), 4)  # 7 log 2
+        4.852
+        >>> rbm.gibbs(torch.zeros(5, 4), steps=10).shape
+        torch.Size([5, 4])
     """
 
     def __init__(self, visible: ExponentialFamily, hidden: ExponentialFamily) -> None:

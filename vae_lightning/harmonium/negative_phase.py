@@ -55,6 +55,17 @@ class ContrastiveDivergence(NegativePhase):
 
     Args:
         steps: k, at least 1.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.families import Bernoulli
+        >>> from vae_lightning.harmonium import ContrastiveDivergence
+        >>> from vae_lightning.models import RBM
+        >>> rbm = RBM(Bernoulli(4), Bernoulli(3), ContrastiveDivergence(steps=1))
+        >>> loss, _ = rbm.loss((torch.ones(5, 4), torch.zeros(5)), step=0)
+        >>> loss.backward()
+        >>> rbm.model.weight.grad.shape  # of the data's moments minus those of one Gibbs step later
+        torch.Size([4, 3])
     """
 
     def __init__(self, steps: int = 1) -> None:
@@ -87,6 +98,14 @@ class PersistentContrastiveDivergence(NegativePhase):
     Args:
         steps: k, at least 1.
         chains: over all processes, at least one for each.
+
+    Examples:
+        >>> from vae_lightning.families import Bernoulli
+        >>> from vae_lightning.harmonium import PersistentContrastiveDivergence
+        >>> from vae_lightning.models import RBM
+        >>> rbm = RBM(Bernoulli(4), Bernoulli(3), PersistentContrastiveDivergence(chains=20))
+        >>> [(name, tuple(value.shape)) for name, value in rbm.state_dict().items() if len(value) == 20]
+        [('algorithm.hidden', (20, 3)), ('algorithm.totals', (20,))]
     """
 
     persistent = True
@@ -142,6 +161,17 @@ class EnumeratedLikelihood(NegativePhase):
     """The exact gradient, by a sum over every value of h: for models with at most 16 hidden bits, and no documents.
 
     Of two Normals it is in closed form, of any size. No samples, no noise; what the other two are judged by.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.families import Bernoulli
+        >>> from vae_lightning.harmonium import EnumeratedLikelihood
+        >>> from vae_lightning.models import RBM
+        >>> rbm = RBM(Bernoulli(4), Bernoulli(3), EnumeratedLikelihood())
+        >>> loss, _ = rbm.loss((torch.ones(5, 4), torch.zeros(5)), step=0)
+        >>> loss.backward()
+        >>> rbm.model.weight.grad.shape  # of the likelihood itself, by all codes
+        torch.Size([4, 3])
     """
 
     def attach(self, model: Harmonium) -> None:

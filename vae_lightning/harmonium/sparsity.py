@@ -17,6 +17,12 @@ class Sparsity:
     Args:
         target: the share of observations for which a unit should be on, between 0 and 1.
         strength: weight of the penalty, in nats; 0 or more.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.harmonium import Sparsity
+        >>> Sparsity(target=0.1, strength=2.0).penalty(torch.full((5, 4), 0.6))  # 2 x 4 x (0.1 - 0.6)^2
+        tensor(2.)
     """
 
     def __init__(self, target: float, strength: float = 1.0) -> None:

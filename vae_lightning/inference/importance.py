@@ -38,7 +38,16 @@ class Proposal(abc.ABC):
 
 
 class Posterior(Proposal):
-    """The encoder's q(z | x) as it is."""
+    """The encoder's q(z | x) as it is.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.families import Normal
+        >>> from vae_lightning.inference import Posterior
+        >>> q = Normal(2, scale=1.0).distribution(torch.zeros(5, 2))
+        >>> Posterior()(q) is q
+        True
+    """
 
     @property
     def is_posterior(self) -> bool:
@@ -62,6 +71,14 @@ class Inflated(Proposal):
 
     Args:
         variance: the factor, > 0.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.families import Normal
+        >>> from vae_lightning.inference import Inflated
+        >>> q = Normal(2, scale=1.0).distribution(torch.zeros(5, 2))
+        >>> Inflated(2.0)(q).variance[0].round(decimals=4)
+        tensor([2., 2.])
     """
 
     def __init__(self, variance: float = 2.0) -> None:

@@ -34,6 +34,15 @@ class ResampledPosterior(td.Distribution):
     ValueError for fewer than one sample or replicate.
 
     Source: Cremer, Morris, Duvenaud, Reinterpreting Importance-Weighted Autoencoders (2017).
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.families import Bernoulli
+        >>> from vae_lightning.inference import ResampledPosterior
+        >>> from vae_lightning.models import GaussianVAE
+        >>> q = ResampledPosterior(GaussianVAE(2, Bernoulli(6)).model, torch.ones(5, 6), num_samples=20)
+        >>> q.sample(torch.Size([3])).shape
+        torch.Size([3, 5, 2])
     """
 
     def __init__(self, model: LatentVariableModel, x: Tensor | Counts, num_samples: int, replicates: int = 100) -> None:

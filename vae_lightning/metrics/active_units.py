@@ -18,6 +18,15 @@ class ActiveUnits(Metric):
 
     Kept is one float64 row of count, means and squared deviations, merged exactly over batches and processes: a mean
     far from zero costs no digits, which sums of squares would.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.metrics import ActiveUnits
+        >>> metric = ActiveUnits()
+        >>> for _ in range(3):
+        ...     metric.update(torch.randn(100, 4) * torch.tensor([1.0, 1.0, 0.0, 0.0]))
+        >>> metric.compute()["count"]
+        tensor(2)
     """
 
     is_differentiable = False

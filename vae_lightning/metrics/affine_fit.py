@@ -39,6 +39,16 @@ class AffineFit(Metric):
 
     Args:
         coupled: which outputs may depend on t; the others are fitted by constants.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.metrics import AffineFit
+        >>> from vae_lightning.metrics.affine_fit import Pairs
+        >>> t = torch.randn(100, 2)
+        >>> metric = AffineFit()
+        >>> metric.update(Pairs(t, 3 * t + 1, torch.randn(100, 2)))
+        >>> round(metric.compute()["r2"].item(), 4)
+        1.0
     """
 
     is_differentiable = False

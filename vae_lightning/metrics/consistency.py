@@ -46,6 +46,14 @@ class Consistency(Metric):
         decoder: takes statistics of z, natural parameters of p(x | z) and statistics of x; if it applies.
         encoder: takes statistics of x, natural parameters of q(z | x) and statistics of z; if it applies.
         tightness: takes both posteriors of every code, of a model with few of them.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.metrics import Consistency
+        >>> metric = Consistency()
+        >>> metric.update(torch.full((10, 5), -3.0))  # equal weights: q is the posterior
+        >>> metric.compute()["mismatch"].item()
+        0.0
     """
 
     is_differentiable = False

@@ -12,7 +12,16 @@ from vae_lightning.metrics.gather import gather_rows
 
 
 class FreeEnergies(Metric):
-    """Pairs (F(v), size), 16 bytes an observation; `size` names the log Z that belongs to it, a document's length."""
+    """Pairs (F(v), size), 16 bytes an observation; `size` names the log Z that belongs to it, a document's length.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.metrics import FreeEnergies
+        >>> metric = FreeEnergies()
+        >>> metric.update(torch.tensor([1.0, 2.0]), torch.tensor([7.0, 7.0]))
+        >>> metric.compute()
+        (tensor([1., 2.], dtype=torch.float64), tensor([7., 7.], dtype=torch.float64))
+    """
 
     full_state_update = False
     rows: list[Tensor]

@@ -18,6 +18,16 @@ class HammingPrecision(Metric):
     Both as `functional.hamming_precision` and `functional.hamming_precision_within` define them: ties by expectation, a
     query that finds none within the radius counts as zero. Give every process the whole base by `index` and its own
     share of the queries by `update`; only float64 sums are kept and merged.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.metrics import HammingPrecision
+        >>> codes, labels = torch.tensor([[0, 0], [0, 0], [1, 1], [1, 1]]).bool(), torch.tensor([0, 0, 1, 1])
+        >>> metric = HammingPrecision(k=2)
+        >>> metric.index(codes, labels)
+        >>> metric.update(codes, labels)
+        >>> metric.compute()["precision@2"]
+        tensor(1., dtype=torch.float64)
     """
 
     is_differentiable = False

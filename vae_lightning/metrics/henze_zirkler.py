@@ -19,6 +19,16 @@ class HenzeZirkler(Metric):
 
     `chunk` bounds the memory of the N x N kernel; with a limit only the first so many rows count, where batches are
     dealt to the processes in turn. Raises ValueError where the function does, and without rows.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.metrics import HenzeZirkler
+        >>> _ = torch.manual_seed(0)
+        >>> metric = HenzeZirkler()
+        >>> metric.update(torch.randn(200, 2))
+        >>> figures = metric.compute()
+        >>> figures["henze_zirkler"] < figures["henze_zirkler_critical"]
+        tensor(True)
     """
 
     is_differentiable = False

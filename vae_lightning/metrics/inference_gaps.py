@@ -17,6 +17,15 @@ class InferenceGaps(MeanWithError):
 
     with q* the best posterior of the encoder's family for each observation.
     Source: Cremer, Li, Duvenaud, Inference Suboptimality in Variational Autoencoders (2018), Eqs 5 and 6.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.metrics import InferenceGaps
+        >>> metric = InferenceGaps()
+        >>> metric.update(torch.tensor([-1.0, -1.0]), torch.tensor([-1.5, -1.5]), torch.tensor([-3.0, -3.0]))
+        >>> figures = metric.compute()
+        >>> figures["approximation_gap"].item(), figures["amortisation_gap"].item()
+        (0.5, 1.5)
     """
 
     def __init__(self, **kwargs: Any) -> None:

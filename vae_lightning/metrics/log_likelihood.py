@@ -32,6 +32,15 @@ class LogLikelihood(MeanWithError):
 
     Source: Burda et al., Importance Weighted Autoencoders (2016), Eq. 8; the jackknife (JVI): Nowozin, Debiasing
     Evidence Approximations (2018), Eq. 10.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.metrics import LogLikelihood
+        >>> metric = LogLikelihood(Ks=(1, 10))
+        >>> metric.update(torch.full((10, 5), -3.0))  # log-weights of 10 samples for 5 observations
+        >>> figures = metric.compute()
+        >>> [round(figures[name].item(), 4) for name in ("log_likelihood", "effective_sample_size")]  # equal weights
+        [-3.0, 10.0]
     """
 
     higher_is_better = True

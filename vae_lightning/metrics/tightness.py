@@ -14,7 +14,17 @@ from vae_lightning.metrics.means import MeanWithError, with_errors
 
 
 class Tightness(MeanWithError):
-    """E_x KL(q(z | x) || p(z | x)) of a model with few codes, exactly, as `functional.tightness` defines it."""
+    """E_x KL(q(z | x) || p(z | x)) of a model with few codes, exactly, as `functional.tightness` defines it.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.metrics import Tightness
+        >>> log_q, log_p = torch.tensor([[0.5], [0.5]]).log(), torch.tensor([[0.9], [0.1]]).log()
+        >>> metric = Tightness()
+        >>> metric.update(log_q, log_p)
+        >>> round(metric.compute()["epsilon"].item(), 4)  # KL(q || p) = log(0.5 / 0.3)
+        0.5108
+    """
 
     higher_is_better = False
     least: list[Tensor]

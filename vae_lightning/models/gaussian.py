@@ -45,6 +45,15 @@ class GaussianVAE(LatentVariableModule):
 
     Figures, in nats per observation, constants included: `nelbo` = `reconstruction` + `kl`.
     ValueError unless latent_dim >= 1, for shapes that disagree, and for an objective that does not fit the prior.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.families import Bernoulli
+        >>> from vae_lightning.models import GaussianVAE
+        >>> vae = GaussianVAE(latent_dim=2, observed=Bernoulli((1, 8, 8)))
+        >>> loss, figures = vae.loss((torch.ones(5, 1, 8, 8), torch.zeros(5)), step=0)
+        >>> loss.shape, list(figures), vae.sample(3).shape
+        (torch.Size([]), ['nelbo'], torch.Size([3, 1, 8, 8]))
     """
 
     def __init__(

@@ -47,6 +47,15 @@ class HashingVAE(LatentVariableModule):
         optimizer: builds the optimizer from the parameters.
         scheduler: builds a learning-rate scheduler, stepped every epoch (or step: `models.EveryStep`).
         evaluation_samples: codes drawn per document in validation and test.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.counts import Counts
+        >>> from vae_lightning.models import HashingVAE
+        >>> vae = HashingVAE(num_bits=8, num_words=100)
+        >>> x = Counts.from_dense(torch.ones(5, 100))
+        >>> vae.predict_step((x, torch.zeros(5)), 0).shape  # the hashes of five documents
+        torch.Size([5, 8])
     """
 
     figure_names = ("nelbo", "deviance", "reconstruction", "kl", "word_nats", "words")

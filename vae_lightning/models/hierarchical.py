@@ -39,6 +39,14 @@ class HVAE(LatentVariableModule):
         evaluation_samples: samples of z per observation in validation and test.
 
     ValueError unless there are two positive latent_dims, and for shapes that disagree.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.families import Bernoulli
+        >>> from vae_lightning.models import HVAE
+        >>> vae = HVAE([2, 3], Bernoulli(6))
+        >>> vae.model.encoder(torch.ones(5, 6)).sample().shape, vae.sample(4).shape
+        (torch.Size([5, 5]), torch.Size([4, 6]))
     """
 
     def __init__(

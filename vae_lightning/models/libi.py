@@ -77,6 +77,15 @@ class LiBI(LatentVariableModule):
         optimizer: builds the optimizer from the parameters; by default Adam at 0.01.
         scheduler: builds a learning-rate scheduler, stepped every epoch or step (`EveryStep`), which knows no phases.
         evaluation_samples: samples of z per observation in validation and test.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.families import Normal
+        >>> from vae_lightning.models import LiBI
+        >>> model = LiBI(2, Normal(3, 0.1), steps=100)
+        >>> loss, figures = model.loss((torch.randn(50, 3), torch.zeros(50)), step=0)
+        >>> list(figures)  # the generator's step: the likelihood of codes, and what they pay for not being Gaussian
+        ['reconstruction', 'henze_zirkler', 'covariance', 'mean']
     """
 
     def __init__(

@@ -46,6 +46,14 @@ class MRFVAE(LatentVariableModule):
 
     TypeError for an objective that does not fit the family; ValueError for shapes that disagree.
     Source: Shekhovtsov et al. (2022), section 3.1, Eq. 11; Vahdat et al. (2020).
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.families import Bernoulli, BernoulliMRF
+        >>> from vae_lightning.models import MRFVAE
+        >>> vae = MRFVAE(BernoulliMRF(2, 1), Bernoulli(6))
+        >>> vae.model.encoder(torch.ones(5, 6)).log_prob(torch.ones(3)).shape
+        torch.Size([5])
     """
 
     def __init__(

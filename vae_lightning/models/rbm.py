@@ -76,6 +76,16 @@ class RBM(ReproducibleModule):
         optimizer: builds the optimizer from the parameters.
         scheduler: builds a learning-rate scheduler, stepped every epoch; for momentum see
             `callbacks.Momentum`.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.families import Bernoulli
+        >>> from vae_lightning.models import RBM
+        >>> rbm = RBM(Bernoulli(6), Bernoulli(4))
+        >>> rbm.encode(torch.ones(5, 6)).shape, rbm.sample(3).shape
+        (torch.Size([5, 4]), torch.Size([3, 6]))
+        >>> rbm.model.log_prob(torch.ones(5, 6)).shape  # exactly, by all codes of four bits
+        torch.Size([5])
     """
 
     figure_names = ("reconstruction", "free_energy")

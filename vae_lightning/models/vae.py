@@ -27,6 +27,17 @@ class VAE(LatentVariableModule):
         optimizer: builds the optimizer from the parameters.
         scheduler: builds a learning-rate scheduler, stepped every epoch (or step: `models.EveryStep`).
         evaluation_samples: samples of z per observation in validation and test.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.estimators import DisARM
+        >>> from vae_lightning.families import Bernoulli, Normal
+        >>> from vae_lightning.models import VAE
+        >>> from vae_lightning.nn import MLP
+        >>> from vae_lightning.objectives import ELBO
+        >>> vae = VAE(Bernoulli(8), Normal(3, 0.1), MLP, MLP, ELBO(DisARM()))  # bits that explain real numbers
+        >>> vae.model.encoder(torch.randn(5, 3)).sample().shape, vae.sample(2).shape
+        (torch.Size([5, 8]), torch.Size([2, 3]))
     """
 
     def __init__(

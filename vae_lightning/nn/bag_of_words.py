@@ -34,11 +34,27 @@ class Features(nn.Module):
 
 
 class WordCounts(Features):
-    """x_k, the word's count: the paper's encoder e1."""
+    """x_k, the word's count: the paper's encoder e1.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.counts import Counts
+        >>> from vae_lightning.nn import WordCounts
+        >>> WordCounts(3)(Counts.from_dense(torch.tensor([[2.0, 0.0, 1.0]]))).dense(3)
+        tensor([[2., 0., 1.]])
+    """
 
 
 class WordFrequencies(Features):
-    """x_k / l, the count relative to the document's length: the paper's encoders e2 and e3."""
+    """x_k / l, the count relative to the document's length: the paper's encoders e2 and e3.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.counts import Counts
+        >>> from vae_lightning.nn import WordFrequencies
+        >>> WordFrequencies(3)(Counts.from_dense(torch.tensor([[3.0, 0.0, 1.0]]))).dense(3)
+        tensor([[0.7500, 0.0000, 0.2500]])
+    """
 
     def forward(self, x: Counts) -> Counts:
         """An empty document stays empty."""
@@ -50,6 +66,15 @@ class ScaledFrequencies(Features):
 
     The constant is a matter of units, which a first layer absorbs: the functions are those of `WordFrequencies`. But
     the features are as large as counts, and a network learns from them as fast. c is 1 until `attach`.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.counts import Counts
+        >>> from vae_lightning.nn import ScaledFrequencies
+        >>> features = ScaledFrequencies(3)
+        >>> features.attach(Counts.from_dense(torch.tensor([[3.0, 0.0, 1.0], [0.0, 8.0, 0.0]])))  # six words on average
+        >>> features(Counts.from_dense(torch.tensor([[3.0, 0.0, 1.0]]))).dense(3)
+        tensor([[4.5000, 0.0000, 1.5000]])
     """
 
     scale: Tensor
@@ -73,6 +98,17 @@ class TFIDF(Features):
     The features of the earlier semantic-hashing papers (Chaidaroon and Fang, 2017). The inverse document frequencies,
     and c, the root mean square length of the training documents' counts, are buffers, learnt by `attach` before
     training and kept in checkpoints; ones until then. A word that no training document holds gets log(n + 1).
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.counts import Counts
+        >>> from vae_lightning.nn import TFIDF
+        >>> x = Counts.from_dense(torch.tensor([[1.0, 1.0, 0.0], [0.0, 1.0, 1.0]]))
+        >>> features = TFIDF(3)
+        >>> features.attach(x)
+        >>> features(x).dense(3)  # the word that all documents have weighs nothing
+        tensor([[1.4142, 0.0000, 0.0000],
+                [0.0000, 0.0000, 1.4142]])
     """
 
     inverse_document_frequency: Tensor
@@ -102,6 +138,14 @@ class BagOfWordsMLP(nn.Module):
 
     With `features` counts and no hidden layer it is the paper's encoder e1; frequencies with hidden (512, 512) are
     e2, frequencies with none e3. `features` is a class of features, built with the number of words.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.counts import Counts
+        >>> from vae_lightning.nn import BagOfWordsMLP
+        >>> x = Counts.from_dense(torch.tensor([[2.0, 0.0, 1.0], [0.0, 3.0, 0.0]]))
+        >>> BagOfWordsMLP((3,), 8, hidden=(16,))(x).shape
+        torch.Size([2, 8])
     """
 
     def __init__(
@@ -136,6 +180,14 @@ class WordLogits(nn.Module):
     """An MLP whose last layer, one row a word, is left as an `Affine` map: (*B, *C) -> logits (*B, K).
 
     `hidden=()` is the linear decoder of semantic hashing; the paper's deeper ones have one or two hidden layers of 512.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.families import Multinomial
+        >>> from vae_lightning.nn import WordLogits
+        >>> eta = WordLogits((8,), 1000)(torch.ones(5, 8))  # an Affine map, multiplied out only on demand
+        >>> Multinomial(1000).distribution(eta).event_shape
+        torch.Size([1000])
     """
 
     def __init__(

@@ -16,6 +16,12 @@ class Convolutions(nn.Module):
     """Image (C, H, W) -> outputs: `Conv 4x4, stride 2 -> activation` for each width, halving the image, then Linear.
 
     ValueError unless the context is an image whose sides 2^(number of widths) divides.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.nn import Convolutions
+        >>> Convolutions((1, 28, 28), 20)(torch.rand(5, 1, 28, 28)).shape
+        torch.Size([5, 20])
     """
 
     def __init__(
@@ -51,6 +57,12 @@ class Deconvolutions(nn.Module):
         image_shape: (C, H, W), only where the observation is flat, or there is no Conditional.
         channels: widths, from the context to the image; one for each doubling.
         activation: builds what comes before each of the transposed convolutions.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.nn import Deconvolutions
+        >>> Deconvolutions((20,), 28 * 28, image_shape=(1, 28, 28))(torch.randn(5, 20)).shape
+        torch.Size([5, 784])
     """
 
     def __init__(

@@ -39,6 +39,12 @@ class CubeRootMLP(nn.Module):
         num_outputs: bound by the Conditional.
         units: of the first layer, half of them sigmoids and half cube roots.
         hidden: widths of the ReLU layers that follow.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.nn import CubeRootMLP
+        >>> CubeRootMLP((2,), 4)(torch.randn(5, 2)).shape
+        torch.Size([5, 4])
     """
 
     def __init__(

@@ -13,7 +13,15 @@ Network = Callable[[Sequence[int], int], nn.Module]
 
 
 class LinearMap(nn.Module):
-    """z -> W z, without bias: the decoder of `data.processes.Gaussian`. ValueError unless the context is a vector."""
+    """z -> W z, without bias: the decoder of `data.processes.Gaussian`. ValueError unless the context is a vector.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.nn import LinearMap
+        >>> network = LinearMap((2,), 3)
+        >>> network(torch.zeros(5, 2)).abs().sum().item()  # without a bias
+        0.0
+    """
 
     def __init__(self, context_shape: Sequence[int], num_outputs: int) -> None:
         super().__init__()
@@ -39,6 +47,14 @@ class CholeskyLinear(nn.Module):
         context_shape: shape of z, bound by the Conditional.
         num_outputs: bound by the Conditional.
         shared: b, the part of the variance sigma^2 that the codes explain; the decoder's own is sigma^2 - b.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.nn import CholeskyLinear
+        >>> network = CholeskyLinear((2,), 2)
+        >>> factor = torch.autograd.functional.jacobian(network, torch.zeros(2))
+        >>> factor.shape, factor[0, 1] == 0  # lower triangular
+        (torch.Size([2, 2]), tensor(True))
     """
 
     def __init__(self, context_shape: Sequence[int], num_outputs: int, shared: float = 0.006) -> None:
@@ -70,6 +86,14 @@ class Cubed(nn.Module):
         context_shape: shape of c, bound by the Conditional.
         num_outputs: bound by the Conditional.
         network: builds the network of the cube roots.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.nn import Cubed, LinearMap
+        >>> _ = torch.manual_seed(0)
+        >>> network, z = Cubed((2,), 2, LinearMap), torch.ones(1, 2)
+        >>> torch.allclose(network(2 * z), 8 * network(z))
+        True
     """
 
     def __init__(self, context_shape: Sequence[int], num_outputs: int, network: Network) -> None:

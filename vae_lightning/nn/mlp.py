@@ -14,6 +14,14 @@ class MLP(nn.Module):
     """Flatten the context, then `Linear -> activation` for each hidden width, then `Linear` to the outputs.
 
     `hidden=()` is a single linear map.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.nn import MLP
+        >>> MLP((1, 8, 8), 4)(torch.rand(5, 1, 8, 8)).shape  # linear
+        torch.Size([5, 4])
+        >>> sum(p.numel() for p in MLP((1, 8, 8), 4, hidden=[10]).parameters())  # 64 x 10 + 10 + 10 x 4 + 4
+        694
     """
 
     def __init__(

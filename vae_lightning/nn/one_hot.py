@@ -21,6 +21,14 @@ class OneHotLinear(nn.Module):
     another shape.
 
     Source: Shekhovtsov, Schlesinger, Flach, VAE Approximation Error (2022), section 4.1.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.nn import OneHotLinear
+        >>> network = OneHotLinear((2,), 2, weight=[[0.0, 0.0], [1.0, 10.0], [2.0, 20.0], [3.0, 30.0]])
+        >>> network(torch.tensor([[0.0, 0.0], [1.0, 1.0]])).detach()  # a row of the weight for each of the four codes
+        tensor([[ 0.,  0.],
+                [ 3., 30.]])
     """
 
     def __init__(

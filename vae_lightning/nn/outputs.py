@@ -13,6 +13,12 @@ class Outputs(int):
 
     Wrapped networks that emit a part of the parameters, such as the means, get `outputs // parts`, which knows the
     shape, too.
+
+    Examples:
+        >>> from vae_lightning.nn import Outputs
+        >>> outputs = Outputs(128, (1, 8, 8))  # a mean and a log sigma for each pixel
+        >>> outputs + 1, outputs.event_shape
+        (129, torch.Size([1, 8, 8]))
     """
 
     event_shape: Size

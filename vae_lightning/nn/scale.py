@@ -24,6 +24,13 @@ class SharedScale(nn.Module):
         num_outputs: means and log sigmas, bound by the Conditional.
         network: builds the network of the means.
         sigma: where it starts.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.nn import MLP, SharedScale
+        >>> network = SharedScale((2,), 6, MLP, sigma=0.5)  # a mean and a log sigma for each of three pixels
+        >>> network(torch.randn(5, 2))[:, 3:].exp().unique().detach()
+        tensor([0.5000])
     """
 
     def __init__(self, context_shape: Sequence[int], num_outputs: int, network: Network, sigma: float = 1.0) -> None:
@@ -45,6 +52,13 @@ class ScalePerDimension(nn.Module):
         num_outputs: means and log sigmas, bound by the Conditional.
         network: builds the network of the means.
         sigma: where all of them start.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.nn import MLP, ScalePerDimension
+        >>> network = ScalePerDimension((2,), 6, MLP, sigma=0.5)
+        >>> network(torch.randn(5, 2)).shape, network.log_sigma.shape
+        (torch.Size([5, 6]), torch.Size([3]))
     """
 
     def __init__(self, context_shape: Sequence[int], num_outputs: int, network: Network, sigma: float = 1.0) -> None:

@@ -30,6 +30,18 @@ class CodeLikelihood(Objective):
         penalties: what the codes pay, by default `HenzeZirkler()`, `Covariance()` and `Mean()`.
         constraints: what they pay beside these, such as `InformationFloor`; by default nothing.
         codes: x -> a distribution whose mean is h(x); held, not registered.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.conditional import Conditional
+        >>> from vae_lightning.families import Normal
+        >>> from vae_lightning.models import LiBI
+        >>> from vae_lightning.nn import MLP
+        >>> from vae_lightning.objectives import CodeLikelihood, HenzeZirkler
+        >>> model = LiBI(1, Normal(3, 0.1)).model
+        >>> objective = CodeLikelihood([HenzeZirkler()], codes=Conditional(Normal(1), (3,), MLP))
+        >>> objective(model, torch.randn(50, 3)).shape
+        torch.Size([50])
     """
 
     codes: ConditionalLike | None

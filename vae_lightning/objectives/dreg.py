@@ -30,6 +30,16 @@ class DReG(EstimatedObjective):
 
     Args:
         estimator: `Reparameterised`, with the number of samples K.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.estimators import Reparameterised
+        >>> from vae_lightning.families import Bernoulli
+        >>> from vae_lightning.models import GaussianVAE
+        >>> from vae_lightning.objectives import DReG
+        >>> model = GaussianVAE(2, Bernoulli(6)).model
+        >>> DReG(Reparameterised(num_samples=50))(model, torch.ones(5, 6)).shape
+        torch.Size([5])
     """
 
     def __init__(self, estimator: GradientEstimator) -> None:

@@ -63,6 +63,16 @@ class ELBO(BetaWeighted):
     Args:
         estimator: draws z and gives the gradient.
         beta: weight of the KL, a number or a `Schedule` such as `WarmUp(steps)`; finite and not negative.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.estimators import Reparameterised
+        >>> from vae_lightning.families import Bernoulli
+        >>> from vae_lightning.models import GaussianVAE
+        >>> from vae_lightning.objectives import ELBO
+        >>> model = GaussianVAE(2, Bernoulli(6)).model
+        >>> ELBO(Reparameterised(num_samples=8), beta=0.5)(model, torch.ones(5, 6)).shape  # one value per observation
+        torch.Size([5])
     """
 
     def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
@@ -86,6 +96,17 @@ class AnalyticELBO(BetaWeighted):
     Args:
         estimator: draws z and gives the gradient.
         beta: weight of the KL, a number or a `Schedule` such as `WarmUp(steps)`; finite and not negative.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.estimators import Reparameterised
+        >>> from vae_lightning.families import Bernoulli
+        >>> from vae_lightning.models import GaussianVAE
+        >>> from vae_lightning.objectives import AnalyticELBO, WarmUp
+        >>> model = GaussianVAE(2, Bernoulli(6)).model
+        >>> objective = AnalyticELBO(Reparameterised(), beta=WarmUp(steps=100))
+        >>> objective.at(50).beta, objective.at(50)(model, torch.ones(5, 6)).shape
+        (0.5, torch.Size([5]))
     """
 
     def check(self, model: LatentVariableModel) -> None:

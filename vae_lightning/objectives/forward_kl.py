@@ -23,6 +23,15 @@ class ForwardKL(Objective):
     is there; `Alternating` trains both. In nats of a density over z; no bound on log p(x).
     Several processes (DDP) need `strategy: ddp_find_unused_parameters_true`.
     Sources: Hinton et al., The wake-sleep algorithm (1995), its sleep phase; Shekhovtsov et al. (2022), Appendix B.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.families import Bernoulli
+        >>> from vae_lightning.models import GaussianVAE
+        >>> from vae_lightning.objectives import ForwardKL
+        >>> model = GaussianVAE(2, Bernoulli(6)).model
+        >>> ForwardKL()(model, torch.ones(5, 6)).shape  # log q(z | x) of five pairs that the model dreams
+        torch.Size([5])
     """
 
     def __init__(self) -> None:

@@ -27,6 +27,15 @@ class GibbsELBO(Objective):
         num_samples: S, at least 2, the leave-one-out baseline's.
 
     TypeError for a posterior that is not a `families.GibbsMRF`: those have their log-probability, so use `ELBO`.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.families import Bernoulli, GibbsMRF
+        >>> from vae_lightning.models import MRFVAE
+        >>> from vae_lightning.objectives import GibbsELBO
+        >>> model = MRFVAE(GibbsMRF(4, 4), Bernoulli(6)).model
+        >>> GibbsELBO(num_samples=8)(model, torch.ones(5, 6)).shape
+        torch.Size([5])
     """
 
     def __init__(self, num_samples: int = 4) -> None:

@@ -28,6 +28,16 @@ class ImportanceBound(Objective):
     Args:
         num_samples: S, an observation.
         proposal: makes r of q(z | x); by default q with twice its variance.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.families import Bernoulli
+        >>> from vae_lightning.models import GaussianVAE
+        >>> from vae_lightning.objectives import ImportanceBound, Inflated
+        >>> model = GaussianVAE(2, Bernoulli(6)).model
+        >>> bound = ImportanceBound(num_samples=100, proposal=Inflated(2.0))(model, torch.ones(5, 6))
+        >>> bound.shape, bound.requires_grad
+        (torch.Size([5]), False)
     """
 
     def __init__(self, num_samples: int = 500, proposal: Proposal | None = None) -> None:

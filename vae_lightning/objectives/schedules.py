@@ -39,6 +39,12 @@ class WarmUp(Schedule):
         steps: optimizer steps of the line.
         start: value at step 0.
         end: value from step `steps` on.
+
+    Examples:
+        >>> from vae_lightning.objectives import WarmUp
+        >>> beta = WarmUp(steps=100)
+        >>> [beta(step) for step in (0, 50, 100, 1000)]
+        [0.0, 0.5, 1.0, 1.0]
     """
 
     def __init__(self, steps: int, start: float = 0.0, end: float = 1.0) -> None:

@@ -31,6 +31,19 @@ class AggregatedPosterior(EncodedPrior):
         seed: of the choice.
 
     ValueError unless num_observations >= 1 and the data have as many, and for an encoder of other shapes.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.estimators import Reparameterised
+        >>> from vae_lightning.families import Bernoulli
+        >>> from vae_lightning.models import GaussianVAE
+        >>> from vae_lightning.objectives import ELBO
+        >>> from vae_lightning.priors import AggregatedPosterior
+        >>> prior = AggregatedPosterior(2, 6, num_observations=50)
+        >>> vae = GaussianVAE(2, Bernoulli(6), objective=ELBO(Reparameterised()), prior=prior)
+        >>> prior.attach(vae.model.encoder, torch.rand(200, 6))  # `fit` does so with the training data
+        >>> prior().sample((5,)).shape
+        torch.Size([5, 2])
     """
 
     observations: Tensor

@@ -15,6 +15,15 @@ class FactorisedPrior(Prior):
     """p(z) = the family's member at theta = 0, before `constrain`: uniform bits or classes, or a standard normal.
 
     `learned=True` makes theta a parameter that is trained with the model.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.families import Bernoulli, Normal
+        >>> from vae_lightning.priors import FactorisedPrior
+        >>> round(FactorisedPrior(Normal(2))().log_prob(torch.zeros(2)).item(), 4)  # -log 2 pi
+        -1.8379
+        >>> round(FactorisedPrior(Bernoulli(8))().log_prob(torch.ones(8)).exp().item(), 4)  # 2^-8
+        0.0039
     """
 
     theta: torch.Tensor

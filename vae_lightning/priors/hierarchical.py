@@ -18,6 +18,15 @@ class HierarchicalPrior(Prior):
 
     With a `VampPrior` on top it is the two-level prior of Tomczak and Welling (2018, Eq. 11), whose members are the
     encoder's q(z2 | u_k). ValueError unless `lower` takes what `top` gives, and for an encoder of one level.
+
+    Examples:
+        >>> from vae_lightning.conditional import Conditional
+        >>> from vae_lightning.families import Normal
+        >>> from vae_lightning.nn import MLP
+        >>> from vae_lightning.priors import FactorisedPrior, HierarchicalPrior
+        >>> prior = HierarchicalPrior(FactorisedPrior(Normal(2)), Conditional(Normal(3), (2,), MLP))
+        >>> prior().sample((5,)).shape  # z2 and z1 side by side
+        torch.Size([5, 5])
     """
 
     def __init__(self, top: Prior, lower: Conditional) -> None:

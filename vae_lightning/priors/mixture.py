@@ -28,6 +28,15 @@ class Mixture(td.Distribution):
         eta: (K, P), their natural parameters.
         logits: (K,), log w_k up to a constant.
         chunk: members and points in one block of the density.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.families import Normal
+        >>> from vae_lightning.priors import Mixture
+        >>> family = Normal(1, scale=1.0)
+        >>> p = Mixture(family, family.constrain(torch.tensor([[-3.0], [3.0]])))
+        >>> p.mean, p.log_prob(torch.tensor([[-3.0], [0.0], [3.0]]))
+        (tensor([0.]), tensor([-1.6121, -5.4189, -1.6121]))
     """
 
     arg_constraints: ClassVar[dict[str, Any]] = {}
@@ -82,6 +91,15 @@ class MixturePrior(Prior):
     For `families.Normal` a mixture of diagonal Gaussians, whose means start as draws from N(0, 1) and whose scales
     start at one; for `families.Bernoulli` one of independent bits. Starts with equal weights.
     ValueError unless num_components >= 1.
+
+    Examples:
+        >>> from vae_lightning.families import Normal
+        >>> from vae_lightning.priors import MixturePrior
+        >>> prior = MixturePrior(Normal(2), num_components=10)
+        >>> sum(p.numel() for p in prior.parameters())  # 10 means, 10 log sigmas of two entries, 10 logits
+        50
+        >>> prior().sample((5,)).shape
+        torch.Size([5, 2])
     """
 
     def __init__(self, family: ExponentialFamily, num_components: int = 10) -> None:

@@ -34,6 +34,18 @@ class VampPrior(EncodedPrior):
 
     ValueError unless num_components >= 1; for an encoder of other shapes; for given pseudo-inputs of another shape or,
     once the data are known, outside their range.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.estimators import Reparameterised
+        >>> from vae_lightning.families import Bernoulli
+        >>> from vae_lightning.models import GaussianVAE
+        >>> from vae_lightning.objectives import ELBO
+        >>> from vae_lightning.priors import VampPrior
+        >>> prior = VampPrior(2, 6, num_components=6, pseudo_inputs=torch.eye(6))
+        >>> vae = GaussianVAE(2, Bernoulli(6), objective=ELBO(Reparameterised()), prior=prior)
+        >>> prior.pseudo_inputs.shape, prior().sample((5,)).shape
+        (torch.Size([6, 6]), torch.Size([5, 2]))
     """
 
     low: Tensor

@@ -51,6 +51,17 @@ class Arrays(InMemoryDataModule):
         batch_size: training rows of a process and step.
         eval_batch_size: rows of a batch of evaluation.
         predict_split: which split `predict` answers for.
+
+    Examples:
+        >>> import numpy as np
+        >>> from vae_lightning.data import Arrays
+        >>> data = Arrays(np.arange(40).reshape(20, 2), standardise=True)
+        >>> data.setup()
+        >>> [len(split) for split in (data.train, data.val, data.test)]
+        [16, 2, 2]
+        >>> x, y = next(iter(data.train_dataloader()))
+        >>> x.shape, data.to_original(x).sum(1).min()  # row 0 is 0, 1
+        (torch.Size([16, 2]), tensor(1.))
     """
 
     def __init__(

@@ -35,6 +35,15 @@ class Digits(InMemoryDataModule):
         predict_split: which split `predict` reads.
 
     ValueError for sizes that leave nothing for training.
+
+    Examples:
+        >>> from vae_lightning.data import Digits, StaticBinarisation
+        >>> data = Digits(StaticBinarisation())
+        >>> data.setup()
+        >>> len(data.train), len(data.val), len(data.test)
+        (1258, 180, 359)
+        >>> data.train.x.shape, data.train.x.unique()
+        (torch.Size([1258, 1, 8, 8]), tensor([0., 1.]))
     """
 
     observed_shape = (1, 8, 8)

@@ -25,6 +25,13 @@ class CubicJTEx(PlanarProcess):
 
     Source: Yacoby, Pan, Doshi-Velez, Characterizing and Avoiding Problematic Global Optima of Variational
     Autoencoders (2019), appendix E.
+
+    Examples:
+        >>> from vae_lightning.data.processes import CubicJTEx
+        >>> truth = CubicJTEx()
+        >>> x = truth.sample(100)
+        >>> x.shape, truth.log_prob(x).shape  # by quadrature
+        (torch.Size([100, 2]), torch.Size([100]))
     """
 
     def __init__(

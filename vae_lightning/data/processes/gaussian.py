@@ -21,6 +21,12 @@ class Gaussian(LinearGaussian):
 
     Source: Yacoby, Pan, Doshi-Velez, Characterizing and Avoiding Problematic Global Optima of Variational
     Autoencoders (2019), appendix E.
+
+    Examples:
+        >>> from vae_lightning.data.processes import Gaussian
+        >>> truth = Gaussian()
+        >>> round(truth.expected_log_prob(truth).item(), 3)
+        7.864
     """
 
     def __init__(

@@ -37,6 +37,13 @@ class LinearGaussian(LatentProcess):
 
     Source: Yacoby, Pan, Doshi-Velez, Characterizing and Avoiding Problematic Global Optima of Variational
     Autoencoders (2019), appendix C.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.data.processes import LinearGaussian
+        >>> process = LinearGaussian(torch.ones(2, 1, dtype=torch.float64), torch.ones(2, dtype=torch.float64))
+        >>> round(process.log_prob(torch.zeros(1, 2)).exp().item(), 4)  # 1 / (2 pi sqrt(det [[2, 1], [1, 2]]))
+        0.0919
     """
 
     def __init__(self, weight: Float64[Tensor, "dims latent"], noise_variance: Float64[Tensor, " dims"]) -> None:

@@ -24,6 +24,14 @@ class GaussianMixture(Process):
     ValueError for ragged or missing centers, or for a sigma that is not positive and finite.
 
     Source: Shekhovtsov, Schlesinger, Flach, VAE Approximation Error (2022), section 4.1.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.data.processes import GaussianMixture
+        >>> truth = GaussianMixture(((-2.0,), (2.0,)), sigma=0.5)
+        >>> x = torch.linspace(-5, 5, 1001, dtype=torch.float64)[:, None]
+        >>> round((truth.log_prob(x).exp().sum() * 0.01).item(), 4)
+        1.0
     """
 
     def __init__(self, centers: Sequence[Sequence[float]] = FOUR_CENTERS, sigma: float = 1.0) -> None:

@@ -26,6 +26,13 @@ class Mobius(PlanarProcess):
 
     Source: Yacoby, Pan, Doshi-Velez, Characterizing and Avoiding Problematic Global Optima of Variational
     Autoencoders (2019), appendix E; there m is a network trained to this map.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.data.processes import Mobius
+        >>> truth = Mobius()
+        >>> truth.decode(torch.zeros(1, 2)), truth.sample(5).shape  # b / d of complex numbers
+        (tensor([[0.3538, 0.3692]]), torch.Size([5, 2]))
     """
 
     def __init__(

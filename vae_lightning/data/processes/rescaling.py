@@ -28,6 +28,13 @@ class Rescaled(LatentProcess):
     Args:
         process: f and its noise.
         c: codes shrink by c^2.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.data.processes import LinearJTEx, Rescaled
+        >>> truth, x = LinearJTEx(), LinearJTEx().sample(5)
+        >>> torch.allclose(Rescaled(truth, c=2.0).log_prob(x), truth.log_prob(x))  # the same p(x) by smaller codes
+        True
     """
 
     def __init__(self, process: LatentProcess, c: float) -> None:

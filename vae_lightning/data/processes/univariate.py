@@ -22,6 +22,12 @@ class Univariate(LinearGaussian):
 
     Source: Yacoby, Pan, Doshi-Velez, Characterizing and Avoiding Problematic Global Optima of Variational
     Autoencoders (2019), Eq. 5 and appendix C.1.
+
+    Examples:
+        >>> from vae_lightning.data.processes import Univariate
+        >>> world = Univariate.telling(nats=1.0)
+        >>> round(world.mutual_information().item(), 4), round(abs(world.shortfall(Univariate()).item()), 4)
+        (1.0, 0.0)
     """
 
     def __init__(self, theta: float = 0.5, variance: float = 1.0) -> None:

@@ -45,6 +45,17 @@ class Texts(BagsOfWords):
         batch_size: training documents of a process and step.
         eval_batch_size: documents of a batch of evaluation.
         predict_split: which split `predict` answers for.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from tempfile import mkdtemp
+        >>> from vae_lightning.data import Texts
+        >>> path = Path(mkdtemp(), "own.csv")
+        >>> _ = path.write_text("text,label\\nThe river is wide,water\\nA wide field,land\\n")
+        >>> data = Texts(path, val_size=0, test_size=0)
+        >>> data.setup()
+        >>> data.words, data.label_names
+        (['wide', 'a', 'field', 'is', 'river', 'the'], ['land', 'water'])
     """
 
     def __init__(

@@ -33,6 +33,13 @@ def active_units(means: Float[Tensor, "observations *latent"], threshold: float 
     Variances are unbiased (division by N - 1), in float64 and in squared units of z. means is (N, *Z), one row for each
     of N >= 2 observations. Raises ValueError for fewer, for a mean that is not finite, or for a negative threshold.
     Source: Burda et al., Importance Weighted Autoencoders (2016), Section 5.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.metrics.functional import active_units
+        >>> units = active_units(torch.tensor([[-1.0, 0.0], [1.0, 0.0]]))
+        >>> units.count, units.variances
+        (tensor(1), tensor([2., 0.], dtype=torch.float64))
     """
     return unit_variances(deviations_of(means), threshold)
 

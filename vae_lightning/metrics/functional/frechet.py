@@ -102,6 +102,13 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
         ValueError: shapes that disagree, NaN or infinity, a matrix that is not a covariance.
 
     Source: Heusel et al., GANs Trained by a Two Time-Scale Update Rule (2017), Eq. 6.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.metrics.functional import frechet_distance
+        >>> eye = torch.eye(2)
+        >>> frechet_distance(torch.zeros(2), eye, torch.tensor([3.0, 0.0]), 4 * eye)  # 3^2 + 2 (2 - 1)^2
+        tensor(11., dtype=torch.float64)
     """
     return GaussianFit.of_moments(mean1, cov1).distance(GaussianFit.of_moments(mean2, cov2))
 

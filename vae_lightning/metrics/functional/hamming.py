@@ -87,6 +87,13 @@ def hamming_precision(
 
     Raises:
         ValueError: k < 1 or k > N, no queries, codes that are not binary or differ in length, labels that do not fit.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.metrics.functional import hamming_precision
+        >>> codes, labels = torch.tensor([[0, 0], [0, 0], [1, 1]]).bool(), torch.tensor([0, 1, 1])
+        >>> hamming_precision(codes[:1], codes, labels[:1], labels, k=1)  # a tie of two, one of them right
+        tensor(0.5000, dtype=torch.float64)
     """
     return precision_at(query, base, query_labels, base_labels, k).mean()
 

@@ -24,6 +24,13 @@ def importance_weighted_bound(log_weight: Float[Tensor, "samples *batch"]) -> Fl
 
     With w = p(x, z) / q(z | x) its expectation is a lower bound on log p(x) that rises with K; K = 1 is the ELBO.
     Raises ValueError without samples. Source: Burda et al., Importance Weighted Autoencoders (2016), Eq. 8.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.metrics.functional import importance_weighted_bound
+        >>> log_weight = torch.tensor([[1.0], [3.0]]).log()  # (S, B): weights 1 and 3 of one observation
+        >>> importance_weighted_bound(log_weight).exp()
+        tensor([2.])
     """
     _check_samples(log_weight, 1)
     return log_mean(log_weight)
@@ -78,6 +85,12 @@ def effective_sample_size(log_weight: Float[Tensor, "samples *batch"]) -> Float[
 
     NaN where every weight is zero. Raises ValueError without samples.
     Source: Kong, A Note on Importance Sampling using Standardized Weights (1992).
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.metrics.functional import effective_sample_size
+        >>> effective_sample_size(torch.zeros(10, 1)), effective_sample_size(torch.tensor([[0.0], [-50.0]]))
+        (tensor([10.]), tensor([1.]))
     """
     _check_samples(log_weight, 1)
     return 1 / log_weight.softmax(0).square().sum(0)

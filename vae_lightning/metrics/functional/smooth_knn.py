@@ -54,6 +54,14 @@ def smooth_knn(
 
     In float64, without gradient; memory is O(k n^2).
     Source: Djolonga, Krause, Learning Implicit Generative Models Using Differentiable Graph Tests (2017).
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.metrics.functional import smooth_knn
+        >>> _ = torch.manual_seed(0)
+        >>> x, y = torch.randn(100, 2), torch.randn(100, 2)
+        >>> smooth_knn(x, y).abs() < 3, smooth_knn(x, y + 5) > 4
+        (tensor(True), tensor(True))
     """
     return neighbour_edges(x, y, k, alpha).standardised
 

@@ -53,6 +53,18 @@ def elbo_surgery(
         ValueError: shapes that do not fit, chunk < 1.
 
     Source: Hoffman, Johnson, ELBO Surgery: yet another way to carve up the variational evidence lower bound (2016).
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.families import Normal
+        >>> from vae_lightning.metrics.functional import elbo_surgery
+        >>> posterior = Normal(1, scale=1.0).distribution(torch.tensor([[-100.0], [100.0]]))
+        >>> prior = Normal(1, scale=100.0).distribution(torch.zeros(1))
+        >>> surgery = elbo_surgery(posterior, prior, posterior.sample((10,)))
+        >>> round(surgery.mutual_information.item(), 4), round(surgery.log_n, 4)  # two codes far apart: log 2
+        (0.6931, 0.6931)
+        >>> torch.allclose(surgery.rate, surgery.mutual_information + surgery.marginal_kl)
+        True
     """
     check_surgery(posterior, prior, z)
     log_aggregated = aggregated_log_prob(posterior, z, chunk)

@@ -51,6 +51,16 @@ class FrechetInceptionDistance(Metric):
 
     Source: Heusel et al. (2017), Eq. 6; bias: Chong and Forsyth, Effectively Unbiased FID (2020); KID: Binkowski et
     al. (2018).
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.metrics import FrechetInceptionDistance
+        >>> metric = FrechetInceptionDistance(torch.nn.Flatten())  # features of your own
+        >>> metric.update(torch.rand(50, 1, 2, 2), real=True)
+        >>> metric.update(torch.rand(50, 1, 2, 2), real=False)
+        >>> figures = metric.compute()
+        >>> "frechet_distance" in figures, "fid" in figures  # that name is for Inception's features
+        (True, False)
     """
 
     is_differentiable = False

@@ -77,6 +77,14 @@ class Ensemble(FromCheckpoint, pl.LightningModule):
 
     ValueError for members that are not alike, several processes, and once all members rest; TypeError for an optimizer
     that mixes members' gradients, a rate that follows a figure, and members without an objective, such as RBMs.
+
+    Examples:
+        >>> from vae_lightning.families import Bernoulli
+        >>> from vae_lightning.models import Ensemble, GaussianVAE
+        >>> ensemble = Ensemble(member=lambda: GaussianVAE(2, Bernoulli(6)), seeds=3)
+        >>> member = ensemble.member(2)  # an ordinary module, of seed 2
+        >>> member.seed, member.sample(4).shape
+        (2, torch.Size([4, 6]))
     """
 
     best_loss: Float[Tensor, " M"]

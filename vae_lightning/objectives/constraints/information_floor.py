@@ -32,6 +32,16 @@ class InformationFloor(Constraint):
         floor: nats that the codes should tell at least.
         scale: nats below the floor that multiply the penalty by e.
         bound: the exponent from which the exponential is a straight line.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.families import Normal
+        >>> from vae_lightning.models import LiBI
+        >>> from vae_lightning.objectives import InformationFloor
+        >>> model, x = LiBI(1, Normal(3, 0.1)).model, torch.randn(50, 3)
+        >>> penalty = InformationFloor(1.0, scale=0.5)(model, x, torch.zeros(50, 1))
+        >>> round(penalty.log().item() * 0.5, 4)  # codes that tell nothing are one nat short
+        1.0
     """
 
     name = "information_floor"

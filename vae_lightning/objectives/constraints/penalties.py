@@ -26,6 +26,14 @@ class HenzeZirkler(Penalty):
     Args:
         weight: w.
         bound: the HZ from which the exponential is a straight line.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.objectives import HenzeZirkler
+        >>> z = torch.distributions.Normal(0, 1).icdf(torch.linspace(0.01, 0.99, 99))[:, None]
+        >>> gaussian, bimodal = HenzeZirkler()(z), HenzeZirkler()(z.sign())
+        >>> gaussian < bimodal
+        tensor(True)
     """
 
     name = "henze_zirkler"
@@ -54,6 +62,13 @@ class Covariance(Penalty):
     Args:
         scale: eps, in the paper 0.2 or 0.5.
         bound: the exponent from which the exponential is a straight line.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.objectives import Covariance
+        >>> z = torch.tensor([[1.0], [-1.0], [1.0], [-1.0]])  # of variance 1
+        >>> Covariance()(z), Covariance()(2 * z) > 1
+        (tensor(1.), tensor(True))
     """
 
     name = "covariance"
@@ -79,6 +94,13 @@ class Mean(Penalty):
     Args:
         scale: eps, in the paper 0.2 or 0.5.
         bound: the exponent from which the exponential is a straight line.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.objectives import Mean
+        >>> z = torch.tensor([[1.0], [-1.0], [1.0], [-1.0]])
+        >>> Mean()(z), round(Mean(scale=0.5)(z + 0.5).item(), 4)  # exp(0.5^2 / 0.5)
+        (tensor(1.), 1.6487)
     """
 
     name = "mean"

@@ -29,6 +29,17 @@ class Aggressive(InTurns):
         objective: what both maximise, such as the ELBO.
         window: steps whose mean is compared.
         most: steps of the encoder for one of the decoder, at most.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.estimators import Reparameterised
+        >>> from vae_lightning.families import Bernoulli
+        >>> from vae_lightning.models import GaussianVAE
+        >>> from vae_lightning.objectives import Aggressive, AnalyticELBO
+        >>> model, objective = GaussianVAE(2, Bernoulli(6)).model, Aggressive(AnalyticELBO(Reparameterised()))
+        >>> objective.at(0)(model, torch.ones(5, 6)).sum().backward()
+        >>> all(p.grad is None for p in model.decoder.parameters())  # the encoder's turn
+        True
     """
 
     aggressive: Tensor

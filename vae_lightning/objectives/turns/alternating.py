@@ -27,6 +27,17 @@ class Alternating(Objective):
         encoder: what the encoder maximises.
         decoder_steps: optimizer steps of the decoder in a cycle, >= 1.
         encoder_steps: optimizer steps of the encoder in a cycle, >= 1; they come first.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.estimators import Reparameterised
+        >>> from vae_lightning.families import Bernoulli
+        >>> from vae_lightning.models import GaussianVAE
+        >>> from vae_lightning.objectives import ELBO, Alternating, ForwardKL
+        >>> model, objective = GaussianVAE(2, Bernoulli(6)).model, Alternating(ELBO(Reparameterised()), ForwardKL())
+        >>> objective.at(0)(model, torch.ones(5, 6)).sum().backward()
+        >>> all(p.grad is None for p in model.decoder.parameters())  # the encoder's turn
+        True
     """
 
     def __init__(self, decoder: Objective, encoder: Objective, decoder_steps: int = 1, encoder_steps: int = 1) -> None:

@@ -60,6 +60,18 @@ class GeneratorFirst(Objective):
         inference: what step 2 maximises.
         steps: optimizer steps of one repeat, even.
         repeats: R.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.estimators import Reparameterised
+        >>> from vae_lightning.families import Normal
+        >>> from vae_lightning.models import LiBI
+        >>> from vae_lightning.objectives import ELBO, CodeLikelihood, GeneratorFirst
+        >>> model = LiBI(1, Normal(3, 0.1)).model
+        >>> objective = GeneratorFirst(CodeLikelihood(codes=model.encoder), ELBO(Reparameterised()), steps=100)
+        >>> objective.at(75)(model, torch.randn(50, 3)).sum().backward()
+        >>> all(p.grad is None for p in model.decoder.parameters())  # the second half is the encoder's
+        True
     """
 
     def __init__(self, generator: Objective, inference: Objective, steps: int, repeats: int = 1) -> None:

@@ -23,6 +23,13 @@ class Segments(InTurns):
         steps: optimizer steps of the run.
         segments: R.
         alone: the share of a segment that trains the encoder alone.
+
+    Examples:
+        >>> from vae_lightning.estimators import Reparameterised
+        >>> from vae_lightning.objectives import AnalyticELBO, Segments
+        >>> objective = Segments(AnalyticELBO(Reparameterised()), steps=100, segments=2)
+        >>> [objective.is_alone(step) for step in (0, 25, 50, 75)]  # the encoder, in the first half of each segment
+        [True, False, True, False]
     """
 
     def __init__(self, objective: Objective, steps: int, segments: int, alone: float = 0.5) -> None:

@@ -1,7 +1,7 @@
-"""The pictures of runs of digits, from their TensorBoard events -> docs/digits.png.
+"""The pictures of runs of digits, from their TensorBoard events -> docs/pictures/digits.png.
 
 vae-lightning fit --config configs/digits/vamp.yaml --trainer.callbacks+ vae_lightning.callbacks.Reconstructions
-python docs/digits.py runs/version_0 docs/digits.png
+python docs/pictures/digits.py runs/version_0 docs/pictures/digits.png
 """
 
 from __future__ import annotations
@@ -53,6 +53,6 @@ def scaled(row: list[Image.Image]) -> list[Image.Image]:
 
 if __name__ == "__main__":
     if len(sys.argv) != 3:
-        sys.exit("python docs/digits.py RUN PICTURE, such as runs/version_0 docs/digits.png")
+        sys.exit("python docs/pictures/digits.py RUN PICTURE, such as runs/version_0 docs/pictures/digits.png")
     run, out = map(Path, sys.argv[1:])
     side_by_side(last_pictures(run)).save(out, optimize=True)
