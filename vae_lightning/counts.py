@@ -156,6 +156,17 @@ class Pattern:
         return order, self.rows.index_select(0, order), torch.bincount(self.indices).cumsum(0)
 
 
+def select(x: Tensor | Counts, rows: Tensor) -> Tensor | Counts:
+    """These rows of dense or sparse observations."""
+    rows = rows.to(device_of(x))
+    return x.select(rows) if isinstance(x, Counts) else x[rows]
+
+
+def device_of(x: Tensor | Counts) -> torch.device:
+    """The device of observations."""
+    return (x.total if isinstance(x, Counts) else x).device
+
+
 _ROW_CONSTANTS = ("log_arrangements", "log_saturated")
 
 

@@ -13,11 +13,11 @@ from vae_lightning.callbacks.requirements import require_latent_variable_model
 from vae_lightning.conditional import OfFamily
 from vae_lightning.consistency.exact import log_posteriors
 from vae_lightning.consistency.fits import coupled_statistics, decoder_fit, natural_parameters
-from vae_lightning.counts import Counts
+from vae_lightning.counts import Counts, select
 from vae_lightning.distributions import HELD_BITS, PAIRED_BITS
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.families.enumeration import states
-from vae_lightning.inference.importance import log_weights, select
+from vae_lightning.inference.importance import log_weights
 from vae_lightning.latent_variable import Draw, LatentVariableModel
 from vae_lightning.metrics.affine_fit import Pairs
 

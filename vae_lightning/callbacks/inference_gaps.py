@@ -11,8 +11,9 @@ from vae_lightning.batches import Batch
 from vae_lightning.callbacks.base import MetricDiagnostic
 from vae_lightning.callbacks.log_likelihood import require_proposal
 from vae_lightning.callbacks.requirements import require_latent_variable_model
+from vae_lightning.counts import select
 from vae_lightning.estimators import GradientEstimator, Reparameterised
-from vae_lightning.inference.importance import Posterior, Proposal, select
+from vae_lightning.inference.importance import Posterior, Proposal
 from vae_lightning.inference.inference_gaps import FreePosterior, inference_gaps
 from vae_lightning.latent_variable import Draw
 

@@ -13,8 +13,7 @@ from vae_lightning.batches import Batch
 from vae_lightning.callbacks.base import Diagnostic
 from vae_lightning.callbacks.reporting import logged_step, tensorboard
 from vae_lightning.callbacks.requirements import require_latent_variable_model
-from vae_lightning.counts import Counts
-from vae_lightning.inference.importance import select
+from vae_lightning.counts import Counts, select
 from vae_lightning.inference.resampled import ResampledPosterior as Resampled
 from vae_lightning.latent_variable import Draw, LatentVariableModel
 from vae_lightning.metrics.log_likelihood import checked

@@ -12,7 +12,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from vae_lightning.arguments import check_kinds
-from vae_lightning.counts import Counts
+from vae_lightning.counts import Counts, device_of, select
 from vae_lightning.distributions import as_normal, family_name, rebuilt, sample
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.randomness import Noise
@@ -51,11 +51,11 @@ class Posterior(Proposal):
 
     @property
     def is_posterior(self) -> bool:
-        """It is."""
+        """True."""
         return True
 
     def __call__(self, q: td.Distribution) -> td.Distribution:
-        """The q itself."""
+        """Q itself."""
         return q
 
 
@@ -122,7 +122,7 @@ def log_weights(
     for name, value in {"num_samples": num_samples, "chunk": 1 if chunk is None else chunk}.items():
         if value < 1:
             raise ValueError(f"importance sampling needs {name} >= 1, got {value}")
-    proposal, noise, chunk = proposal or Posterior(), noise or Noise(), chunk or rows_at_once(model, device_of(x))
+    proposal, noise, chunk = proposal or Posterior(), noise or Noise(), chunk or rows_at_once(model, x)
     pieces = -(-len(x) // min(chunk, max(1, WEIGHTS // num_samples)))
     for rows in torch.arange(len(x)).tensor_split(pieces):
         part = select(x, rows) if pieces > 1 else x
@@ -133,9 +133,15 @@ def log_weights(
 
 @torch.no_grad()
 def log_weights_of(
-    model: LatentVariableModel, x: Tensor | Counts, q: td.Distribution, num_samples: int, noise: Noise, chunk: int
+    model: LatentVariableModel,
+    x: Tensor | Counts,
+    q: td.Distribution,
+    num_samples: int,
+    noise: Noise,
+    chunk: int | None = None,
 ) -> Float64[Tensor, "samples batch"]:
-    """Log p(x, z_k) / q(z_k) of K samples of q, at most max(chunk, B) rows of the decoder at once."""
+    """The same for all of a batch and any q of it: K samples, at most max(chunk, B) rows of the decoder at once."""
+    chunk = chunk or rows_at_once(model, x)
     log_weight = torch.empty(num_samples, len(x), dtype=torch.float64, device=device_of(x))
     with torch.autocast(log_weight.device.type, enabled=False):
         prior = model.prior()  # once: that of an aggregated posterior encodes its observations
@@ -145,18 +151,7 @@ def log_weights_of(
     return log_weight
 
 
-def rows_at_once(model: LatentVariableModel, device: torch.device) -> int:
-    """The default chunk."""
-    numbers = NUMBERS_CPU if device.type == "cpu" else NUMBERS_GPU
+def rows_at_once(model: LatentVariableModel, x: Tensor | Counts) -> int:
+    """How many rows the decoder takes at once by default, where these observations are."""
+    numbers = NUMBERS_CPU if device_of(x).type == "cpu" else NUMBERS_GPU
     return max(1, numbers // max(1, model.decoder.event_shape.numel()))
-
-
-def select(x: Tensor | Counts, rows: Tensor) -> Tensor | Counts:
-    """These rows of dense or sparse observations."""
-    rows = rows.to(device_of(x))
-    return x.select(rows) if isinstance(x, Counts) else x[rows]
-
-
-def device_of(x: Tensor | Counts) -> torch.device:
-    """Where the observations are."""
-    return (x.total if isinstance(x, Counts) else x).device

@@ -11,17 +11,10 @@ import torch.distributions as td
 from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
-from vae_lightning.counts import Counts
+from vae_lightning.counts import Counts, device_of, select
 from vae_lightning.distributions import displaced, family_name, parameters
 from vae_lightning.estimators import GradientEstimator, Reparameterised, mean
-from vae_lightning.inference.importance import (
-    Posterior,
-    Proposal,
-    device_of,
-    log_weights_of,
-    rows_at_once,
-    select,
-)
+from vae_lightning.inference.importance import Posterior, Proposal, log_weights_of
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.metrics.functional.importance import importance_weighted_bound
 from vae_lightning.randomness import Noise, seeded
@@ -128,11 +121,10 @@ def inference_gaps(
         free = FreePosterior(amortised)
         estimator.check(amortised)
         fit(free, model, x, estimator, steps, learning_rate)
-        chunk = rows_at_once(model, device_of(x))
 
         def log_weight(q: td.Distribution, *key: str | int) -> Tensor:
             with seeded("inference gaps", *key):
-                return log_weights_of(model, x, q, num_samples, Noise(), chunk)
+                return log_weights_of(model, x, q, num_samples, Noise())
 
         key = int(torch.randint(2**62, ()))
         better = log_weight(free(), key, "choice").mean(0) >= log_weight(amortised, key, "choice").mean(0)

@@ -78,7 +78,7 @@ class ResampledPosterior(td.Distribution):
 
     def _log_terms(self, z: Float[Tensor, "points batch *latent"]) -> tuple[Tensor, Tensor]:
         """Log p(x, z) and log w(z), some rows of the decoder at a time."""
-        parts = z.split(max(1, rows_at_once(self.model, z.device) // z.shape[1]))
+        parts = z.split(max(1, rows_at_once(self.model, z) // z.shape[1]))
         draws = [self.model.draw(self.x, self.posterior, part) for part in parts]
         log_joint = torch.cat([draw.log_likelihood + draw.log_prior for draw in draws])
         return log_joint, log_joint - torch.cat([draw.log_posterior for draw in draws])

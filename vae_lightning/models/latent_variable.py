@@ -45,7 +45,7 @@ class LatentVariableModule(ReproducibleModule):
 
     @property
     def observed(self) -> ExponentialFamily | None:
-        """The decoder's, where it is made of one."""
+        """The decoder's family, where it is made of one."""
         decoder = self.model.decoder
         return decoder.family if isinstance(decoder, Conditional) else None
 
@@ -103,7 +103,7 @@ class LatentVariableModule(ReproducibleModule):
         """ValueError if the run ends before the objective's schedule does."""
         self.objective.check_run(float(self.trainer.estimated_stepping_batches))
 
-    def _explain(self, loss: Tensor, batch: Any) -> str:
+    def _explain(self, loss: Tensor, batch: Batch) -> str:
         failures = self.failures(batch, self.global_step)
         return "; ".join(
             [*(f"the penalty {name}: {reason}" for name, reason in failures.items()), super()._explain(loss, batch)]

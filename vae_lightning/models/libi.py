@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import chain
 
 import torch
@@ -88,6 +89,8 @@ class LiBI(LatentVariableModule):
         ['reconstruction', 'henze_zirkler', 'covariance', 'mean']
     """
 
+    _judged: Tensor | None = None
+
     def __init__(
         self,
         latent_dim: int,
@@ -108,10 +111,8 @@ class LiBI(LatentVariableModule):
         latent = gaussian_codes(latent_dim)
         model = LatentVariableModel.of_families(latent, observed, encoder, decoder, prior)
         # not assigned to the arguments' own names: the hyperparameters saved are the arguments as they were given
-        first, codes = generator or CodeLikelihood(), None
-        if isinstance(first, CodeLikelihood):
-            codes = Conditional(latent, observed.event_shape, encoder)
-            first = first.with_codes(codes)
+        build = partial(Conditional, latent, observed.event_shape, encoder)
+        first, codes = _with_codes(generator or CodeLikelihood(), build)
         objective = GeneratorFirst(first, inference or AnalyticELBO(Reparameterised()), steps, repeats)
         super().__init__(model, objective, optimizer, scheduler, evaluation_samples)
         self.codes, self.phases = codes, objective.phases
@@ -119,7 +120,6 @@ class LiBI(LatentVariableModule):
         self.judge.check(model)
         with only_plain(self):
             self.save_hyperparameters(logger=False)
-        self._judged: Tensor | None = None
 
     # -- phases, on the state of one model or on that of many, stacked along a first axis -------------------------
 
@@ -208,6 +208,14 @@ class LiBI(LatentVariableModule):
     def _choose(self, step: int) -> None:
         if self._judged is not None and self.ends_repeat(step):
             self.keep_best(self._state(), self.value_on(self._judged), step)
+
+
+def _with_codes(generator: Objective, build: Callable[[], Conditional]) -> tuple[Objective, Conditional | None]:
+    """A generator's objective with the codes it is of, and these; any other objective as it is, with none."""
+    if not isinstance(generator, CodeLikelihood):
+        return generator, None
+    codes = build()
+    return generator.with_codes(codes), codes
 
 
 class Best(nn.Module):

@@ -7,6 +7,7 @@ from vae_lightning.harmonium.negative_phase import (
     PersistentContrastiveDivergence,
 )
 from vae_lightning.harmonium.sparsity import Sparsity
+from vae_lightning.inference.hamiltonian import Hamiltonian, PosteriorSamples
 from vae_lightning.inference.importance import Inflated, Posterior, Proposal
 from vae_lightning.objectives.base import Objective
 from vae_lightning.objectives.code_likelihood import CodeLikelihood
@@ -18,9 +19,9 @@ from vae_lightning.objectives.elbo import ELBO, AnalyticELBO
 from vae_lightning.objectives.forward_kl import ForwardKL
 from vae_lightning.objectives.free_bits import FreeBits
 from vae_lightning.objectives.gibbs import GibbsELBO
-from vae_lightning.objectives.hamiltonian import Hamiltonian, PosteriorFit, PosteriorSamples
 from vae_lightning.objectives.importance_bound import ImportanceBound
 from vae_lightning.objectives.iwae import IWAE
+from vae_lightning.objectives.posterior_fit import PosteriorFit
 from vae_lightning.objectives.schedules import Schedule, WarmUp
 from vae_lightning.objectives.turns.aggressive import Aggressive
 from vae_lightning.objectives.turns.alternating import Alternating

@@ -1,10 +1,10 @@
-"""Hamiltonian and PosteriorFit: samples of p(z | x) by Hamiltonian Monte Carlo, and an encoder fitted to them."""
+"""Hamiltonian: a model and observations -> samples of p(z | x) by Hamiltonian Monte Carlo."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from types import ModuleType
 
 import torch
 from jaxtyping import Float
@@ -13,13 +13,12 @@ from torch import Tensor
 from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.latent_variable import LatentVariableModel
-from vae_lightning.objectives.base import Objective
 from vae_lightning.randomness import seeded
 
 
 @dataclass(frozen=True, eq=False)
 class PosteriorSamples:
-    """Samples of p(z | x), one chain: z; how many independent ones they are worth, by entry; steps that went astray."""
+    """Samples z of p(z | x), one chain; how many independent ones each entry of z is worth; steps that went astray."""
 
     z: Float[Tensor, "samples batch *latent"]
     effective: Float[Tensor, "batch *latent"]
@@ -69,55 +68,17 @@ class Hamiltonian:
             kernel = mcmc.NUTS(potential_fn=potential, max_tree_depth=self.depth)
             chain = mcmc.MCMC(kernel, self.num_samples, self.warmup, initial_params={"z": start}, disable_progbar=True)
             chain.run()
-        told, z = chain.diagnostics(), chain.get_samples()["z"]
-        return PosteriorSamples(z, told["z"]["n_eff"], sum(map(len, told["divergences"].values())))
+        found, z = chain.diagnostics(), chain.get_samples()["z"]
+        return PosteriorSamples(z, found["z"]["n_eff"], sum(map(len, found["divergences"].values())))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(num_samples={self.num_samples}, warmup={self.warmup}, seed={self.seed})"
 
 
-class PosteriorFit(Objective):
-    """E_{p(z | x)} log q(z | x), z from a chain: the encoder nearest to the posterior in KL(p(z | x) || q(z | x)).
-
-    Inference of LiBI's step 2 by Monte Carlo: q takes the posterior's own means and variances, where the ELBO takes
-    what is narrow enough, and hands the means to the codes h. Only the encoder gets a gradient. The chain is run when
-    the model or the data have changed, so once a phase with `data.FullBatch`, and anew for every minibatch without; it
-    is a function of both, so that a resumed run repeats it. Not in an `Ensemble`. In nats of a density over z; no bound
-    on log p(x).
-
-    Source: step 2 by MCMC is proposed in Yacoby, Pan, Doshi-Velez, Characterizing and Avoiding Problematic Global
-    Optima of Variational Autoencoders (2019), section 2.
-
-    Args:
-        sampler: of the posterior; by default `Hamiltonian()`.
-    """
-
-    def __init__(self, sampler: Hamiltonian | None = None) -> None:
-        check_kinds(PosteriorFit, locals())
-        super().__init__()
-        self.sampler = sampler or Hamiltonian()
-        self._of: tuple[dict[str, Tensor], Tensor | Counts] | None = None
-        self._z = torch.empty(0)
-
-    def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
-        """The mean of log q(z | x) over the chain, (B,)."""
-        learnt = {name: t for name, t in model.state_dict().items() if not name.startswith("encoder.")}
-        if self._of is None or not _same(self._of, (learnt, x)):
-            self._of = {name: tensor.clone() for name, tensor in learnt.items()}, x
-            self._z = self.sampler(model, x).z
-        return model.encoder(x).log_prob(self._z).mean(0)
-
-
-def _pyro() -> Any:
+def _pyro() -> ModuleType:
     try:
         return import_module("pyro.infer.mcmc")
     except ImportError as error:
         raise ValueError(
             "Hamiltonian samples through Pyro, which is not installed: pip install 'vae-lightning[mcmc]'"
         ) from error
-
-
-def _same(one: tuple[dict[str, Tensor], Any], other: tuple[dict[str, Tensor], Any]) -> bool:
-    (learnt, x), (now, x_now) = one, other
-    same_data = x is x_now or (isinstance(x, Tensor) and isinstance(x_now, Tensor) and torch.equal(x, x_now))
-    return same_data and all(torch.equal(tensor, now[name]) for name, tensor in learnt.items())
