@@ -64,6 +64,9 @@ class Arrays(InMemoryDataModule):
         (torch.Size([16, 2]), tensor(1.))
     """
 
+    label_names: Sequence[str] = ()
+    _scaling: tuple[Tensor, Tensor] | None = None
+
     def __init__(
         self,
         x: Any = None,
@@ -94,8 +97,6 @@ class Arrays(InMemoryDataModule):
         self.selection = Selection(columns, label, id, split)
         self.standardise, self.split_seed = standardise, split_seed
         self.sizes = {"val_size": val_size, "test_size": test_size}
-        self.label_names: list[str] = []
-        self._scaling: tuple[Tensor, Tensor] | None = None
 
     @cached_property
     def rows(self) -> Rows:

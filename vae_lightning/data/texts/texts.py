@@ -80,10 +80,9 @@ class Texts(BagsOfWords):
         path = str(path)
         with only_plain(self):
             self.save_hyperparameters(logger=False)
-        if num_words < 2:
-            raise ValueError(f"num_words must be at least 2, got {num_words}")
-        if min_documents < 1:
-            raise ValueError(f"min_documents must be at least 1, got {min_documents}")
+        for name, value, least in (("num_words", num_words, 2), ("min_documents", min_documents, 1)):
+            if value < least:
+                raise ValueError(f"{name} must be at least {least}, got {value}")
         self.path, self.reader, self.tokenizer = path, reader, tokenizer or UnicodeWords()
         self.most_words, self.ranking, self.stop_words = num_words, ranking or ByCount(), stop_words
         self.min_documents = min_documents

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import torch
 import torch.distributions as td
 from jaxtyping import Float, Float64
-from torch import Tensor
+from torch import Size, Tensor
 
 from vae_lightning.distributions import natural_form
 
@@ -51,6 +51,24 @@ def aggregated_log_prob(
     posterior goes through its own `log_prob`, in blocks of the same number of values. Computed in float64 (the generic
     one as precisely as `log_prob` does it), differentiable. Raises ValueError for shapes that do not fit or chunk < 1.
     """
+    rows = _rows(posterior, z, chunk)
+    weight = 0.0 if log_weight is None else log_weight.double()
+    flat = z.reshape(-1, *posterior.event_shape)
+    if (natural := natural_form(posterior)) is not None:
+        eta, log_normaliser = natural
+        parts = [
+            log_mixture(eta, log_normaliser - weight, statistics(part, eta.shape[1]), chunk)
+            for part in flat.flatten(1).split(chunk)
+        ]
+        return torch.cat(parts).reshape(rows)
+    num_components = posterior.batch_shape[0]
+    block = max(1, chunk * chunk // (num_components * posterior.event_shape.numel()))
+    parts = [(posterior.log_prob(part[:, None]).double() + weight).logsumexp(-1) for part in flat.split(block)]
+    return (torch.cat(parts) - math.log(num_components)).reshape(rows)
+
+
+def _rows(posterior: td.Distribution, z: Tensor, chunk: int) -> Size:
+    """(*rows) of z (*rows, *Z); ValueError for shapes that do not fit and chunk < 1."""
     if chunk < 1:
         raise ValueError(f"the aggregated posterior needs chunk >= 1, got {chunk}")
     event = posterior.event_shape
@@ -60,23 +78,7 @@ def aggregated_log_prob(
             f"the aggregated posterior needs q of batch shape (N,) and z of shape (*, {', '.join(map(str, event))}); "
             f"got batch shape {tuple(posterior.batch_shape)} and z {tuple(z.shape)}"
         )
-    weight = 0.0 if log_weight is None else log_weight.double()
-    natural = natural_form(posterior)
-    if natural is not None:
-        eta, log_normaliser = natural
-        flat = z.reshape(rows.numel(), event.numel())
-        parts = [
-            log_mixture(eta, log_normaliser - weight, statistics(part, eta.shape[1]), chunk)
-            for part in flat.split(chunk)
-        ]
-        return torch.cat(parts).reshape(rows)
-    num_components = posterior.batch_shape[0]
-    block = max(1, chunk * chunk // (num_components * event.numel()))
-    parts = [
-        (posterior.log_prob(part[:, None]).double() + weight).logsumexp(-1)
-        for part in z.reshape(-1, *event).split(block)
-    ]
-    return (torch.cat(parts) - math.log(num_components)).reshape(rows)
+    return rows
 
 
 def _running_log_sum(blocks: Iterable[Float64[Tensor, "M block"]]) -> Float64[Tensor, " M"]:
