@@ -101,7 +101,7 @@ def training_step(x: torch.Tensor, module: RBM) -> Step:
 
     def step() -> None:
         optimizer.zero_grad()
-        module.loss_for_gradient((x, None), 0).backward()
+        module.training_loss((x, None), 0, read=False)[0].backward()
         optimizer.step()
 
     return step
@@ -140,7 +140,7 @@ def documents(module: ReproducibleModule, data: Newsgroups) -> Step:
 
     def step() -> None:
         adam.zero_grad()
-        module.loss_for_gradient(next(batches), 0).backward()
+        module.training_loss(next(batches), 0, read=False)[0].backward()
         adam.step()
 
     return step

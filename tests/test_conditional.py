@@ -6,7 +6,7 @@ import torch.distributions as td
 from torch import nn
 
 from vae_lightning.affine import Affine
-from vae_lightning.conditional import Conditional
+from vae_lightning.conditional import Conditional, as_conditional
 from vae_lightning.counts import Counts
 from vae_lightning.families import Bernoulli, Categorical, Multinomial, Normal
 from vae_lightning.nn import MLP, BagOfWordsMLP, WordLogits
@@ -69,3 +69,8 @@ def test_any_network_that_fits_the_shapes():
     conditional = Conditional(Bernoulli(2), (4,), lambda shape, outputs: nn.Linear(shape[0], outputs, bias=False))
     assert len(list(conditional.parameters())) == 1
     assert conditional(torch.zeros(3, 4)).mean.tolist() == [[0.5, 0.5]] * 3
+
+
+def test_what_is_no_conditional_is_refused():
+    with pytest.raises(TypeError, match=r"a Conditional is needed, of a family and a network, got Linear"):
+        as_conditional(torch.nn.Linear(2, 1))

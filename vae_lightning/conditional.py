@@ -70,3 +70,10 @@ class Conditional(nn.Module):
     def forward(self, c: Tensor | Any) -> Distribution:
         """p(. | c)."""
         return self.family.distribution(self.natural_parameters(c))
+
+
+def as_conditional(module: object) -> Conditional:
+    """The encoder or decoder, which has a family; TypeError for one that is no Conditional."""
+    if not isinstance(module, Conditional):
+        raise TypeError(f"a Conditional is needed, of a family and a network, got {type(module).__name__}")
+    return module

@@ -34,7 +34,7 @@ def factors(q: td.Distribution) -> td.Distribution | None:
 
 def base(q: td.Distribution) -> td.Distribution:
     """The independent variables of a factorised q; any other q itself."""
-    return factors(q) or q
+    return q.base_dist if isinstance(q, td.Independent) else q
 
 
 def family_name(q: td.Distribution) -> str:
@@ -44,13 +44,13 @@ def family_name(q: td.Distribution) -> str:
 
 def as_normal(q: td.Distribution) -> td.Normal | None:
     """The Gaussian variables that q consists of; None for any other q."""
-    variables = base(q)
+    variables = q.base_dist if isinstance(q, td.Independent) else q
     return variables if isinstance(variables, td.Normal) else None
 
 
 def as_bits(q: td.Distribution) -> td.Bernoulli | None:
     """The independent bits that q consists of; None for any other q."""
-    variables = base(q)
+    variables = q.base_dist if isinstance(q, td.Independent) else q
     return variables if isinstance(variables, td.Bernoulli) else None
 
 
@@ -160,7 +160,7 @@ def sample(q: td.Distribution, num_samples: int, noise: Noise) -> Float[Tensor, 
     Bernoulli, Categorical and Normal variables take their randomness from `noise`, others from torch's generator.
     """
     with torch.no_grad():
-        return _sample(base(q), num_samples, noise)
+        return _sample(q.base_dist if isinstance(q, td.Independent) else q, num_samples, noise)
 
 
 @functools.singledispatch
@@ -183,15 +183,15 @@ def _(variables: td.OneHotCategorical, num_samples: int, noise: Noise) -> Tensor
 
 @_sample.register
 def _(variables: td.Normal, num_samples: int, noise: Noise) -> Tensor:
-    return rsample(variables, num_samples, noise)
+    return variables.loc + variables.scale * noise.normal((num_samples, *variables.loc.shape), variables.loc)
 
 
 def rsample(q: td.Distribution, num_samples: int, noise: Noise) -> Float[Tensor, "samples batch *latent"]:
     """Samples of q that are differentiated through; Normal variables take their randomness from `noise`."""
-    normal = as_normal(q)
-    if normal is None:
-        return q.rsample(Size([num_samples]))
-    return normal.loc + normal.scale * noise.normal((num_samples, *normal.loc.shape), normal.loc)
+    variables = q.base_dist if isinstance(q, td.Independent) else q
+    if isinstance(variables, td.Normal):
+        return variables.loc + variables.scale * noise.normal((num_samples, *variables.loc.shape), variables.loc)
+    return q.rsample(Size([num_samples]))
 
 
 # -- its natural form ------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 
@@ -38,6 +39,20 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
         yield
     finally:
         torch.set_default_dtype(before)
+
+
+def rank_and_size() -> tuple[int, int]:
+    """Which process of the run this is, and of how many; (0, 1) of a process on its own."""
+    together = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return (torch.distributed.get_rank(), torch.distributed.get_world_size()) if together else (0, 1)
+
+
+def broadcasts_buffers(trainer: pl.Trainer) -> bool:
+    """Whether DDP gives every process the first one's buffers before each step."""
+    strategy = trainer.strategy
+    if trainer.world_size == 1 or not isinstance(strategy, DDPStrategy):
+        return False
+    return bool(strategy._ddp_kwargs.get("broadcast_buffers", True))
 
 
 def leave_process_group() -> None:

@@ -9,8 +9,8 @@ from support.harmoniums import all_bits, exact_samples, random_harmonium
 from vae_lightning.families import Bernoulli, BernoulliMRF, Categorical, Multinomial, Normal
 from vae_lightning.families.enumeration import states
 from vae_lightning.harmonium import Harmonium
-from vae_lightning.harmonium import harmonium as module
 from vae_lightning.harmonium.annealing import LogMean, anneal
+from vae_lightning.harmonium.uncoupling import Uncoupling
 
 ANNEALED = {
     "bits x bits": (Bernoulli(24), Bernoulli(16), 0.4),
@@ -65,7 +65,7 @@ class TestAnnealing:
         exact = model.log_partition().item()
         torch.manual_seed(5)
         v = exact_samples(model, all_bits(12), 1000)
-        path = module._Annealed(model, model.a.detach())
+        path = Uncoupling(model.visible, model.hidden, model.a, model.b, model.weight, model.a.detach())
         start = model.visible.distribution(path.start).sample((1000,))
         forward = path.log_partition_at_zero() + anneal(path, start, torch.linspace(0, 1, 6))
         reverse = path.log_partition_at_zero() - anneal(path, v, torch.linspace(1, 0, 6))

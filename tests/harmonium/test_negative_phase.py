@@ -9,7 +9,8 @@ from support.harmoniums import all_bits, exact_samples, random_harmonium
 from vae_lightning.counts import Counts
 from vae_lightning.families import Bernoulli, BernoulliMRF, Categorical, Multinomial, Normal
 from vae_lightning.families.enumeration import states
-from vae_lightning.harmonium.moments import likelihood_gradient, with_gradient
+from vae_lightning.gradients import with_gradients
+from vae_lightning.harmonium.moments import likelihood_gradient
 from vae_lightning.objectives import (
     ContrastiveDivergence,
     EnumeratedLikelihood,
@@ -46,7 +47,9 @@ def exact_gradient(model, v):
 
 def gradient(model, v, algorithm, sparsity=None):
     with torch.no_grad():
-        found = likelihood_gradient(model, v, algorithm(model, v), sparsity)
+        moments, chains = algorithm(model, v, algorithm.state)
+        found = likelihood_gradient(model, v, moments, sparsity)
+    algorithm.keep(chains)
     return [found.weight, found.visible_bias, found.hidden_bias]
 
 
@@ -155,10 +158,29 @@ def test_backward_fills_grad_and_accumulates():
     exact = exact_gradient(model, v)
     for _ in range(2):
         with torch.no_grad():
-            found = likelihood_gradient(model, v, EnumeratedLikelihood()(model, v), None)
-        (0.5 * with_gradient(torch.tensor(2.0).double(), found, model)).backward()
+            found = likelihood_gradient(model, v, EnumeratedLikelihood()(model, v)[0], None)
+        (0.5 * with_gradients(torch.tensor(2.0).double(), found, list(model.parameters()))).backward()
     for parameter, expected in zip(model.parameters(), exact, strict=True):
         torch.testing.assert_close(parameter.grad, expected)
+
+
+def test_a_step_is_a_pure_function_of_the_chains():
+    """The same chains, data and noise lead to the same chains, and those kept move by `keep` alone."""
+    model = random_harmonium(Bernoulli(5), Bernoulli(3)).float()
+    algorithm = PersistentContrastiveDivergence(steps=2, chains=40)
+    algorithm.attach(model)
+    algorithm.start(model, None)
+    before, v, found = algorithm.state.clone(), all_bits(5).float(), []
+    for _ in range(2):
+        torch.manual_seed(9)
+        found.append(algorithm(model, v, before)[1])
+    assert torch.equal(*found)
+    assert torch.equal(algorithm.hidden, before)
+    assert not torch.equal(found[0], before)
+    algorithm.keep(found[0])
+    assert torch.equal(algorithm.hidden, found[0])
+    assert torch.equal(algorithm(model, v, found[0])[0].hidden, algorithm(model, v, before)[0].hidden)  # of the data
+    assert ContrastiveDivergence().state is ContrastiveDivergence()(model, v)[1] is None
 
 
 def test_chains_start_from_the_hidden_bias():

@@ -94,19 +94,19 @@ def test_loss_is_the_exact_nelbo_where_it_is_enumerated() -> None:
 
 
 @pytest.mark.parametrize("sparsity", [None, Sparsity(0.1)], ids=["plain", "sparse"])
-def test_loss_and_loss_for_gradient_have_one_gradient(sparsity: Sparsity | None) -> None:
+def test_a_loss_that_is_read_and_one_that_is_not_have_one_gradient(sparsity: Sparsity | None) -> None:
     """And the loss, as a function of the weights with the samples fixed, has it by autograd too."""
     module, data, found = rbm(sparsity=sparsity), digits(), []
     data.setup()
     batch = data.train.batch(torch.arange(30))
-    for step in (lambda: module.loss(batch, 0)[0], lambda: module.loss_for_gradient(batch, 0)):
+    for step in (lambda: module.loss(batch, 0)[0], lambda: module.training_loss(batch, 0, read=False)[0]):
         torch.manual_seed(1)
         module.zero_grad()
         step().backward()
         found.append([p.grad.clone() for p in module.parameters()])
     torch.manual_seed(1)
-    phases = module.algorithm(module.model, batch[0])
-    value = module.model.free_energy(batch[0]).mean() - module.model.free_energy(phases.samples).mean()
+    moments, _ = module.algorithm(module.model, batch[0])
+    value = module.model.free_energy(batch[0]).mean() - module.model.free_energy(moments.samples).mean()
     if sparsity is not None:
         value = value + sparsity.penalty(module.model.hidden_natural(batch[0]).sigmoid())
     found.append(list(torch.autograd.grad(value, list(module.parameters()))))
@@ -270,6 +270,19 @@ class TestChains:
         )
         assert torch.equal(loaded.algorithm.hidden, parts.algorithm.hidden)
 
+    def test_the_loss_is_a_pure_function_and_training_moves_the_chains(self) -> None:
+        """The loss asked twice, with the same noise, is the same, and the buffers stay; a training step moves them."""
+        module, x = self.prepared()
+        before = {name: value.clone() for name, value in module.state_dict().items()}
+        losses = []
+        for step in (module.loss, module.loss, partial(module.training_loss, read=True)):
+            assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+            torch.manual_seed(3)
+            losses.append(step((x, None), 0)[0].item())
+        assert losses[0] == losses[1] == losses[2]
+        moved = [name for name, value in module.state_dict().items() if not torch.equal(value, before[name])]
+        assert moved == ["algorithm.hidden"]
+
     def test_two_processes(self, tmp_path: Path) -> None:
         """Each moves its share of the chains; a checkpoint has all; the data's part of the gradient is that of one."""
         mp.start_processes(in_two_processes, args=(str(tmp_path),), nprocs=2, start_method="fork")
@@ -282,11 +295,11 @@ class TestChains:
         mean = (one["gradient"] + two["gradient"]) / 2
         module, x = self.prepared()
         with torch.no_grad():
-            phases = module.algorithm(module.model, x)
+            moments, _ = module.algorithm(module.model, x)
             data = -module.model.visible.sufficient_statistics(x).mean(0)
             # the chains' part is one of visible samples: its mean over processes is that over all seven chains
             torch.testing.assert_close(mean, data + (4 * one["visible"] + 3 * two["visible"]) / 7)
-            assert phases.model.visible.shape == mean.shape
+            assert moments.model.visible.shape == mean.shape
             # annealing: the same chains, whichever process runs them
             watcher = AnnealedLikelihood(chains=60, exact_bits=0)
             alone = watcher.log_weights(module.model, 10, None)
@@ -308,7 +321,7 @@ def in_two_processes(rank: int, folder: str) -> None:
     sample = PIXELS.sample
     visible = module.model.visible
     visible.sample = lambda eta: seen.append(sample(eta)) or seen[-1]  # type: ignore[method-assign]
-    module.loss_for_gradient((x.tensor_split(2)[rank], None), 0).backward()
+    module.training_loss((x.tensor_split(2)[rank], None), 0, read=False)[0].backward()
     del visible.sample
     before = module.algorithm.hidden.clone()
     module.algorithm.merge()

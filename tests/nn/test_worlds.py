@@ -11,7 +11,7 @@ from torch.func import functional_call, vmap
 
 from vae_lightning.data.processes import CubicJTEx, Gaussian, LinearJTEx
 from vae_lightning.nn import MLP, CholeskyLinear, Cubed, CubeRootMLP, LinearMap
-from vae_lightning.nn.cube_root import SigmoidAndCubeRoot
+from vae_lightning.nn.jtex import SigmoidAndCubeRoot
 
 
 def test_decoders_at_the_truth_are_the_worlds():

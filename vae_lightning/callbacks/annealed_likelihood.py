@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import lightning.pytorch as pl
 import torch
-import torch.distributed as dist
 from jaxtyping import Float64
 from torch import Tensor
 from torchmetrics.utilities.distributed import gather_all_tensors
@@ -21,6 +20,7 @@ from vae_lightning.harmonium.harmonium import Harmonium
 from vae_lightning.harmonium.lengths import annealed_through_lengths
 from vae_lightning.metrics.free_energies import FreeEnergies
 from vae_lightning.models.rbm import RBM, Evaluated
+from vae_lightning.process import rank_and_size
 from vae_lightning.randomness import seeded
 
 _BLOCK = 50  # chains that have a seed of their own: whichever process runs them, they are the same
@@ -123,8 +123,7 @@ class AnnealedLikelihood(MetricDiagnostic):
 
     def log_weights(self, model: Harmonium, steps: int, start: Tensor | None) -> Float64[Tensor, "chains *L"]:
         """Block b of the chains on process b mod W, under a seed of its own."""
-        together = dist.is_available() and dist.is_initialized()
-        rank, world_size = (dist.get_rank(), dist.get_world_size()) if together else (0, 1)
+        rank, world_size = rank_and_size()
         sizes = [len(block) for block in torch.arange(self.chains).split(_BLOCK)]
         mine = []
         for block in range(rank, len(sizes), world_size):
@@ -132,7 +131,7 @@ class AnnealedLikelihood(MetricDiagnostic):
                 mine.append(annealed(model, sizes[block], steps, start))
         like = model.weight.new_zeros(0, *model.log_partition_shape, dtype=torch.float64)
         found = torch.cat([like, *mine])
-        return torch.cat(gather_all_tensors(found)) if together else found
+        return torch.cat(gather_all_tensors(found)) if world_size > 1 else found
 
 
 def annealed(model: Harmonium, chains: int, steps: int, start: Tensor | None) -> Float64[Tensor, "chains *L"]:

@@ -16,8 +16,8 @@ from vae_lightning.estimators.base import (
     bernoulli_logits,
     local_signals,
     mean,
-    with_gradient_of,
 )
+from vae_lightning.gradients import with_gradient_of
 
 
 class Antithetic(GradientEstimator):

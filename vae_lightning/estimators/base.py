@@ -85,8 +85,3 @@ def local_signals(
         return aggregate(f)[None] - aggregate(replacement)[None]
     own = torch.eye(len(f), dtype=torch.bool, device=f.device).reshape(len(f), len(f), *[1] * (f.ndim - 1))
     return aggregate(f)[None] - aggregate(torch.where(own, replacement[:, None], f[:, None]))
-
-
-def with_gradient_of(value: Tensor, surrogate: Tensor) -> Tensor:
-    """`value`, whose gradient is its own plus the surrogate's."""
-    return value + (surrogate - surrogate.detach())  # an exact zero: a large surrogate costs the value no digits

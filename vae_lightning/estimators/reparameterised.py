@@ -35,5 +35,6 @@ class Reparameterised(GradientEstimator):
 
     def forward(self, q: td.Distribution, f: Integrand, aggregate: Aggregate = mean) -> Float[Tensor, " batch"]:
         """The bound, (B,)."""
-        self.check(q)
+        if not q.has_rsample:
+            self.check(q)
         return aggregate(f(rsample(q, self.num_samples, self.noise)))

@@ -17,8 +17,8 @@ from vae_lightning.estimators.base import (
     Integrand,
     local_signals,
     mean,
-    with_gradient_of,
 )
+from vae_lightning.gradients import with_gradient_of
 
 
 class ScoreFunction(GradientEstimator):

@@ -103,6 +103,10 @@ class ExponentialFamily(abc.ABC):
         """Which of the P statistics a harmonium may couple and stay normalisable."""
         return slice(0, self.num_parameters)
 
+    def coupled_statistics(self, x: Tensor) -> Float[Tensor, "*B C"]:
+        """Those of T(x) that a harmonium may couple."""
+        return self.sufficient_statistics(x)[..., self.coupled]
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({tuple(self.event_shape)})"
 

@@ -107,16 +107,21 @@ class JointNormal:
         return factor
 
 
+def both_normal(visible: ExponentialFamily, hidden: ExponentialFamily) -> bool:
+    """Whether both families are Normal, so that together they are a `JointNormal`."""
+    return isinstance(visible, Normal) and isinstance(hidden, Normal)
+
+
 def joint_normal(
     visible: ExponentialFamily, hidden: ExponentialFamily, a: Tensor, b: Tensor, weight: Tensor
-) -> JointNormal | None:
-    """The joint Gaussian of two Normals with these parameters; None for other families."""
-    if isinstance(visible, Normal) and isinstance(hidden, Normal):
-        return JointNormal(visible, hidden, a, b, weight)
-    return None
+) -> JointNormal:
+    """The joint Gaussian of two Normals with these parameters; TypeError for other families."""
+    if not (isinstance(visible, Normal) and isinstance(hidden, Normal)):
+        raise TypeError(f"a joint Gaussian is of two Normals, got {visible!r} and {hidden!r}")
+    return JointNormal(visible, hidden, a, b, weight)
 
 
 def normalises(visible: ExponentialFamily, hidden: ExponentialFamily) -> bool:
     """Whether coupling two families gives a density: unless both are of reals, and not both Normal."""
     both_real = support(visible) is constraints.real and support(hidden) is constraints.real
-    return not both_real or (isinstance(visible, Normal) and isinstance(hidden, Normal))
+    return not both_real or both_normal(visible, hidden)

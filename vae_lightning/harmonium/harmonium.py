@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Float64
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
@@ -16,8 +14,11 @@ from vae_lightning.counts import Counts
 from vae_lightning.distributions import SUMMED_BITS
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.families.enumeration import in_chunks, states
-from vae_lightning.families.joint_normal import JointNormal, joint_normal, normalises
+from vae_lightning.families.joint_normal import JointNormal, both_normal, joint_normal
 from vae_lightning.harmonium.annealing import LogMean, anneal, ascending
+from vae_lightning.harmonium.checks import check_families
+from vae_lightning.harmonium.terms import field, log_factor, shifted
+from vae_lightning.harmonium.uncoupling import Uncoupling
 
 _MAX_ELEMENTS = 2**22
 
@@ -55,8 +56,9 @@ class Harmonium(nn.Module):
     def __init__(self, visible: ExponentialFamily, hidden: ExponentialFamily) -> None:
         check_kinds(Harmonium, locals())
         super().__init__()
-        _check(visible, hidden)
+        check_families(visible, hidden)
         self.visible, self.hidden = visible, hidden
+        self._normal = both_normal(visible, hidden)
         coupled = (len(range(family.num_parameters)[family.coupled]) for family in (visible, hidden))
         self.weight = nn.Parameter(0.01 * torch.randn(*coupled))
         self.visible_bias = nn.Parameter(torch.zeros(visible.num_parameters))
@@ -84,7 +86,7 @@ class Harmonium(nn.Module):
     @property
     def joint_normal(self) -> JointNormal | None:
         """The joint Gaussian that a pair of Normals is; None for other families."""
-        return joint_normal(self.visible, self.hidden, self.a, self.b, self.weight)
+        return joint_normal(self.visible, self.hidden, self.a, self.b, self.weight) if self._normal else None
 
     @property
     def a(self) -> Float[Tensor, " P"]:
@@ -98,16 +100,16 @@ class Harmonium(nn.Module):
 
     def energy(self, v: Tensor | Counts, h: Tensor) -> Float[Tensor, "*B"]:
         """E(v, h) = -log of the unnormalised joint, base measures included."""
-        coupling = (_field(self.visible, v, self.weight) * _coupled(self.hidden, h)).sum(-1)
-        return -(_log_factor(self.visible, v, self.a) + _log_factor(self.hidden, h, self.b) + coupling)
+        coupling = (field(self.visible, v, self.weight) * self.hidden.coupled_statistics(h)).sum(-1)
+        return -(log_factor(self.visible, v, self.a) + log_factor(self.hidden, h, self.b) + coupling)
 
     def hidden_natural(self, v: Tensor | Counts) -> Float[Tensor, "*B P"]:
         """b + W^T T(v), the natural parameters of p(h | v)."""
-        return _shift(self.hidden, self.b, _field(self.visible, v, self.weight))
+        return shifted(self.hidden, self.b, field(self.visible, v, self.weight))
 
     def visible_natural(self, h: Tensor) -> Float[Tensor, "*B P"]:
         """a + W S(h), the natural parameters of p(v | h)."""
-        return _shift(self.visible, self.a, _field(self.hidden, h, self.weight.T))
+        return shifted(self.visible, self.a, field(self.hidden, h, self.weight.T))
 
     def hidden_given(self, v: Tensor | Counts) -> Distribution:
         """p(h | v)."""
@@ -119,11 +121,11 @@ class Harmonium(nn.Module):
 
     def free_energy(self, v: Tensor | Counts) -> Float[Tensor, "*B"]:
         """F(v) = -log sum_h exp(-E(v, h)) = -log h(v) - <a, T(v)> - A(b + W^T T(v)); A sums softplus for bits."""
-        return -_log_factor(self.visible, v, self.a) - self.hidden.log_partition(self.hidden_natural(v))
+        return -log_factor(self.visible, v, self.a) - self.hidden.log_partition(self.hidden_natural(v))
 
     def hidden_free_energy(self, h: Tensor) -> Float[Tensor, "*B"]:
         """-log sum_v exp(-E(v, h)) = -log h(h) - <b, S(h)> - A(a + W S(h))."""
-        return -_log_factor(self.hidden, h, self.b) - self.visible.log_partition(self.visible_natural(h))
+        return -log_factor(self.hidden, h, self.b) - self.visible.log_partition(self.visible_natural(h))
 
     @torch.no_grad()
     def gibbs(self, v: Tensor | Counts, steps: int) -> Tensor:
@@ -166,7 +168,7 @@ class Harmonium(nn.Module):
 
     def check(self) -> None:
         """ValueError for two Normals with a W whose joint is no density."""
-        if (joint := self.joint_normal) is not None:
+        if self._normal and (joint := self.joint_normal) is not None:
             joint.check()
 
     @torch.no_grad()
@@ -193,9 +195,8 @@ class Harmonium(nn.Module):
         self.check()
         if num_chains < 1:
             raise ValueError(f"annealing needs at least 1 chain, and 2 for a standard error; got {num_chains}")
-        path, betas = _Annealed(self, self._start(start)), ascending(betas)
-        log_z0 = path.log_partition_at_zero()
-        return log_z0 + anneal(path, self.visible.sample(path.start.expand(num_chains, *log_z0.shape, -1)), betas)
+        path, betas = self._uncoupling(start), ascending(betas)
+        return path.log_partition_at_zero() + anneal(path, path.sample_at_zero(num_chains), betas)
 
     @torch.no_grad()
     def reverse_annealed_log_partition(self, v: Tensor, betas: Tensor, start: Tensor | None = None) -> LogMean:
@@ -206,7 +207,7 @@ class Harmonium(nn.Module):
         Source: Burda, Grosse, Salakhutdinov, Accurate and Conservative Estimates of MRF Log-Likelihood (2015).
         """
         self.check()
-        path = _Annealed(self, self._start(start))
+        path = self._uncoupling(start)
         ratio = LogMean.of(anneal(path, v, ascending(betas).flip(0)))
         value = path.log_partition_at_zero() - ratio.value
         return LogMean(value, ratio.stderr, ratio.effective_sample_size)
@@ -221,67 +222,7 @@ class Harmonium(nn.Module):
         other.visible = visible
         return other
 
-    def _start(self, visible_bias: Tensor | None) -> Tensor:
-        return self.a if visible_bias is None else self.visible.constrain(visible_bias.to(self.weight))
-
-
-@dataclass(frozen=True)
-class _Annealed:
-    """p_beta(v) with coupling beta W and the visible parameters on the line from `start` to a."""
-
-    model: Harmonium
-    start: Tensor
-
-    def log_partition_at_zero(self) -> Tensor:
-        return self.model.visible.log_partition(self.start) + self.model.hidden.log_partition(self.model.b)
-
-    def log_ratio(self, x: Tensor, start: float, end: float) -> Tensor:
-        hidden, b = self.model.hidden, self.model.b
-        field = _field(self.model.visible, x, self.model.weight)
-        linear = self.model.visible.sufficient_statistics(x) @ (self.model.a - self.start)
-        partitions = (hidden.log_partition(_shift(hidden, b, beta * field)) for beta in (end, start))
-        return next(partitions) - next(partitions) + (end - start) * linear
-
-    def transition(self, x: Tensor, beta: float) -> Tensor:
-        model = self.model
-        field = _field(model.visible, x, model.weight)
-        h = model.hidden.sample(_shift(model.hidden, model.b, beta * field))
-        a = torch.lerp(self.start, model.a, beta)
-        eta = _shift(model.visible, a, beta * _field(model.hidden, h, model.weight.T))
-        return model.visible.sample(eta)
-
-
-def _coupled(family: ExponentialFamily, x: Tensor) -> Tensor:
-    return family.sufficient_statistics(x)[..., family.coupled]
-
-
-def _field(family: ExponentialFamily, x: Tensor | Counts, weight: Tensor) -> Tensor:
-    """What x says to the other side: its coupled statistics times W."""
-    return x @ weight if isinstance(x, Counts) else _coupled(family, x) @ weight
-
-
-def _shift(family: ExponentialFamily, eta: Tensor, field: Tensor) -> Tensor:
-    """Add to eta what comes from the other side, at the places of the coupled statistics."""
-    start, stop, _ = family.coupled.indices(family.num_parameters)
-    if field.shape[-1] == family.num_parameters:
-        return eta + field
-    return eta + F.pad(field, (start, family.num_parameters - stop))
-
-
-def _log_factor(family: ExponentialFamily, x: Tensor | Counts, eta: Tensor) -> Tensor:
-    """log h(x) + <eta, T(x)>."""
-    linear = x @ eta if isinstance(x, Counts) else family.sufficient_statistics(x) @ eta
-    return family.log_base_measure(x) + linear  # type: ignore[arg-type]  # a bag of words takes Counts
-
-
-def _check(visible: ExponentialFamily, hidden: ExponentialFamily) -> None:
-    if not normalises(visible, hidden):
-        raise ValueError(
-            f"visible {visible} with hidden {hidden} does not normalise for every W: make one side bounded, as in "
-            f"Bernoulli({tuple(hidden.event_shape)})"
-        )
-    for family in (visible, hidden):
-        if not family.has_log_partition:
-            raise ValueError(f"{family} has no log-partition: use BernoulliMRF, with a group of at most 16 bits")
-    if hidden.wants_total:
-        raise ValueError("a hidden Multinomial has to know its total: use Multinomial.given(total)")
+    def _uncoupling(self, visible_bias: Tensor | None) -> Uncoupling:
+        a = self.a
+        start = a if visible_bias is None else self.visible.constrain(visible_bias.to(self.weight))
+        return Uncoupling(self.visible, self.hidden, a, self.b, self.weight, start)

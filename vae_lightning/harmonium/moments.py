@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -33,8 +33,8 @@ class Moments:
         t = model.visible.sufficient_statistics(v)
         return cls(t[:, model.visible.coupled].T @ h, t.sum(0).mul_(scale), h.sum(0))
 
-    def add_(self, model: Harmonium, v: Tensor | Counts, h: Float[Tensor, "n P"], scale: float) -> Moments:
-        """Add those `of` rows, in one pass over the couplings where rows are dense."""
+    def plus(self, model: Harmonium, v: Tensor | Counts, h: Float[Tensor, "n P"], scale: float) -> Moments:
+        """These and those `of` rows, in one pass over the couplings where rows are dense; takes over these tensors."""
         if isinstance(v, Counts):
             more = Moments.of(model, v, h, scale)
             pairs = (self.coupling, more.coupling), (self.visible, more.visible), (self.hidden, more.hidden)
@@ -44,9 +44,8 @@ class Moments:
         return Moments(self.coupling, self.visible.add_(t.sum(0), alpha=scale), self.hidden.add_(h.sum(0), alpha=scale))
 
 
-@dataclass(frozen=True, eq=False)
-class Gradient:
-    """Of a loss, with respect to the parameters of a harmonium, in the order of `harmonium.parameters()`."""
+class Gradient(NamedTuple):
+    """The gradient of a loss with respect to a harmonium's parameters, in the order of `harmonium.parameters()`."""
 
     weight: Tensor
     visible_bias: Tensor
@@ -54,7 +53,7 @@ class Gradient:
 
 
 @dataclass(frozen=True, eq=False)
-class Phases:
+class ContrastiveMoments:
     """E[S(h) | v] of the data (B, P_h); the model's moments; and the samples of v that they were taken from."""
 
     hidden: Tensor
@@ -62,33 +61,24 @@ class Phases:
     samples: Tensor | None
 
 
-def likelihood_gradient(model: Harmonium, v: Tensor | Counts, phases: Phases, sparsity: Sparsity | None) -> Gradient:
-    """Of -mean log p(v), plus the penalty, with respect to the parameters: the model's moments minus the data's."""
-    hidden = phases.hidden if sparsity is None else phases.hidden - sparsity.pull(phases.hidden)
-    moments = phases.model.add_(model, v, hidden, -1 / len(v))
+def likelihood_gradient(
+    model: Harmonium, v: Tensor | Counts, moments: ContrastiveMoments, sparsity: Sparsity | None
+) -> Gradient:
+    """The gradient of -mean log p(v) and the penalty: the model's moments, which it takes over, minus the data's."""
+    hidden = moments.hidden if sparsity is None else moments.hidden - sparsity.pull(moments.hidden)
+    difference = moments.model.plus(model, v, hidden, -1 / len(v))
     return Gradient(
-        moments.coupling,
-        model.visible.pulled_back(model.visible_bias, moments.visible),
-        model.hidden.pulled_back(model.hidden_bias, moments.hidden),
+        difference.coupling,
+        model.visible.pulled_back(model.visible_bias, difference.visible),
+        model.hidden.pulled_back(model.hidden_bias, difference.hidden),
     )
 
 
-class _ClosedForm(torch.autograd.Function):
-    """A value whose gradient with respect to the parameters is known already."""
-
-    @staticmethod
-    def forward(ctx: Any, value: Tensor, gradients: tuple[Tensor, ...], *parameters: Tensor) -> Tensor:
-        ctx.gradients = gradients
-        return value.clone()
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        gradients, ctx.gradients = ctx.gradients, ()  # nobody else holds them: .grad takes them without a copy
-        return None, None, *(gradient.mul_(upstream) for gradient in gradients)
-
-
-def with_gradient(value: Tensor, gradient: Gradient, model: Harmonium) -> Tensor:
-    """The value, such that its backward pass fills .grad with this gradient, once."""
-    gradients = gradient.weight, gradient.visible_bias, gradient.hidden_bias
-    return _ClosedForm.apply(value, gradients, model.weight, model.visible_bias, model.hidden_bias)
+def contrast(
+    model: Harmonium, v: Tensor | Counts, moments: ContrastiveMoments, sparsity: Sparsity | None
+) -> Float[Tensor, ""]:
+    """The data's mean F minus that of the samples, or -mean log p(v) where there are none, plus the penalty."""
+    samples = moments.samples
+    normaliser = model.log_partition() if samples is None else -model.free_energy(samples).mean()
+    value = model.free_energy(v).mean() + normaliser
+    return value if sparsity is None else value + sparsity.penalty(moments.hidden)

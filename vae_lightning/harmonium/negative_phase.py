@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -15,7 +14,11 @@ from vae_lightning.counts import Counts
 from vae_lightning.distributions import HELD_BITS
 from vae_lightning.families.enumeration import states
 from vae_lightning.harmonium.harmonium import Harmonium
-from vae_lightning.harmonium.moments import Moments, Phases
+from vae_lightning.harmonium.moments import ContrastiveMoments, Moments
+from vae_lightning.process import rank_and_size
+
+Step = tuple[ContrastiveMoments, Tensor | None]
+"""Both sides of the gradient, and the chains to go on from."""
 
 
 class NegativePhase(nn.Module, abc.ABC):
@@ -24,10 +27,18 @@ class NegativePhase(nn.Module, abc.ABC):
         d log p(v) / dW = E[T(v) S(h)^T | v] - E[T(v) S(h)^T].
 
     The first term is exact, and the second an average over samples v of the model, of E[S(h) | v].
+
+    A step is a pure function of the chains that it goes on from: `forward` returns those that it ends in, and `keep`
+    remembers them for the next step.
     """
 
-    persistent = False
-    """Whether it holds chains, which belong to one process each."""
+    @property
+    def state(self) -> Float[Tensor, "n *Z"] | None:
+        """The chains of this process that the next step goes on from; None where nothing goes on."""
+        return None
+
+    def keep(self, state: Float[Tensor, "n *Z"] | None) -> None:
+        """Let the next step go on from these chains."""
 
     def attach(self, model: Harmonium) -> None:
         """Make room for what depends on the model's shapes; ValueError for a model that it does not fit."""
@@ -36,8 +47,8 @@ class NegativePhase(nn.Module, abc.ABC):
         """Begin a training; `totals` are lengths of documents, evenly spaced through those of the training data."""
 
     @abc.abstractmethod
-    def forward(self, model: Harmonium, v: Tensor | Counts) -> Phases:
-        """Both sides of the gradient for a batch of data."""
+    def forward(self, model: Harmonium, v: Tensor | Counts, state: Tensor | None = None) -> Step:
+        """Both sides of the gradient for a batch of data, and the chains that come of `state`."""
 
     def starts(self, model: Harmonium, n: int) -> Float[Tensor, "n *Z"]:
         """N values of h for new chains to start from; by default as if nothing came from v."""
@@ -74,8 +85,8 @@ class ContrastiveDivergence(NegativePhase):
         _at_least_one(type(self).__name__, steps=steps)
         self.steps = steps
 
-    def forward(self, model: Harmonium, v: Tensor | Counts) -> Phases:
-        """From the data's own h on; documents keep their lengths."""
+    def forward(self, model: Harmonium, v: Tensor | Counts, state: Tensor | None = None) -> Step:
+        """Both sides, by chains from the data's own h on; documents keep their lengths."""
         model = model.containing(v)
         mean, h = model.hidden.mean_and_sample(model.hidden_natural(v))
         for left in reversed(range(self.steps)):
@@ -84,7 +95,7 @@ class ContrastiveDivergence(NegativePhase):
             if left:
                 h = model.hidden.sample(eta)
         found = model.hidden.mean_statistics(eta)
-        return Phases(mean, Moments.of(model, samples, found, 1 / len(samples)), samples)
+        return ContrastiveMoments(mean, Moments.of(model, samples, found, 1 / len(samples)), samples), None
 
 
 class PersistentContrastiveDivergence(NegativePhase):
@@ -108,7 +119,6 @@ class PersistentContrastiveDivergence(NegativePhase):
         [('algorithm.hidden', (20, 3)), ('algorithm.totals', (20,))]
     """
 
-    persistent = True
     hidden: Tensor
     totals: Tensor
 
@@ -129,20 +139,27 @@ class PersistentContrastiveDivergence(NegativePhase):
         if totals is not None:
             self.totals.copy_(evenly(totals, self.chains))
 
-    def forward(self, model: Harmonium, v: Tensor | Counts) -> Phases:
-        """One stretch of this process's chains."""
-        rank, world_size = _process()
-        if self.chains < world_size:
-            raise ValueError(f"{self.chains} chains cannot be shared by {world_size} processes: have more chains")
-        mine, totals = (each.tensor_split(world_size)[rank] for each in (self.hidden, self.totals))
+    @property
+    def state(self) -> Float[Tensor, "n *Z"]:
+        """This process's chains; ValueError if there are fewer than processes."""
+        return self._mine(self.hidden)
+
+    def keep(self, state: Float[Tensor, "n *Z"] | None) -> None:
+        """Write them into this process's part of the buffer."""
+        if state is not None:
+            self._mine(self.hidden).copy_(state)
+
+    def forward(self, model: Harmonium, v: Tensor | Counts, state: Tensor | None = None) -> Step:
+        """Both sides, by one stretch of this process's chains: those given, or those it keeps."""
+        h = self.state if state is None else state
         mean = model.hidden.mean_statistics(model.hidden_natural(v))
-        model, h = model.given(totals) if model.has_lengths else model, mine
+        model = model.given(self._mine(self.totals)) if model.has_lengths else model
         for _ in range(self.steps):
             samples = model.visible.sample(model.visible_natural(h))
             found, h = model.hidden.mean_and_sample(model.hidden_natural(samples))
-        mine.copy_(h)
         # processes are averaged with equal weights, whichever has a chain more
-        return Phases(mean, Moments.of(model, samples, found, world_size / self.chains), samples)
+        share = rank_and_size()[1] / self.chains
+        return ContrastiveMoments(mean, Moments.of(model, samples, found, share), samples), h
 
     def starts(self, model: Harmonium, n: int) -> Float[Tensor, "n *Z"]:
         """The chains, again and again."""
@@ -150,11 +167,18 @@ class PersistentContrastiveDivergence(NegativePhase):
 
     def merge(self) -> None:
         """Put every process's chains in their places."""
-        rank, world_size = _process()
-        if world_size > 1:
-            mine = self.hidden.tensor_split(world_size)[rank].clone()
-            self.hidden.zero_().tensor_split(world_size)[rank].copy_(mine)
+        if rank_and_size()[1] > 1:
+            mine = self.state.clone()
+            self.hidden.zero_()
+            self.keep(mine)
             dist.all_reduce(self.hidden)
+
+    def _mine(self, rows: Tensor) -> Tensor:
+        """This process's share."""
+        rank, world_size = rank_and_size()
+        if self.chains < world_size:
+            raise ValueError(f"{self.chains} chains cannot be shared by {world_size} processes: have more chains")
+        return rows.tensor_split(world_size)[rank]
 
 
 class EnumeratedLikelihood(NegativePhase):
@@ -186,27 +210,24 @@ class EnumeratedLikelihood(NegativePhase):
                 f"{model.visible} with {size}: use PersistentContrastiveDivergence"
             )
 
-    def forward(self, model: Harmonium, v: Tensor | Counts) -> Phases:
-        """E[T(v) | h] in closed form for every h, weighted by p(h)."""
+    def forward(self, model: Harmonium, v: Tensor | Counts, state: Tensor | None = None) -> Step:
+        """Both sides, with E[T(v) | h] in closed form for every h, weighted by p(h)."""
         mean = model.hidden.mean_statistics(model.hidden_natural(v))
         if (joint := model.joint_normal) is not None:
-            return Phases(mean, Moments(*(each.to(model.weight) for each in joint.moments())), None)
-        values: Any = states(model.hidden)
+            return ContrastiveMoments(mean, Moments(*(each.to(model.weight) for each in joint.moments())), None), None
+        values = states(model.hidden)
+        assert values is not None, "attach refuses what cannot be listed"
         h = values.every(model.weight)
         probability = (-model.hidden_free_energy(h)).softmax(0)[:, None]
         t, s = model.visible.mean_statistics(model.visible_natural(h)), model.hidden.sufficient_statistics(h)
         weighted = probability * s
         moments = Moments(t[:, model.visible.coupled].T @ weighted, (probability * t).sum(0), weighted.sum(0))
-        return Phases(mean, moments, None)
+        return ContrastiveMoments(mean, moments, None), None
 
 
 def evenly(ordered: Float[Tensor, " n"], k: int) -> Float[Tensor, " k"]:
     """The middles of k parts of equal size: they stand for all n, as in any mean over them."""
     return ordered[((torch.arange(k, device=ordered.device) + 0.5) * (len(ordered) / k)).long()]
-
-
-def _process() -> tuple[int, int]:
-    return (dist.get_rank(), dist.get_world_size()) if dist.is_available() and dist.is_initialized() else (0, 1)
 
 
 def _at_least_one(name: str, **counts: int) -> None:

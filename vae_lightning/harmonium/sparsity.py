@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vae_lightning.arguments import check_kinds
+from vae_lightning.families import ExponentialFamily
 
 
 class Sparsity:
@@ -33,8 +34,13 @@ class Sparsity:
             raise ValueError(f"Sparsity needs strength >= 0, got {strength}")
         self.target, self.strength = target, strength
 
+    def check(self, hidden: ExponentialFamily) -> None:
+        """TypeError unless hidden units are independent bits."""
+        if not hidden.independent_bits:
+            raise TypeError(f"Sparsity is of hidden bits: use hidden Bernoulli(m) with it, not {hidden!r}")
+
     def penalty(self, mean: Float[Tensor, "B m"]) -> Float[Tensor, ""]:
-        """Of a batch of P(h_j = 1 | v_n)."""
+        """What the loss has more, for a batch of P(h_j = 1 | v_n)."""
         return self.strength * (self.target - mean.mean(0)).square().sum()
 
     def pull(self, mean: Float[Tensor, "B m"]) -> Float[Tensor, "B m"]:

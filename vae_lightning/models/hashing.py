@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 import torch
 from jaxtyping import Bool
@@ -13,9 +12,10 @@ from torch.distributions import LogNormal
 
 from vae_lightning.arguments import check_kinds
 from vae_lightning.batches import Batch, observations
-from vae_lightning.conditional import Conditional, Network
+from vae_lightning.conditional import Conditional, Network, as_conditional
 from vae_lightning.counts import Counts
 from vae_lightning.data.protocols import HasLengths, vocabulary_size
+from vae_lightning.distributions import parameters
 from vae_lightning.estimators import DisARM
 from vae_lightning.families import Bernoulli, Multinomial
 from vae_lightning.families.multinomial import log_multinomial_coefficient, saturated_log_likelihood
@@ -115,8 +115,7 @@ class HashingVAE(LatentVariableModule):
         """The objective's negative; where that is the NELBO, also relative to the saturated multinomial."""
         loss, figures = super().loss(batch, step)
         if "nelbo" in figures:
-            x = cast(Counts, observations(batch))
-            figures["deviance"] = figures["nelbo"] + saturated_log_likelihood(x).mean()
+            figures["deviance"] = figures["nelbo"] + saturated_log_likelihood(_documents(batch)).mean()
         return loss, figures
 
     def figures(self, draw: Draw) -> dict[str, Tensor]:
@@ -137,17 +136,24 @@ class HashingVAE(LatentVariableModule):
     def encode(self, x: Counts) -> Bool[Tensor, "rows bits"]:
         """The most probable code of each document, in full precision."""
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            return cast(Conditional, self.model.encoder).natural_parameters(x) > 0
+            (logits,) = parameters(self.model.encoder(x))
+            return logits > 0
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Bool[Tensor, "rows bits"]:
         """Codes."""
-        return self.encode(cast(Counts, observations(batch)))
+        return self.encode(_documents(batch))
 
     @torch.no_grad()
     def sample(self, n: int) -> Counts:
         """N documents: lengths from the log-normal fitted to the training documents, codes from the prior, words."""
         lengths = LogNormal(*self.length_parameters).sample(Size([n])).round().clamp(min=1)
         z = self.model.prior().sample(Size([n]))
-        decoder = cast(Conditional, self.model.decoder)
-        family = cast(Multinomial, decoder.family).given(lengths)
-        return Counts.from_dense(family.distribution(decoder.natural_parameters(z)).sample())
+        decoder = as_conditional(self.model.decoder)
+        words = decoder.family.given(lengths).distribution(decoder.natural_parameters(z))
+        return Counts.from_dense(words.sample())
+
+
+def _documents(batch: Batch) -> Counts:
+    x = observations(batch)
+    assert isinstance(x, Counts), "documents are sparse"
+    return x

@@ -1,13 +1,14 @@
-"""Adam as the models have it by default: parameters -> an optimizer that, where torch can, takes its steps fused."""
+"""Optimizers: parameters -> Adam whose steps, where torch can, are fused; or any optimizer that lets some decay."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
+from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
-from torch.optim import Adam
+from torch.optim import Adam, Optimizer
 
 
 def quick_adam(parameters: Iterable[Any], lr: float) -> Adam:
@@ -34,3 +35,22 @@ def _fuses(device: torch.device, dtype: torch.dtype) -> bool:
     except (RuntimeError, NotImplementedError):
         return False
     return True
+
+
+def check_decay(weight_decay: float) -> None:
+    """ValueError unless it is 0 or more."""
+    if not weight_decay >= 0:
+        raise ValueError(f"weight_decay must be 0 or more, got {weight_decay}")
+
+
+def with_decay(
+    build: OptimizerCallable, weight_decay: float, decaying: Sequence[Tensor], others: Sequence[Tensor]
+) -> Optimizer:
+    """The optimizer of all of them, with this weight decay for some alone; ValueError for one that knows none."""
+    groups: list[dict[str, Any]] = [{"params": list(decaying)}, {"params": list(others)}]
+    if weight_decay:
+        groups[0]["weight_decay"], groups[1]["weight_decay"] = weight_decay, 0.0  # AdamW's default is 0.01
+    optimizer = build(groups)
+    if weight_decay and "weight_decay" not in optimizer.defaults:
+        raise ValueError(f"{type(optimizer).__name__} knows no weight decay: use SGD or Adam, or weight_decay 0")
+    return optimizer

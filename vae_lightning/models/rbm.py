@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from jaxtyping import Bool
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -18,13 +17,17 @@ from vae_lightning.batches import Batch, observations
 from vae_lightning.counts import Counts
 from vae_lightning.data.protocols import HasTraining, HasValidation, datamodule, observed_shape, vocabulary_size
 from vae_lightning.families import ExponentialFamily
+from vae_lightning.gradients import with_gradients
+from vae_lightning.harmonium.checks import check_learnable
 from vae_lightning.harmonium.harmonium import Harmonium
-from vae_lightning.harmonium.moments import likelihood_gradient, with_gradient
+from vae_lightning.harmonium.moments import contrast, likelihood_gradient
 from vae_lightning.harmonium.negative_phase import ContrastiveDivergence, NegativePhase, evenly
 from vae_lightning.harmonium.sparsity import Sparsity
 from vae_lightning.hyperparameters import only_plain
+from vae_lightning.models.optimizers import check_decay, with_decay
 from vae_lightning.models.rbm_data import first_look, free_energy_gap
 from vae_lightning.models.reproducible import ReproducibleModule
+from vae_lightning.process import broadcasts_buffers
 from vae_lightning.randomness import seeded
 
 _LENGTHS = 1000  # documents of evenly spaced lengths that stand for the training documents
@@ -107,7 +110,14 @@ class RBM(ReproducibleModule):
         check_kinds(RBM, locals())
         super().__init__(self.figure_names, optimizer, scheduler)
         self.model = Harmonium(visible, hidden)
-        _check(self.model, sparsity, weight_decay, scaled_bias, sampling_steps)
+        check_learnable(hidden)
+        check_decay(weight_decay)
+        if sparsity is not None:
+            sparsity.check(hidden)
+        if scaled_bias and not visible.has_length:
+            raise ValueError(f"scaled_bias scales with the length of documents, which {visible!r} has not: leave it")
+        if sampling_steps < 1:
+            raise ValueError(f"sampling_steps must be at least 1, got {sampling_steps}")
         with only_plain(self):
             self.save_hyperparameters(logger=False)
         self.algorithm = algorithm if algorithm is not None else ContrastiveDivergence()
@@ -121,9 +131,7 @@ class RBM(ReproducibleModule):
 
     def setup(self, stage: str) -> None:
         """Check that chains stay with their processes."""
-        strategy: Any = self.trainer.strategy
-        shared = self.algorithm.persistent and self.trainer.world_size > 1 and isinstance(strategy, DDPStrategy)
-        if shared and strategy._ddp_kwargs.get("broadcast_buffers", True):
+        if broadcasts_buffers(self.trainer) and self.algorithm.state is not None:
             raise ValueError(
                 "each process has chains of its own, which DDP would overwrite: use "
                 "DDPStrategy(broadcast_buffers=False), as configs/trainer/ddp.yaml does"
@@ -165,33 +173,29 @@ class RBM(ReproducibleModule):
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """How far the data's free energy lies above that of the model's samples; its gradient in closed form.
 
-        A function of the batch and the chains, which it moves on.
+        A function of the batch, the weights and the chains, which stay where they are.
         """
-        return self._with_closed_form(observations(batch), read=True), {
-            "reconstruction": self.evaluate(batch, 0).reconstruction.mean()
-        }
+        return self._loss_and_chains(batch, read=True)[:2]
 
-    def loss_for_gradient(self, batch: Batch, step: int) -> Tensor:
-        """The same gradient; the value only tells whether it is finite."""
-        return self._with_closed_form(observations(batch), read=False)
+    def training_loss(self, batch: Batch, step: int, read: bool) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss, after which the chains are those that the step ended in; unread, it only tells if it is finite."""
+        loss, figures, chains = self._loss_and_chains(batch, read)
+        self.algorithm.keep(chains)
+        return loss, figures
 
-    def _with_closed_form(self, x: Tensor | Counts, read: bool) -> Tensor:
-        model = self.model
+    def _loss_and_chains(self, batch: Batch, read: bool) -> tuple[Tensor, dict[str, Tensor], Tensor | None]:
+        x, model = observations(batch), self.model
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             model.check()
-            phases = self.algorithm(model, x)
-            gradient = likelihood_gradient(model, x, phases, self.sparsity)
-            value = gradient.visible_bias.sum() + gradient.hidden_bias.sum()
-            if read:
-                samples = phases.samples
-                normaliser = model.log_partition() if samples is None else -model.free_energy(samples).mean()
-                value = model.free_energy(x).mean() + normaliser
-                if self.sparsity is not None:
-                    value += self.sparsity.penalty(phases.hidden)
-        return with_gradient(value, gradient, model)
+            moments, chains = self.algorithm(model, x, self.algorithm.state)
+            gradient = likelihood_gradient(model, x, moments, self.sparsity)
+            unread = gradient.visible_bias.sum() + gradient.hidden_bias.sum()
+            value = contrast(model, x, moments, self.sparsity) if read else unread
+        figures = {"reconstruction": self.evaluate(batch, 0).reconstruction.mean()} if read else {}
+        return with_gradients(value, gradient, list(model.parameters())), figures, chains
 
     def not_finite(self, batch: Batch) -> str:
-        """Of F and log p(v | h), in how many rows."""
+        """In how many rows F and log p(v | h) are not finite."""
         found = self.evaluate(batch, 0)
         terms = {"F(v)": found.free_energy, "log p(v|h)": found.reconstruction}
         bad = [f"{name} in {int((~v.isfinite()).sum())} of {len(v)} rows" for name, v in terms.items()]
@@ -199,14 +203,9 @@ class RBM(ReproducibleModule):
 
     def configure_optimizers(self) -> Any:
         """The optimizer, with weight decay for W alone, and its scheduler stepped every epoch."""
-        trained = [p for p in self.model.parameters() if p.requires_grad and p is not self.model.weight]
-        groups: list[dict[str, Any]] = [{"params": [self.model.weight]}, {"params": trained}]
-        if self.weight_decay:
-            groups[0]["weight_decay"], groups[1]["weight_decay"] = self.weight_decay, 0.0  # AdamW's default is 0.01
-        optimizer = self.optimizer(groups)
-        if self.weight_decay and "weight_decay" not in optimizer.defaults:
-            raise ValueError(f"{type(optimizer).__name__} knows no weight decay: use SGD or Adam, or weight_decay 0")
-        return self.scheduled(optimizer)
+        weight = self.model.weight
+        others = [p for p in self.model.parameters() if p.requires_grad and p is not weight]
+        return self.scheduled(with_decay(self.optimizer, self.weight_decay, [weight], others))
 
     # -- evaluation ----------------------------------------------------------------------------------------------
 
@@ -263,29 +262,10 @@ class RBM(ReproducibleModule):
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """With the chains of every process: the state dict holds the very buffer that they are merged in."""
+        """Give the checkpoint the chains of every process: its state dict has the very buffer they are merged in."""
         self.model.check()
         super().on_save_checkpoint(checkpoint)
         self.algorithm.merge()
-
-
-def _check(
-    model: Harmonium, sparsity: Sparsity | None, weight_decay: float, scaled_bias: bool, sampling_steps: int
-) -> None:
-    hidden = model.hidden
-    if hidden.coupled != slice(0, hidden.num_parameters):
-        raise ValueError(
-            f"hidden {hidden} has a free variance, which says the same as the scale of W: fix it, as in "
-            f"Normal({tuple(hidden.event_shape)}, scale=1.0)"
-        )
-    if sparsity is not None and not hidden.independent_bits:
-        raise TypeError(f"Sparsity is of hidden bits: use hidden Bernoulli(m) with it, not {hidden!r}")
-    if not weight_decay >= 0:
-        raise ValueError(f"weight_decay must be 0 or more, got {weight_decay}")
-    if scaled_bias and not model.has_lengths:
-        raise ValueError(f"scaled_bias scales with the length of documents, which {model.visible!r} has not: leave it")
-    if sampling_steps < 1:
-        raise ValueError(f"sampling_steps must be at least 1, got {sampling_steps}")
 
 
 def _vocabulary(data: object) -> tuple[int] | None:

@@ -122,6 +122,10 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
         """A scalar with the gradient of `loss`, not finite where that is not; all that an unlogged step computes."""
         return self.loss(batch, step)[0]
 
+    def training_loss(self, batch: Batch, step: int, read: bool) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a step and, if somebody reads them, its figures; what goes on from step to step is kept here."""
+        return self.loss(batch, step) if read else (self.loss_for_gradient(batch, step), {})
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed this step; look at an epoch's first batch, if the data were not to be seen before."""
         if batch_idx == 0:
@@ -134,7 +138,7 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
         trainer, step = self.trainer, self.global_step
         read = is_logged(trainer, step)
         try:
-            loss, figures = self.loss(batch, step) if read else (self.loss_for_gradient(batch, step), {})
+            loss, figures = self.training_loss(batch, step, read)
         except ValueError as error:
             raise alone_in_batch_norm(error) from error
         if not torch.isfinite(loss):

@@ -10,8 +10,8 @@ from vae_lightning.nn.bag_of_words import (
     WordLogits,
 )
 from vae_lightning.nn.convolutional import Convolutions, Deconvolutions
-from vae_lightning.nn.cube_root import CubeRootMLP
-from vae_lightning.nn.linear_map import CholeskyLinear, Cubed, LinearMap
+from vae_lightning.nn.jtex import CholeskyLinear, Cubed, CubeRootMLP
+from vae_lightning.nn.linear import LinearMap
 from vae_lightning.nn.mlp import MLP
 from vae_lightning.nn.one_hot import OneHotLinear
 from vae_lightning.nn.outputs import Outputs

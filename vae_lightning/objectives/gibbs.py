@@ -9,7 +9,8 @@ from torch import Tensor
 from vae_lightning.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.distributions import Unnormalised
-from vae_lightning.estimators.base import local_signals, mean, with_gradient_of
+from vae_lightning.estimators.base import local_signals, mean
+from vae_lightning.gradients import with_gradient_of
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.objectives.base import Objective
 

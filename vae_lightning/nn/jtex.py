@@ -1,36 +1,21 @@
-"""Decoders of the worlds whose truth is known: linear maps without bias, through a Cholesky factor, or cubed."""
+"""Networks of the worlds LinearJTEx and CubicJTEx: decoders that can be the truth, and the encoder for cubes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from math import prod
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vae_lightning.nn.linear import vector_width
+from vae_lightning.nn.mlp import MLP
+
 Network = Callable[[Sequence[int], int], nn.Module]
 
-
-class LinearMap(nn.Module):
-    """z -> W z, without bias: the decoder of `data.processes.Gaussian`. ValueError unless the context is a vector.
-
-    Examples:
-        >>> import torch
-        >>> from vae_lightning.nn import LinearMap
-        >>> network = LinearMap((2,), 3)
-        >>> network(torch.zeros(5, 2)).abs().sum().item()  # without a bias
-        0.0
-    """
-
-    def __init__(self, context_shape: Sequence[int], num_outputs: int) -> None:
-        super().__init__()
-        width = _width(self, context_shape)
-        self.weight = nn.Parameter(torch.randn(num_outputs, width) / math.sqrt(width))
-
-    def forward(self, c: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
-        """(*B, C) -> (*B, P)."""
-        return c @ self.weight.mT
+_ROUNDING = 1e-8
 
 
 class CholeskyLinear(nn.Module):
@@ -59,7 +44,7 @@ class CholeskyLinear(nn.Module):
 
     def __init__(self, context_shape: Sequence[int], num_outputs: int, shared: float = 0.006) -> None:
         super().__init__()
-        width = _width(self, context_shape)
+        width = vector_width(self, context_shape)
         if width != num_outputs or not 0 < shared < math.inf:
             raise ValueError(
                 f"CholeskyLinear maps d numbers to d, and needs shared > 0; got {width} to {num_outputs}, {shared}"
@@ -105,7 +90,49 @@ class Cubed(nn.Module):
         return self.network(c) ** 3
 
 
-def _width(module: nn.Module, context_shape: Sequence[int]) -> int:
-    if len(context_shape) != 1:
-        raise ValueError(f"{type(module).__name__} maps vectors; got contexts of shape {tuple(context_shape)}")
-    return context_shape[0]
+class SigmoidAndCubeRoot(nn.Module):
+    """The sigmoid of the first half of its inputs, the cube root of the others: (*, 2 k) -> (*, 2 k).
+
+    The cube root is x / (x^2 + 1e-8)^(1/3), which differs from sign(x) |x|^(1/3) by less than 0.4 % of it where
+    |x| > 1e-3, and whose slope at 0 is 464 rather than infinite.
+    """
+
+    def forward(self, x: Float[Tensor, "*batch units"]) -> Float[Tensor, "*batch units"]:
+        """The activations."""
+        first, second = x.chunk(2, -1)
+        return torch.cat((first.sigmoid(), second * (second.square() + _ROUNDING).pow(-1 / 3)), -1)
+
+
+class CubeRootMLP(nn.Module):
+    """Flatten, `Linear -> half sigmoid, half cube root`, then an `MLP`: the paper's encoder of CubicJTEx.
+
+    ValueError unless the number of units is even and positive.
+    Source: Yacoby, Pan, Doshi-Velez, Characterizing and Avoiding Problematic Global Optima of Variational
+    Autoencoders (2019), appendix E: 4 units, then 20 ReLU units.
+
+    Args:
+        context_shape: shape of x, bound by the Conditional.
+        num_outputs: bound by the Conditional.
+        units: of the first layer, half of them sigmoids and half cube roots.
+        hidden: widths of the ReLU layers that follow.
+
+    Examples:
+        >>> import torch
+        >>> from vae_lightning.nn import CubeRootMLP
+        >>> CubeRootMLP((2,), 4)(torch.randn(5, 2)).shape
+        torch.Size([5, 4])
+    """
+
+    def __init__(
+        self, context_shape: Sequence[int], num_outputs: int, units: int = 4, hidden: Sequence[int] = (20,)
+    ) -> None:
+        super().__init__()
+        if units < 2 or units % 2:
+            raise ValueError(f"CubeRootMLP needs an even number of units, half of either kind; got {units}")
+        self.context_dims = len(context_shape)
+        self.first = nn.Sequential(nn.Linear(prod(context_shape), units), SigmoidAndCubeRoot())
+        self.rest = MLP((units,), num_outputs, hidden)
+
+    def forward(self, c: Float[Tensor, "*batch_and_context"]) -> Float[Tensor, "*batch outputs"]:
+        """(*B, *C) -> (*B, P)."""
+        return self.rest(self.first(c.flatten(c.ndim - self.context_dims)))
