@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import os
 from typing import Any, Literal
 
 import torch
@@ -20,6 +19,7 @@ from vae_lightning.data.loaders import (
     TrainingLoader,
     TrainingOrder,
 )
+from vae_lightning.randomness import run_seed
 from vae_lightning.trust import FromCheckpoint
 
 SplitName = Literal["train", "val", "test"]
@@ -80,7 +80,7 @@ class InMemoryDataModule(FromCheckpoint, LightningDataModule, abc.ABC):
         With the trainer's `overfit_batches`, every epoch has the first one's batches.
         """
         restored = self._restored_seed
-        self._seed = int(os.environ.get("PL_GLOBAL_SEED", "0")) if restored is None else restored
+        self._seed = run_seed() if restored is None else restored
         trainer: Any = self.trainer
         kind = SameOrder if trainer is not None and trainer.overfit_batches > 0 else TrainingOrder
         return TrainingLoader(self.train, kind(len(self.train), self.batch_size, self._seed, *self._process()))
