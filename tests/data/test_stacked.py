@@ -37,13 +37,13 @@ def test_a_loader_goes_on_in_mid_epoch() -> None:
     data = Stacked([FullBatch(world(0), steps=5), FullBatch(world(1), steps=5)])
     data.setup()
     loader, resumed = data.train_dataloader(), data.train_dataloader()
-    loader.set_epoch(3)
+    loader.sampler.set_epoch(3)
     batches = iter(loader)
     next(batches), next(batches)
     resumed.load_state_dict(loader.state_dict())
-    resumed.set_epoch(3)
+    resumed.sampler.set_epoch(3)
     assert len(list(resumed)) == 3
-    resumed.set_epoch(4)
+    resumed.sampler.set_epoch(4)
     assert len(list(resumed)) == 5
 
 
