@@ -54,6 +54,12 @@ def stage_of(trainer: pl.Trainer) -> str:
     return trainer.state.fn.value
 
 
+def datamodule_of(trainer: pl.Trainer) -> pl.LightningDataModule | None:
+    """The data module that the trainer was given; None with loaders alone."""
+    data: pl.LightningDataModule | None = trainer.datamodule  # type: ignore[attr-defined]  # since a run begins
+    return data
+
+
 def in_memory(data: Any) -> TypeGuard[InMemory]:
     """Whether all of the data can be looked at before training."""
     return isinstance(data, InMemory)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,16 +10,18 @@ from typing import Any, ClassVar
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.optim import Optimizer
 
 from vae_lightning.batches import observations
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.metrics.averages import Averages
+from vae_lightning.models.failure import alone_in_batch_norm, broken_parameters, way_out
 from vae_lightning.models.optimizers import quick_adam
-from vae_lightning.models.preflight import Preflight, check_precision, in_memory, stage_of
+from vae_lightning.models.preflight import Preflight, check_precision, datamodule_of, in_memory, stage_of
 from vae_lightning.models.schedules import scheduled
-from vae_lightning.randomness import reseed
+from vae_lightning.randomness import reseed, run_seed
 from vae_lightning.trust import FromCheckpoint
 
 
@@ -29,20 +30,10 @@ def adam(parameters: Iterable[Tensor]) -> Optimizer:
     return quick_adam(parameters, lr=1e-3)
 
 
-def is_logged(trainer: Any, step: int) -> bool:
+def is_logged(trainer: pl.Trainer, step: int) -> bool:
     """Whether the trainer writes the figures of this step; never if it logs every 0 steps."""
-    every: int = trainer.log_every_n_steps
+    every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # the Trainer's logger connector sets it
     return every > 0 and (step + 1) % every == 0
-
-
-def alone_in_batch_norm(error: ValueError) -> ValueError:
-    """Torch's words for BatchNorm of a single observation, with the way out; any other error as it is."""
-    if not str(error).startswith("Expected more than 1 value per channel"):
-        return error
-    return ValueError(
-        "BatchNorm cannot train on a batch of one observation, which this batch has: choose data.batch_size so that it "
-        "leaves no single observation over, or another normalisation, such as torch.nn.LayerNorm"
-    )
 
 
 class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
@@ -62,7 +53,7 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
         super().__init__()
         self.optimizer, self.scheduler = optimizer, scheduler
         self.averages = Averages(figure_names)
-        self.seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))
+        self.seed = run_seed()
         self.started = False  # whether what starts from the training data has seen them
         self.trained_steps = 0  # that the weights have behind them, once a `fit` is over or a checkpoint read
 
@@ -103,8 +94,8 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
             self.preflight(self.trainer).check_splits(self._data, stage)
 
     @property
-    def _data(self) -> Any:
-        return self.trainer.datamodule  # type: ignore[attr-defined]
+    def _data(self) -> pl.LightningDataModule | None:
+        return datamodule_of(self.trainer)
 
     def check_data(self, data: Any) -> None:
         """ValueError, before anything is written, if the model is not of these data; by default any will do."""
@@ -154,32 +145,28 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
             self.preflight(self.trainer).check_batch(batch, "rows of a batch")
 
     def _explain(self, loss: Tensor, batch: Any) -> str:
-        """Where what is not finite comes from, and the way out."""
-        broken = [name for name, p in self.named_parameters() if not p.isfinite().all()]
-        weights = f"; parameters not finite: {', '.join(broken)}" if broken else ""
+        """Say where what is not finite comes from, and the way out."""
+        broken = broken_parameters(self)
+        weights = f"; parameters not finite: {broken}" if broken else ""
         return (
             f"the loss is {loss.item()} at step {self.global_step}; not finite: {self.not_finite(batch)}{weights}. "
-            f"Training stops: lower the learning rate or set trainer.gradient_clip_val{self._way_back()}"
+            f"Training stops: {way_out(self.trainer)}"
         )
 
     def on_fit_end(self) -> None:
-        """What is evaluated now has been trained this long."""
+        """Remember how many steps these weights were trained for."""
         self.trained_steps = self.global_step
 
     def not_finite(self, batch: Any) -> str:
         """Which terms of the loss are not finite for this batch."""
         return "the loss itself"
 
-    def _way_back(self) -> str:
-        last = Path(self.trainer.log_dir or "", "checkpoints", "last.ckpt")
-        return f", and resume with --ckpt_path {last}" if last.is_file() else "; no checkpoint was written yet"
-
-    def configure_optimizers(self) -> Any:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer, with its scheduler."""
         return self.scheduled(self.optimizer(self.parameters()))
 
-    def scheduled(self, optimizer: Optimizer) -> Any:
-        """With its scheduler: ReduceLROnPlateau is stepped where its figure is validated."""
+    def scheduled(self, optimizer: Optimizer) -> OptimizerLRScheduler:
+        """The optimizer with its scheduler: ReduceLROnPlateau is stepped where its figure is validated."""
         if self.scheduler is None:
             return optimizer
         return scheduled(optimizer, self.scheduler(optimizer), self.trainer.check_val_every_n_epoch or 1)
@@ -241,11 +228,10 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the seed; refuse to write weights that are not finite."""
-        broken = [name for name, p in self.named_parameters() if not p.isfinite().all()]
-        if broken:
+        if broken := broken_parameters(self):
             raise ValueError(
-                f"not saving a checkpoint: parameters not finite after step {self.global_step}: {', '.join(broken)}: "
-                f"lower the learning rate or set trainer.gradient_clip_val{self._way_back()}"
+                f"not saving a checkpoint: parameters not finite after step {self.global_step}: {broken}: "
+                f"{way_out(self.trainer)}"
             )
         checkpoint["seed"] = self.seed
         checkpoint["given_as_objects"] = self.given_as_objects
