@@ -25,7 +25,7 @@ from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import Bernoulli, Normal
 from vae_lightning.metrics.functional import fused_henze_zirkler
 from vae_lightning.models import RBM, Ensemble, GaussianVAE
-from vae_lightning.models.ensemble.stack import state
+from vae_lightning.models.ensemble.stack import named_tensors
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import (
     ELBO,
@@ -85,7 +85,9 @@ def ensemble_of(objectives: list[Objective], **changes: Any) -> Ensemble:
 
 
 def weights(module: nn.Module, number: int | None = None) -> dict[str, Tensor]:
-    return {name: (tensor if number is None else tensor[number]).detach().clone() for name, tensor in state(module)}
+    return {
+        name: (tensor if number is None else tensor[number]).detach().clone() for name, tensor in named_tensors(module)
+    }
 
 
 class Losses(pl.Callback):
