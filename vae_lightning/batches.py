@@ -11,7 +11,7 @@ from vae_lightning.counts import Counts
 CONTRACT = "a batch is x, (x,) or (x, y): x a tensor (B, *X) or a vae_lightning.counts.Counts, y its labels"
 
 
-def observations(batch: Any) -> Tensor | Counts:
+def observations(batch: object) -> Tensor | Counts:
     """The x of a batch `x`, `(x,)` or `(x, y)`, tuple or list; TypeError for anything else."""
     x = batch[0] if isinstance(batch, tuple | list) and 1 <= len(batch) <= 2 else batch
     if isinstance(x, Tensor | Counts):
@@ -19,12 +19,12 @@ def observations(batch: Any) -> Tensor | Counts:
     raise TypeError(f"{CONTRACT}; got {_told(batch)}: give the DataLoader a collate_fn that makes it so")
 
 
-def labels(batch: Any) -> Any:
+def labels(batch: object) -> Any:
     """The y of a batch `(x, y)`, or None."""
     return batch[1] if isinstance(batch, tuple | list) and len(batch) == 2 else None
 
 
-def _told(batch: Any) -> str:
+def _told(batch: object) -> str:
     kind = type(batch).__name__
     if isinstance(batch, dict):
         return f"a {kind} with the keys {', '.join(map(repr, batch))}"

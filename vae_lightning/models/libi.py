@@ -21,6 +21,7 @@ from vae_lightning.models.gaussian import gaussian_codes
 from vae_lightning.models.latent_variable import LatentVariableModule
 from vae_lightning.models.optimizers import quick_adam
 from vae_lightning.models.phased import Phased
+from vae_lightning.models.preflight import datamodule_of
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import AnalyticELBO, Objective
 from vae_lightning.objectives.code_likelihood import CodeLikelihood
@@ -176,7 +177,7 @@ class LiBI(LatentVariableModule, Phased):
     def on_train_start(self) -> None:
         """ValueError for a run that is too short, or without validation data to choose by."""
         super().on_train_start()
-        self._judged = self.judged_on(self._data)
+        self._judged = self.judged_on(datamodule_of(self.trainer))
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed this step; where a phase begins, close the last one and start anew."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
@@ -29,7 +28,7 @@ class Phased(abc.ABC):
         """Whether a repeat is done after so many steps, so that validation judges the model."""
 
     @abc.abstractmethod
-    def judged_on(self, data: Any) -> Tensor | None:
+    def judged_on(self, data: object) -> Tensor | None:
         """The validation data that repeats are judged on, or None; ValueError if there have to be any."""
 
     @abc.abstractmethod
@@ -45,5 +44,5 @@ class Phased(abc.ABC):
         """Become the best repeat kept so far, if any is; its value, -inf without one."""
 
     @abc.abstractmethod
-    def failures(self, batch: Any, step: int) -> dict[str, str]:
+    def failures(self, batch: object, step: int) -> dict[str, str]:
         """The constraints that a batch fails at this step, by name, with the reason."""

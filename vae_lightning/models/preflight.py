@@ -60,7 +60,7 @@ def datamodule_of(trainer: pl.Trainer) -> pl.LightningDataModule | None:
     return data
 
 
-def in_memory(data: Any) -> TypeGuard[InMemory]:
+def in_memory(data: object) -> TypeGuard[InMemory]:
     """Whether all of the data can be looked at before training."""
     return isinstance(data, InMemory)
 
@@ -78,18 +78,20 @@ class Preflight:
         converts = str(trainer.precision) == "64-true"
         return cls(family, None if converts else next(iter(weights), torch.zeros(())).dtype)
 
-    def check_splits(self, data: Any, stage: str) -> None:
+    def check_splits(self, data: object, stage: str) -> None:
         """ValueError unless the splits that the stage reads are such observations, all of what is stored.
 
         Where a view makes them when a batch is made, the first ones stand for all. Of data that are not in memory
         nothing is known yet.
         """
-        for name in SPLITS[stage] if in_memory(data) else ():
+        if not in_memory(data):
+            return
+        for name in SPLITS[stage]:
             split = data.split(name)
             whole = split.view is None or len(split) <= _ROWS
             self._check(Parts(split), NAMES[name] if whole else f"first of the {NAMES[name]}")
 
-    def check_batch(self, batch: Any, name: str) -> None:
+    def check_batch(self, batch: object, name: str) -> None:
         """The same of one batch; TypeError for what is none."""
         self._check([observations(batch)], name)
 

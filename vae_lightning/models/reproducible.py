@@ -78,7 +78,7 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
         if self.trainer.world_size > 1:
             self._look(stage)
         if stage == "fit":
-            self.start_once(self._data)
+            self.start_once(datamodule_of(self.trainer))
 
     def start_once(self, data: Any) -> None:
         """Show a new model the training data; one that has seen some, or was read from a checkpoint, stays as it is."""
@@ -88,14 +88,11 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
 
     def _look(self, stage: str) -> None:
         check_precision(self.trainer)
-        self.check_data(self._data)
-        if in_memory(self._data):
-            self._data.setup(stage)
-            self.preflight(self.trainer).check_splits(self._data, stage)
-
-    @property
-    def _data(self) -> pl.LightningDataModule | None:
-        return datamodule_of(self.trainer)
+        data = datamodule_of(self.trainer)
+        self.check_data(data)
+        if in_memory(data):
+            data.setup(stage)
+            self.preflight(self.trainer).check_splits(data, stage)
 
     def check_data(self, data: Any) -> None:
         """ValueError, before anything is written, if the model is not of these data; by default any will do."""
@@ -106,21 +103,21 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
     # -- training ------------------------------------------------------------------------------------------------
 
     @abc.abstractmethod
-    def loss(self, batch: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, batch: object, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """What training minimises at this step, in nats per observation, and figures to log; a pure function."""
 
-    def loss_for_gradient(self, batch: Any, step: int) -> Tensor:
+    def loss_for_gradient(self, batch: object, step: int) -> Tensor:
         """A scalar with the gradient of `loss`, not finite where that is not; all that an unlogged step computes."""
         return self.loss(batch, step)[0]
 
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: object, batch_idx: int) -> None:
         """Seed this step; look at an epoch's first batch, if the data were not to be seen before."""
         if batch_idx == 0:
             self._check_unseen(batch)
         part = batch_idx % self.trainer.accumulate_grad_batches
         reseed(self.seed, "train", self.global_step, self.global_rank, *([part] if part else []))
 
-    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+    def training_step(self, batch: object, batch_idx: int) -> Tensor:
         """The loss; figures are logged on the steps that the trainer writes, since logging costs as much as a step."""
         trainer, step = self.trainer, self.global_step
         read = is_logged(trainer, step)
@@ -135,16 +132,16 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
             self.log_step(batch, loss.detach(), figures)
         return loss
 
-    def log_step(self, batch: Any, loss: Tensor, figures: dict[str, Tensor]) -> None:
+    def log_step(self, batch: object, loss: Tensor, figures: dict[str, Tensor]) -> None:
         """Log the loss and its figures, at a step that the trainer writes."""
         named = {f"train/{name}": value for name, value in ({"loss": loss} | figures).items()}
         self.log_dict(named, batch_size=len(observations(batch)))
 
-    def _check_unseen(self, batch: Any) -> None:
-        if not in_memory(self._data):
+    def _check_unseen(self, batch: object) -> None:
+        if not in_memory(datamodule_of(self.trainer)):
             self.preflight(self.trainer).check_batch(batch, "rows of a batch")
 
-    def _explain(self, loss: Tensor, batch: Any) -> str:
+    def _explain(self, loss: Tensor, batch: object) -> str:
         """Say where what is not finite comes from, and the way out."""
         broken = broken_parameters(self)
         weights = f"; parameters not finite: {broken}" if broken else ""
@@ -157,7 +154,7 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
         """Remember how many steps these weights were trained for."""
         self.trained_steps = self.global_step
 
-    def not_finite(self, batch: Any) -> str:
+    def not_finite(self, batch: object) -> str:
         """Which terms of the loss are not finite for this batch."""
         return "the loss itself"
 
@@ -174,7 +171,7 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
     # -- evaluation ----------------------------------------------------------------------------------------------
 
     @abc.abstractmethod
-    def evaluate(self, batch: Any, index: int) -> Any:
+    def evaluate(self, batch: object, index: int) -> Any:
         """What callbacks read of a batch, its noise a function of (seed, index) alone."""
 
     @abc.abstractmethod
@@ -185,15 +182,15 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
         """What is logged of the means over a split."""
         return dict(means)
 
-    def validation_step(self, batch: Any, batch_idx: int) -> Any:
+    def validation_step(self, batch: object, batch_idx: int) -> Any:
         """What `evaluate` gives; its figures go into the averages of the split."""
         self._check_unseen(batch)
         draw = self.evaluate(batch, batch_idx * self.trainer.world_size + self.global_rank)
         self.averages.update(self.figures(draw))
         return draw
 
-    def test_step(self, batch: Any, batch_idx: int) -> Any:
-        """As in validation."""
+    def test_step(self, batch: object, batch_idx: int) -> Any:
+        """What `validation_step` gives."""
         return self.validation_step(batch, batch_idx)
 
     def on_validation_epoch_start(self) -> None:

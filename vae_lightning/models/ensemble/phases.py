@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -22,7 +21,7 @@ class Phases(abc.ABC):
     """Whether it is the loss on validation, and not the members' own choice."""
 
     @abc.abstractmethod
-    def start(self, data: Sequence[Any]) -> None:
+    def start(self, data: Sequence[object]) -> None:
         """Find in each member's data module what the member is judged on."""
 
     @abc.abstractmethod
@@ -51,7 +50,7 @@ class OnePhase(Phases):
 
     by_validation = True
 
-    def start(self, data: Sequence[Any]) -> None:
+    def start(self, data: Sequence[object]) -> None:
         """There is nothing to find."""
 
     def begins(self, step: int) -> bool:
@@ -86,7 +85,7 @@ class MemberPhases(Phases):
         self.module, self.alone = module, alone
         self._judged: list[Tensor | None] = []
 
-    def start(self, data: Sequence[Any]) -> None:
+    def start(self, data: Sequence[object]) -> None:
         """ValueError without data that members have to be judged on."""
         self._judged = [self.module.judged_on(its_data) for its_data in data]
 

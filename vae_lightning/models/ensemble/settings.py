@@ -15,10 +15,10 @@ from vae_lightning.models.reproducible import ReproducibleModule
 _BY_MODE = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)  # differ between train() and eval()
 _NOT_SETTINGS = (nn.Module, Tensor, type, types.FunctionType, types.MethodType, functools.partial)
 
-# A trial of the plainer way, in which `beta` and its like are buffers that are stacked as weights are, came out worse,
-# and so the members' attributes are looked through here. A buffer cannot be set to a number (`objective.beta = 0.5` is
-# a TypeError), is rounded by `module.float()`, and is only what an author declares: the float of a user's own
-# objective, in which members may differ too, would be taken from the first member unless it were looked for as here.
+# A trial with `beta` as a buffer without dimensions, stacked as weights are, kept the bits and came out worse: it
+# cannot be set to a number (`objective.beta = 0.5` is a TypeError), `module.float()` rounds it, and the objectives that
+# a warm-up makes for a step are in no stack, so that their values have to be passed in as here. And only what an author
+# declares is a buffer: a float of a user's objective would be the first member's for all, if not looked for as here.
 
 
 def settings(module: nn.Module) -> dict[str, object]:
