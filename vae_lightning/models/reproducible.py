@@ -51,8 +51,7 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
         self, figure_names: Sequence[str], optimizer: OptimizerCallable, scheduler: LRSchedulerCallable | None
     ) -> None:
         super().__init__()
-        self.optimizer, self.scheduler = optimizer, scheduler
-        self.averages = Averages(figure_names)
+        self.optimizer, self.scheduler, self.averages = optimizer, scheduler, Averages(figure_names)
         self.seed = run_seed()
         self.started = False  # whether what starts from the training data has seen them
         self.trained_steps = 0  # that the weights have behind them, once a `fit` is over or a checkpoint read
