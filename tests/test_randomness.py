@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vae_lightning.randomness import Noise, derive_seed, reseed, seeded
+from vae_lightning.randomness import Noise, derive_seed, drawing_from, reseed, run_seed, seeded
 
 
 def test_seeds_are_the_same_on_every_machine():
@@ -53,3 +53,35 @@ def test_noise_is_like_its_model():
     torch.manual_seed(0)
     assert abs(Noise().uniform((40_000,), like).mean() - 0.5) < 4 * (1 / 12 / 40_000) ** 0.5
     assert abs(Noise().normal((40_000,), like).mean()) < 4 * (1 / 40_000) ** 0.5
+
+
+class Constant:
+    """A source of one number."""
+
+    def __init__(self, number: float) -> None:
+        self.number = number
+
+    def uniform(self, shape, like):
+        return like.new_full(tuple(shape), self.number)
+
+    normal = uniform
+
+
+def test_within_a_block_all_noise_comes_from_its_source():
+    """The innermost one's; after it, after an error too, the one before."""
+    noise, like = Noise(), torch.zeros(1)
+    with drawing_from(Constant(2.0)):
+        with pytest.raises(KeyError), drawing_from(Constant(3.0)):
+            raise KeyError(noise.normal((1,), like).item())
+        assert noise.uniform((2,), like).tolist() == [2.0, 2.0]
+    torch.manual_seed(5)
+    drawn = noise.normal((3,), like)
+    torch.manual_seed(5)
+    assert torch.equal(drawn, torch.randn(3))
+
+
+def test_the_seed_of_a_run_is_what_seed_everything_left(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
+    assert run_seed() == 0
+    monkeypatch.setenv("PL_GLOBAL_SEED", "17")
+    assert run_seed() == 17

@@ -6,13 +6,26 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 
-class Noise:
-    """Standard noise from torch's global generator; a loss draws from nothing else, so another source can feed it."""
+@runtime_checkable
+class Source(Protocol):
+    """Where standard noise is drawn from."""
+
+    def uniform(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        """U(0, 1) of this shape, on the device and of the dtype of `like`."""
+
+    def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        """N(0, 1) of this shape, on the device and of the dtype of `like`."""
+
+
+class TorchGenerator:
+    """Torch's global generator, as a source."""
 
     def uniform(self, shape: Sequence[int], like: Tensor) -> Tensor:
         """U(0, 1) of this shape, on the device and of the dtype of `like`."""
@@ -23,8 +36,34 @@ class Noise:
         return torch.randn(tuple(shape), dtype=like.dtype, device=like.device)
 
 
+_TORCH = TorchGenerator()
+_source: ContextVar[Source] = ContextVar("source", default=_TORCH)
+
+
+class Noise:
+    """Standard noise for a loss, which draws from nothing else, so that `drawing_from` can feed it."""
+
+    def uniform(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        """U(0, 1) of this shape, on the device and of the dtype of `like`."""
+        return _source.get().uniform(shape, like)
+
+    def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        """N(0, 1) of this shape, on the device and of the dtype of `like`."""
+        return _source.get().normal(shape, like)
+
+
+@contextmanager
+def drawing_from(source: Source) -> Iterator[None]:
+    """Within the block, every `Noise` draws from this source and not from torch's global generator."""
+    token = _source.set(source)
+    try:
+        yield
+    finally:
+        _source.reset(token)
+
+
 def run_seed() -> int:
-    """The seed of this run, that of Lightning's `seed_everything`; 0 where there is none."""
+    """The seed of the run, which `seed_everything` leaves in the environment; 0 without one."""
     return int(os.environ.get("PL_GLOBAL_SEED", "0"))
 
 

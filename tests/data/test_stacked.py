@@ -1,7 +1,10 @@
 """FullBatch and Stacked: the data of an ensemble's members, side by side."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
+from lightning.pytorch.demos.boring_classes import BoringModel
 
 from vae_lightning.data import Digits, DynamicBinarisation, FullBatch, Stacked, Synthetic
 from vae_lightning.data.processes import LinearJTEx
@@ -37,14 +40,39 @@ def test_a_loader_goes_on_in_mid_epoch() -> None:
     data = Stacked([FullBatch(world(0), steps=5), FullBatch(world(1), steps=5)])
     data.setup()
     loader, resumed = data.train_dataloader(), data.train_dataloader()
-    loader.set_epoch(3)
+    loader.sampler.set_epoch(3)
     batches = iter(loader)
     next(batches), next(batches)
     resumed.load_state_dict(loader.state_dict())
-    resumed.set_epoch(3)
+    resumed.sampler.set_epoch(3)
     assert len(list(resumed)) == 3
-    resumed.set_epoch(4)
+    resumed.sampler.set_epoch(4)
     assert len(list(resumed)) == 5
+
+
+def test_a_checkpoint_of_full_batches_without_their_size_goes_on() -> None:
+    """As those before full batches were an order of the training loader."""
+    data = FullBatch(world(0), steps=5)
+    data.setup()
+    loader = data.train_dataloader()
+    loader.load_state_dict({"epoch": 3, "batches": 2})
+    loader.sampler.set_epoch(3)
+    assert len(list(loader)) == 3
+
+
+class Members(BoringModel):
+    """A model of members with seeds of their own."""
+
+    seeds = (7, 8)
+
+
+def test_the_order_of_minibatches_has_the_seed_of_the_models_member() -> None:
+    data = Stacked([world(0, batch_size=6)], times=2)
+    data.setup()
+    data.trainer = SimpleNamespace(lightning_module=Members())
+    assert [order.seed for order in data.train_dataloader().sampler.orders] == [7, 8]
+    data.trainer = SimpleNamespace(lightning_module=BoringModel())
+    assert [order.seed for order in data.train_dataloader().sampler.orders] == [0, 0]
 
 
 def test_mistakes_are_one_clear_line() -> None:

@@ -21,7 +21,7 @@ from vae_lightning.families import Normal
 from vae_lightning.inference.importance import log_weights
 from vae_lightning.metrics.functional import importance_weighted_bound
 from vae_lightning.models import LiBI
-from vae_lightning.models.ensemble.stack import Stack
+from vae_lightning.models.ensemble.stack import Stack, named_tensors
 from vae_lightning.nn import MLP, CholeskyLinear
 from vae_lightning.objectives import (
     ELBO,
@@ -325,10 +325,9 @@ def test_many_as_one_batched_model_are_each_alone() -> None:
 
 def run(module: LiBI, loss: Any, begin: Any, x: Tensor) -> dict[str, Tensor]:
     """What the Trainer does, on a stacked module; the value of a repeat is minus the squared length of theta."""
-    state = module._state()
     for step in range(module.phases.total):
         if module.begins_phase(step):
-            module.begin_phase(state, step)
+            module.begin_phase(step)
             optimizer = torch.optim.Adam(module.parameters(), lr=0.05)
         begin(step)
         optimizer.zero_grad()
@@ -336,8 +335,8 @@ def run(module: LiBI, loss: Any, begin: Any, x: Tensor) -> dict[str, Tensor]:
         optimizer.step()
         if module.ends_repeat(step + 1):
             value = -module.model.decoder.network.mixing.square().sum((1, 2)).detach()
-            module.keep_best(state, value.to(module.best.value), step + 1)
-    return {name: tensor.detach().clone() for name, tensor in state.items()}
+            module.keep_best(value.to(module.best.value), step + 1)
+    return {name: tensor.detach().clone() for name, tensor in named_tensors(module)}
 
 
 def test_its_likelihood_beats_what_the_elbo_gives_up() -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from itertools import repeat
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
 
 from vae_lightning.arguments import check_kinds
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.derived import DerivedDataModule
-from vae_lightning.data.loaders import Batch, Observations
+from vae_lightning.data.loaders import Batch, Observations, TrainingLoader, TrainingOrder
 
 
 class FullBatch(DerivedDataModule):
@@ -42,46 +47,37 @@ class FullBatch(DerivedDataModule):
         self.data.setup()
         return self.data.train, self.data.val, self.data.test
 
-    def train_dataloader(self) -> FullBatchLoader:  # type: ignore[override]
+    def train_dataloader(self) -> TrainingLoader:
         """The training split, `steps` times."""
         processes = self._process()[1]
         if processes > 1:
             raise ValueError(f"a full batch is one process's work, got {processes}: use devices: 1, or batches")
         if self.train.view is not None:
             raise ValueError("FullBatch needs data that stay the same; these are drawn anew in each epoch")
-        return FullBatchLoader(self.train, self.steps)
+        return TrainingLoader(Whole((self.train.x, self.train.y)), RepeatedOrder(len(self.train), self.steps))
 
 
-class FullBatchLoader:
-    """The same batch, `steps` times an epoch, resumable in mid-epoch as a `TrainingLoader` is."""
+@dataclass(frozen=True)
+class Whole:
+    """A split that is one batch: the same tensors, never copied."""
 
-    def __init__(self, data: Observations, steps: int) -> None:
-        check_kinds(FullBatchLoader, locals())
-        self.batch: Batch = (data.x, data.y)
-        self.steps, self.epoch = steps, 0
-        self.sampler = self  # Lightning tells the epoch to a loader's sampler
-        self._position = {"epoch": 0, "batches": 0}
-        self._resumed: dict[str, int] | None = None
+    same: Batch
 
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning when an epoch starts."""
-        self.epoch = epoch
+    def batch(self, rows: Int64[Tensor, " B"], draw: int | None = None) -> Batch:
+        """(x, y) of all observations."""
+        return self.same
+
+
+class RepeatedOrder(TrainingOrder):
+    """All rows, in the order of the data, in each of an epoch's `steps` batches."""
+
+    def __init__(self, num: int, steps: int) -> None:
+        check_kinds(RepeatedOrder, locals())
+        super().__init__(num, batch_size=max(num, 1))
+        self.steps = steps
 
     def __len__(self) -> int:
         return self.steps
 
-    def __iter__(self) -> Iterator[Batch]:
-        # a generator: Lightning makes the iterator before it sets the epoch, so nothing may be read before `next`
-        epoch, resumed, self._resumed = self.epoch, self._resumed, None
-        done = resumed["batches"] if resumed is not None and resumed["epoch"] == epoch else 0
-        for number in range(done, self.steps):
-            self._position = {"epoch": epoch, "batches": number + 1}
-            yield self.batch
-
-    def state_dict(self) -> dict[str, Any]:
-        """The epoch, and how many of its batches were handed out."""
-        return dict(self._position)
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where this state was taken."""
-        self._resumed, self._position = dict(state), dict(state)
+    def __iter__(self) -> Iterator[Tensor]:
+        return repeat(torch.arange(self.num), self.steps)

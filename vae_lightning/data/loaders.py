@@ -103,6 +103,14 @@ class Observations:
         return self.stored.select(rows) if isinstance(self.stored, Counts) else self.stored[rows]
 
 
+@runtime_checkable
+class Rows(Protocol):
+    """What gives a batch of some of its rows, as `Observations` do."""
+
+    def batch(self, rows: Int64[Tensor, " B"], draw: int | None = None) -> Batch:
+        """(x, y) of these rows."""
+
+
 class Order(Protocol):
     """The rows of each batch that this process works on."""
 
@@ -198,7 +206,7 @@ class TrainingLoader:
     torch's global random state.
     """
 
-    def __init__(self, data: Observations, sampler: TrainingOrder) -> None:
+    def __init__(self, data: Rows, sampler: TrainingOrder) -> None:
         self.data, self.sampler = data, sampler
         self._position = {"epoch": sampler.epoch, "batches": 0}
         self._resumed: dict[str, int] | None = None
@@ -223,6 +231,7 @@ class TrainingLoader:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where this state was taken."""
+        state = {"step_size": self.sampler.step_size} | state  # older checkpoints of full batches have none
         self._resumed = {key: state[key] for key in ("epoch", "batches", "step_size")}
         self._position = {key: state[key] for key in ("epoch", "batches")}
 

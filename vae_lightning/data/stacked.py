@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from vae_lightning.data.base import InMemoryDataModule
-from vae_lightning.data.loaders import Batch
+from vae_lightning.data.loaders import Batch, EvaluationLoader, TrainingLoader, TrainingOrder
 from vae_lightning.trust import FromCheckpoint
+
+
+@runtime_checkable
+class SeededMembers(Protocol):
+    """A model of members that have seeds of their own, as `models.Ensemble`."""
+
+    seeds: Sequence[int]
 
 
 class Stacked(FromCheckpoint, LightningDataModule):
@@ -52,13 +60,14 @@ class Stacked(FromCheckpoint, LightningDataModule):
             if len(sizes) > 1:
                 raise ValueError(f"members must have equally many observations, their {name} splits have {sizes}")
 
-    def train_dataloader(self) -> StackedLoader:
+    def train_dataloader(self) -> StackedTrainingLoader:
         """The members' training batches, side by side."""
         loaders = [data.train_dataloader() for data in self.members]
-        seeds = getattr(self.trainer.lightning_module, "seeds", None) if self.trainer is not None else None
-        for loader, seed in zip(loaders, seeds or (), strict=seeds is not None):
-            loader.sampler.seed = seed
-        return StackedLoader(loaders)
+        model = None if self.trainer is None else self.trainer.lightning_module
+        if isinstance(model, SeededMembers):
+            for loader, seed in zip(loaders, model.seeds, strict=True):
+                loader.sampler.seed = seed
+        return StackedTrainingLoader(loaders)
 
     def val_dataloader(self) -> StackedLoader:
         """The validation splits, side by side."""
@@ -77,15 +86,8 @@ class Stacked(FromCheckpoint, LightningDataModule):
 class StackedLoader:
     """The batches of several loaders, stacked; the same tensor again where all of them hand out the same again."""
 
-    def __init__(self, loaders: Sequence[Any]) -> None:
+    def __init__(self, loaders: Sequence[TrainingLoader] | Sequence[EvaluationLoader]) -> None:
         self.loaders = loaders
-        if all(hasattr(loader, "sampler") for loader in loaders):
-            self.sampler = self  # whom Lightning tells the epoch; loaders for evaluation have none
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning when an epoch starts."""
-        for loader in self.loaders:
-            loader.sampler.set_epoch(epoch)
 
     def __len__(self) -> int:
         return len(self.loaders[0])
@@ -98,14 +100,35 @@ class StackedLoader:
                 last, stacked = batches, _stack(batches)
             yield stacked
 
+
+class StackedTrainingLoader(StackedLoader):
+    """Stacked batches of training, resumable in mid-epoch as each of the loaders is."""
+
+    def __init__(self, loaders: Sequence[TrainingLoader]) -> None:
+        super().__init__(loaders)
+        self.training_loaders = loaders
+        self.sampler = StackedOrder([loader.sampler for loader in loaders])
+
     def state_dict(self) -> dict[str, Any]:
-        """Of each loader."""
-        return {"loaders": [loader.state_dict() for loader in self.loaders]}
+        """The state of each loader."""
+        return {"loaders": [loader.state_dict() for loader in self.training_loaders]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where this state was taken."""
-        for loader, its_state in zip(self.loaders, state["loaders"], strict=True):
+        for loader, its_state in zip(self.training_loaders, state["loaders"], strict=True):
             loader.load_state_dict(its_state)
+
+
+@dataclass(frozen=True)
+class StackedOrder:
+    """The orders of several loaders, told the epoch together."""
+
+    orders: Sequence[TrainingOrder]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning when an epoch starts."""
+        for order in self.orders:
+            order.set_epoch(epoch)
 
 
 def _stack(batches: Sequence[Batch]) -> Batch:

@@ -1,6 +1,6 @@
 """LightningModules."""
 
-from vae_lightning.models.ensemble.ensemble import Ensemble
+from vae_lightning.models.ensemble import Ensemble
 from vae_lightning.models.gaussian import GaussianVAE
 from vae_lightning.models.hashing import HashingVAE
 from vae_lightning.models.hierarchical import HVAE

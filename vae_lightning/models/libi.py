@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from itertools import chain
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.utilities.types import STEP_OUTPUT
-from torch import Tensor, nn
+from torch import Tensor
 
 from vae_lightning.arguments import check_kinds
 from vae_lightning.batches import Batch
 from vae_lightning.conditional import Conditional, Network
-from vae_lightning.data.protocols import HasValidation
+from vae_lightning.data.protocols import HasValidation, datamodule
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.hyperparameters import only_plain
 from vae_lightning.latent_variable import LatentVariableModel
-from vae_lightning.models.ensemble.phases import State
+from vae_lightning.models.best import BestWeights
 from vae_lightning.models.gaussian import gaussian_codes
 from vae_lightning.models.latent_variable import LatentVariableModule
 from vae_lightning.models.optimizers import quick_adam
+from vae_lightning.models.phased import Phased
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import AnalyticELBO, Objective
 from vae_lightning.objectives.code_likelihood import CodeLikelihood
@@ -40,7 +40,7 @@ def adam(parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
     return quick_adam(parameters, lr=0.01)
 
 
-class LiBI(LatentVariableModule):
+class LiBI(LatentVariableModule, Phased):
     """Likelihood before inference (Yacoby, Pan, Doshi-Velez, 2019): a generator not compromised by its posterior.
 
     R times, in `steps` optimizer steps split evenly,
@@ -116,24 +116,25 @@ class LiBI(LatentVariableModule):
         objective = GeneratorFirst(first, inference or AnalyticELBO(Reparameterised()), steps, repeats)
         super().__init__(model, objective, optimizer, scheduler, evaluation_samples)
         self.codes, self.phases = codes, objective.phases
-        self.judge, self.best = selection or ImportanceBound(), Best(self)
+        self.judge, self.best = selection or ImportanceBound(), BestWeights(self._learnt())
         self.judge.check(model)
         with only_plain(self):
             self.save_hyperparameters(logger=False)
 
-    # -- phases, on the state of one model or on that of many, stacked along a first axis -------------------------
+    # -- phases, also of a module whose tensors are stacked for many models ------------------------------------------
 
     def begins_phase(self, step: int) -> bool:
         """Whether the optimizer starts anew before this step."""
         return self.phases.at(step).begins
 
     @torch.no_grad()
-    def begin_phase(self, state: State, step: int) -> None:
+    def begin_phase(self, step: int) -> None:
         """Step 3, before the first step of a repeat but the first: h becomes the mean of q."""
         phase = self.phases.at(step)
         if self.codes is not None and phase.begins and phase.of_generator and phase.repeat:
-            for name in self.codes.state_dict():
-                state[f"codes.{name}"].copy_(state[f"model.encoder.{name}"])
+            learnt = self._learnt()
+            for name, tensor in self.codes.state_dict().items():
+                tensor.copy_(learnt[f"model.encoder.{name}"])
 
     def ends_repeat(self, step: int) -> bool:
         """Whether a repeat is done after so many steps, so that validation judges the model."""
@@ -160,30 +161,27 @@ class LiBI(LatentVariableModule):
             values = torch.cat([self.judge(self.model, rows.to(like)) for rows in x.split(_ROWS)])
         return values.mean().to(self.best.value)
 
-    @torch.no_grad()
-    def keep_best(self, state: State, value: Float[Tensor, "*M"], step: int) -> None:
+    def keep_best(self, value: Float[Tensor, "*M"], step: int) -> None:
         """After a repeat, keep the model if its value is above all before; after the last, become the one kept."""
-        better = value > state["best.value"]
-        repeat = torch.full_like(state["best.repeat"], step // self.phases.steps - 1)
-        weights = {f"best.{_flat(name)}": state[name] for name in _learnt(self)}
-        for name, tensor in ({"best.value": value, "best.repeat": repeat} | weights).items():
-            _take(better, state[name], tensor)
+        self.best.keep(self._learnt(), value, step // self.phases.steps - 1)
         if step == self.phases.total:
-            self.recall(state)
+            self.recall()
 
-    @torch.no_grad()
-    def recall(self, state: State) -> Float[Tensor, "*M"]:
+    def recall(self) -> Float[Tensor, "*M"]:
         """Become the best repeat kept so far, if any is; its value, -inf without one."""
-        for name in _learnt(self):
-            _take(state["best.repeat"] >= 0, state[name], state[f"best.{_flat(name)}"])
-        return state["best.value"]
+        self.best.recall(self._learnt())
+        return self.best.value
+
+    def _learnt(self) -> dict[str, Tensor]:
+        """What a repeat leaves: theta, phi and, where step 1 has them, the codes h."""
+        return {name: tensor for name, tensor in self.state_dict().items() if name.startswith(("model.", "codes."))}
 
     # -- training ------------------------------------------------------------------------------------------------
 
     def on_train_start(self) -> None:
         """ValueError for a run that is too short, or without validation data to choose by."""
         super().on_train_start()
-        self._judged = self.judged_on(self._data)
+        self._judged = self.judged_on(datamodule(self.trainer))
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed this step; where a phase begins, close the last one and start anew."""
@@ -194,7 +192,7 @@ class LiBI(LatentVariableModule):
         self._choose(step)  # again in a run resumed from a checkpoint that was written before it was done
         if not self.begins_phase(step):
             return
-        self.begin_phase(self._state(), step)
+        self.begin_phase(step)
         for optimizer in self.trainer.optimizers:
             optimizer.state.clear()
 
@@ -202,12 +200,9 @@ class LiBI(LatentVariableModule):
         """Judge the model where a repeat is done."""
         self._choose(self.global_step)
 
-    def _state(self) -> State:
-        return dict(chain(self.named_parameters(), self.named_buffers()))
-
     def _choose(self, step: int) -> None:
         if self._judged is not None and self.ends_repeat(step):
-            self.keep_best(self._state(), self.value_on(self._judged), step)
+            self.keep_best(self.value_on(self._judged), step)
 
 
 def _with_codes(generator: Objective, build: Callable[[], Conditional]) -> tuple[Objective, Conditional | None]:
@@ -216,35 +211,3 @@ def _with_codes(generator: Objective, build: Callable[[], Conditional]) -> tuple
         return generator, None
     codes = build()
     return generator.with_codes(codes), codes
-
-
-class Best(nn.Module):
-    """The weights of a LiBI's model and codes at their best so far, with value and repeat, as buffers.
-
-    -inf and -1 before there are any.
-    """
-
-    value: Tensor
-    repeat: Tensor
-
-    def __init__(self, libi: nn.Module) -> None:
-        super().__init__()
-        for name, tensor in _learnt(libi).items():
-            self.register_buffer(_flat(name), tensor.detach().clone())
-        self.register_buffer("value", torch.tensor(-torch.inf))
-        self.register_buffer("repeat", torch.tensor(-1))
-
-
-def _take(which: Bool[Tensor, "*M"], target: Tensor, source: Tensor) -> None:
-    """target[which] = source[which]."""
-    target.copy_(torch.where(which.reshape((*which.shape, *[1] * (target.ndim - which.ndim))), source, target))
-
-
-def _learnt(libi: nn.Module) -> State:
-    """What a repeat leaves: theta, phi and, where step 1 has them, the codes h."""
-    return {name: tensor for name, tensor in libi.state_dict().items() if name.startswith(("model.", "codes."))}
-
-
-def _flat(name: str) -> str:
-    """A parameter's dotted name as that of a buffer."""
-    return name.replace(".", "/")

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -17,6 +18,7 @@ from vae_lightning.batches import Batch, observations
 from vae_lightning.data.protocols import InMemory, datamodule
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.metrics.averages import Averages
+from vae_lightning.models.failure import alone_in_batch_norm, broken_parameters, way_out
 from vae_lightning.models.optimizers import quick_adam
 from vae_lightning.models.preflight import Preflight, check_precision, stage_of
 from vae_lightning.models.schedules import scheduled
@@ -35,16 +37,6 @@ def is_logged(trainer: pl.Trainer, step: int) -> bool:
     return every > 0 and (step + 1) % every == 0
 
 
-def alone_in_batch_norm(error: ValueError) -> ValueError:
-    """Torch's words for BatchNorm of a single observation, with the way out; any other error as it is."""
-    if not str(error).startswith("Expected more than 1 value per channel"):
-        return error
-    return ValueError(
-        "BatchNorm cannot train on a batch of one observation, which this batch has: choose data.batch_size so that it "
-        "leaves no single observation over, or another normalisation, such as torch.nn.LayerNorm"
-    )
-
-
 class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
     """Trains by a loss that is a function of (batch, step), and evaluates a split by means of figures.
 
@@ -60,8 +52,7 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
         self, figure_names: Sequence[str], optimizer: OptimizerCallable, scheduler: LRSchedulerCallable | None
     ) -> None:
         super().__init__()
-        self.optimizer, self.scheduler = optimizer, scheduler
-        self.averages = Averages(figure_names)
+        self.optimizer, self.scheduler, self.averages = optimizer, scheduler, Averages(figure_names)
         self.seed = run_seed()
         self.started = False  # whether what starts from the training data has seen them
         self.trained_steps = 0  # that the weights have behind them, once a `fit` is over or a checkpoint read
@@ -87,7 +78,7 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
         if self.trainer.world_size > 1:
             self._look(stage)
         if stage == "fit":
-            self.start_once(self._data)
+            self.start_once(datamodule(self.trainer))
 
     def start_once(self, data: object) -> None:
         """Show a new model the training data; one that has seen some, or was read from a checkpoint, stays as it is."""
@@ -158,32 +149,28 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
             self.preflight(self.trainer).check_batch(batch, "rows of a batch")
 
     def _explain(self, loss: Tensor, batch: Batch) -> str:
-        """Where what is not finite comes from, and the way out."""
-        broken = [name for name, p in self.named_parameters() if not p.isfinite().all()]
-        weights = f"; parameters not finite: {', '.join(broken)}" if broken else ""
+        """Say where what is not finite comes from, and the way out."""
+        broken = broken_parameters(self)
+        weights = f"; parameters not finite: {broken}" if broken else ""
         return (
             f"the loss is {loss.item()} at step {self.global_step}; not finite: {self.not_finite(batch)}{weights}. "
-            f"Training stops: lower the learning rate or set trainer.gradient_clip_val{self._way_back()}"
+            f"Training stops: {way_out(self.trainer)}"
         )
 
     def on_fit_end(self) -> None:
-        """What is evaluated now has been trained this long."""
+        """Remember how many steps these weights were trained for."""
         self.trained_steps = self.global_step
 
     def not_finite(self, batch: Batch) -> str:
         """Which terms of the loss are not finite for this batch."""
         return "the loss itself"
 
-    def _way_back(self) -> str:
-        last = Path(self.trainer.log_dir or "", "checkpoints", "last.ckpt")
-        return f", and resume with --ckpt_path {last}" if last.is_file() else "; no checkpoint was written yet"
-
-    def configure_optimizers(self) -> Any:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer, with its scheduler."""
         return self.scheduled(self.optimizer(self.parameters()))
 
-    def scheduled(self, optimizer: Optimizer) -> Any:
-        """With its scheduler: ReduceLROnPlateau is stepped where its figure is validated."""
+    def scheduled(self, optimizer: Optimizer) -> OptimizerLRScheduler:
+        """The optimizer with its scheduler: ReduceLROnPlateau is stepped where its figure is validated."""
         if self.scheduler is None:
             return optimizer
         return scheduled(optimizer, self.scheduler(optimizer), self.trainer.check_val_every_n_epoch or 1)
@@ -210,7 +197,7 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
         return draw
 
     def test_step(self, batch: Batch, batch_idx: int) -> Any:
-        """As in validation."""
+        """What `validation_step` gives."""
         return self.validation_step(batch, batch_idx)
 
     def on_validation_epoch_start(self) -> None:
@@ -245,11 +232,10 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the seed; refuse to write weights that are not finite."""
-        broken = [name for name, p in self.named_parameters() if not p.isfinite().all()]
-        if broken:
+        if broken := broken_parameters(self):
             raise ValueError(
-                f"not saving a checkpoint: parameters not finite after step {self.global_step}: {', '.join(broken)}: "
-                f"lower the learning rate or set trainer.gradient_clip_val{self._way_back()}"
+                f"not saving a checkpoint: parameters not finite after step {self.global_step}: {broken}: "
+                f"{way_out(self.trainer)}"
             )
         checkpoint["seed"] = self.seed
         checkpoint["given_as_objects"] = self.given_as_objects

@@ -13,6 +13,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 import torch.distributions as td
+from lightning.pytorch.demos.boring_classes import BoringModel
 from support.models import Save, trainer
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ExponentialLR, ReduceLROnPlateau
@@ -25,7 +26,7 @@ from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import Bernoulli, Normal
 from vae_lightning.metrics.functional import fused_henze_zirkler
 from vae_lightning.models import RBM, Ensemble, GaussianVAE
-from vae_lightning.models.ensemble.stack import state
+from vae_lightning.models.ensemble.stack import named_tensors
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import (
     ELBO,
@@ -40,7 +41,7 @@ from vae_lightning.objectives import (
 )
 from vae_lightning.objectives.base import EstimatedObjective
 from vae_lightning.priors import FactorisedPrior
-from vae_lightning.randomness import reseed, seeded
+from vae_lightning.randomness import Noise, reseed, seeded
 
 SEEDS, EPOCHS, STEPS = (3, 4, 5), 3, 10
 
@@ -85,7 +86,9 @@ def ensemble_of(objectives: list[Objective], **changes: Any) -> Ensemble:
 
 
 def weights(module: nn.Module, number: int | None = None) -> dict[str, Tensor]:
-    return {name: (tensor if number is None else tensor[number]).detach().clone() for name, tensor in state(module)}
+    return {
+        name: (tensor if number is None else tensor[number]).detach().clone() for name, tensor in named_tensors(module)
+    }
 
 
 class Losses(pl.Callback):
@@ -106,6 +109,13 @@ class Validating(EstimatedObjective):
         return AnalyticELBO(self.estimator)(model, x) + td.Normal(mean, mean.exp()).log_prob(mean + 1).sum(-1)
 
 
+class Perturbed(EstimatedObjective):
+    """With noise that is made within the loss, and is no attribute of anything."""
+
+    def forward(self, model: Any, x: Tensor) -> Tensor:
+        return AnalyticELBO(self.estimator)(model, x + 0.1 * Noise().normal(x.shape, x))
+
+
 r = Reparameterised
 OBJECTIVES: dict[str, Callable[[], list[Objective]]] = {
     "AnalyticELBO": lambda: [AnalyticELBO(r(), beta) for beta in (1.0, 0.5, 2.0)],
@@ -117,6 +127,7 @@ OBJECTIVES: dict[str, Callable[[], list[Objective]]] = {
     "a number and a warm-up": lambda: [ELBO(r(), 0.5), ELBO(r(), WarmUp(9)), ELBO(r(), 1.0)],
     "in turns": lambda: [Alternating(AnalyticELBO(r(), b), ELBO(r()), 2, 3) for b in (1.0, 0.5, 2.0)],
     "validated arguments": lambda: [Validating(r()) for _ in range(3)],
+    "noise of its own": lambda: [Perturbed(r()) for _ in range(3)],
     "Henze-Zirkler": lambda: [Penalised(weight) for weight in (0.1, 1.0, 0.0)],
 }
 
@@ -430,6 +441,12 @@ def test_a_module_is_no_builder_and_weighed_gradients_are_lost() -> None:
         Ensemble(member=vae(0, ELBO(r())), seeds=2)
     with pytest.raises(TypeError, match="as in an Ensemble, hides: use IWAE there"):
         train(ensemble_of([DReG(r(2)) for _ in SEEDS]), Stacked([whole(seed) for seed in SEEDS]))
+
+
+def test_members_are_models_of_this_package() -> None:
+    """Another LightningModule has no seed, no loss of a step and no objective that a stack could ask for."""
+    with pytest.raises(TypeError, match=r"must return a model, such as GaussianVAE\(...\); it returned BoringModel"):
+        Ensemble(member=BoringModel, seeds=2)  # type: ignore[arg-type]
 
 
 def test_models_without_an_objective_train_one_at_a_time() -> None:

@@ -1,21 +1,24 @@
-"""MemberNoise: a noise source for a loss under vmap, which gives each member the numbers it would draw alone."""
+"""MemberNoise: seeds -> a source of noise for a loss under vmap, in which each member draws what it would alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Generator, Tensor
+from torch.autograd.function import FunctionCtx
 
-from vae_lightning.randomness import Noise, derive_seed
+from vae_lightning.randomness import derive_seed, drawing_from
 
-Draw = Callable[..., Tensor]
-Request = tuple[Draw, tuple[int, ...], torch.dtype, torch.device]
+Sampler = Callable[..., Tensor]
+"""`torch.rand` or `torch.randn`."""
+
+Request = tuple[Sampler, tuple[int, ...], torch.dtype, torch.device]
+"""What a member draws: how, of which shape, dtype and device."""
 
 
-class MemberNoise(Noise):
+class MemberNoise:
     """One stream of standard noise for each member, restarted at each step from (the member's seed, the step's keys).
 
     These are the keys, and the numbers, that a module alone has in torch's global generator.
@@ -46,10 +49,11 @@ class MemberNoise(Noise):
 
     @contextmanager
     def of(self, member: Tensor) -> Iterator[None]:
-        """Within `vmap`, draw for this member, an entry of the mapped arange(M)."""
+        """Within `vmap`, let every `Noise` draw for this member, an entry of the mapped arange(M)."""
         self.member = member
         try:
-            yield
+            with drawing_from(self):
+                yield
         finally:
             self.member = None
 
@@ -61,19 +65,19 @@ class MemberNoise(Noise):
         """N(0, 1), of each member's own stream."""
         return self._draw(torch.randn, shape, like)
 
-    def _draw(self, draw: Draw, shape: Sequence[int], like: Tensor) -> Tensor:
+    def _draw(self, sampler: Sampler, shape: Sequence[int], like: Tensor) -> Tensor:
         assert self.member is not None, "the Stack says whose noise it is"
-        return _PerMember.apply(self.member, self, (draw, tuple(shape), like.dtype, like.device))
+        return _PerMember.apply(self.member, self, (sampler, tuple(shape), like.dtype, like.device))
 
     def stacked(self, request: Request) -> Tensor:
         """(M, *shape), each member's numbers written where they are needed."""
         self.drawn.append(request)
         if self._given is not None:
             return next(self._given)
-        draw, shape, dtype, device = request
+        sampler, shape, dtype, device = request
         noise = torch.empty(len(self.seeds), *shape, dtype=dtype, device=device)
         for row, stream in zip(noise, self._streams.get(device) or self._restart(device), strict=True):
-            draw(shape, generator=stream, out=row)
+            sampler(shape, generator=stream, out=row)
         return noise
 
     def _restart(self, device: torch.device) -> list[Generator]:
@@ -91,13 +95,15 @@ class _PerMember(torch.autograd.Function):
         raise RuntimeError("members draw their noise within vmap")
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+    def setup_context(ctx: FunctionCtx, inputs: tuple[object, ...], output: Tensor) -> None:
         ctx.mark_non_differentiable(output)
 
     @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[None, None, None]:
+    def backward(ctx: FunctionCtx, *upstream: Tensor | None) -> tuple[None, None, None]:
         return None, None, None
 
     @staticmethod
-    def vmap(info: Any, in_dims: Any, member: Tensor, noise: MemberNoise, request: Request) -> tuple[Tensor, int]:
+    def vmap(
+        info: object, in_dims: tuple[object, ...], member: Tensor, noise: MemberNoise, request: Request
+    ) -> tuple[Tensor, int]:
         return noise.stacked(request), 0

@@ -1,95 +1,126 @@
-"""MemberPhases: what modules with phases, such as LiBI, do at the ends of these, done for all members of a stack."""
+"""Phases of an ensemble: what its members do at the ends of their own phases -> done for all of them at once."""
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from vae_lightning.models.ensemble.stack import Stack, state
-
-State = dict[str, Tensor]
-"""The parameters and buffers of a module by name; of many, stacked along a first axis."""
-
-
-@runtime_checkable
-class Phased(Protocol):
-    """A module trained in phases, with a fresh optimizer in each, that keeps the best of its repeats by its own choice.
-
-    `begin_phase`, `keep_best` and `recall` are of the state of one module or of many, the others of one alone.
-    """
-
-    def begins_phase(self, step: int) -> bool:
-        """Whether the optimizer starts anew before this step."""
-
-    def begin_phase(self, state: State, step: int) -> None:
-        """What else is done before this step, the first of a phase."""
-
-    def ends_repeat(self, step: int) -> bool:
-        """Whether a repeat is done after so many steps."""
-
-    def judged_on(self, data: Any) -> Tensor | None:
-        """The validation data that repeats are judged on; ValueError if there have to be any."""
-
-    def value_on(self, x: Tensor) -> Float[Tensor, ""]:
-        """What the best repeat has most of, under the module's own seed."""
-
-    def keep_best(self, state: State, value: Float[Tensor, "*M"], step: int) -> None:
-        """After a repeat, keep what is better than all before."""
-
-    def recall(self, state: State) -> Float[Tensor, "*M"]:
-        """Become the best kept so far, if any is; its value, -inf without one."""
-
-    def failures(self, batch: Any, step: int) -> dict[str, str]:
-        """The constraints that the batch fails at this step, by name, with the reason."""
+from vae_lightning.models.ensemble.stack import Stack, StackedBatch
+from vae_lightning.models.latent_variable import LatentVariableModule
+from vae_lightning.models.phased import Phased
 
 
-class MemberPhases:
-    """The phases of all members at once; their noise, data and choice are each member's own.
+class Phases(abc.ABC):
+    """When an ensemble's members begin anew, and what the best of them are kept by."""
+
+    by_validation: bool
+    """Whether it is the loss on validation, and not the members' own choice."""
+
+    @abc.abstractmethod
+    def start(self, data: Sequence[object]) -> None:
+        """Find in each member's data module what the member is judged on."""
+
+    @abc.abstractmethod
+    def begins(self, step: int) -> bool:
+        """Whether a phase begins before this step."""
+
+    @abc.abstractmethod
+    def begin(self, step: int) -> None:
+        """Begin it."""
+
+    @abc.abstractmethod
+    def judge(self, step: int) -> Float[Tensor, " M"] | None:
+        """Each member's value on its validation data, where a repeat is done; None elsewhere, or without such data."""
+
+    @abc.abstractmethod
+    def keep_best(self, values: Float[Tensor, " M"], step: int) -> None:
+        """Let each member keep the repeat that is done, if it is its best."""
+
+    @abc.abstractmethod
+    def failures(self, batch: StackedBatch, step: int, number: int) -> str:
+        """The constraints that a member's codes fail, by name, in one line; empty if none."""
+
+
+class OnePhase(Phases):
+    """Members train from beginning to end."""
+
+    by_validation = True
+
+    def start(self, data: Sequence[object]) -> None:
+        """There is nothing to find."""
+
+    def begins(self, step: int) -> bool:
+        """No: the optimizer goes on."""
+        return False
+
+    def begin(self, step: int) -> None:
+        """There is nothing to begin."""
+
+    def judge(self, step: int) -> None:
+        """There are no repeats."""
+
+    def keep_best(self, values: Float[Tensor, " M"], step: int) -> None:
+        """There are no repeats."""
+
+    def failures(self, batch: StackedBatch, step: int, number: int) -> str:
+        """There are no constraints to name."""
+        return ""
+
+
+class MemberPhases(Phases):
+    """The phases of `Phased` members; noise, data and choice are each member's own.
 
     Args:
-        stack: the members, all `Phased`.
+        module: the stack's, whose tensors are those of all members.
         alone: gives a copy of a member, by its number, with its present weights, where the stack is.
     """
 
-    def __init__(self, stack: Stack, alone: Callable[[int], Any]) -> None:
-        self.stack, self.alone = stack, alone
-        self._judged: list[Tensor | None] = [None] * len(stack.members)
+    by_validation = False
 
-    def start(self, data: Sequence[Any]) -> None:
-        """Find what each member is judged on."""
-        pairs = zip(self.stack.members, data, strict=True)
-        self._judged = [member.judged_on(its_data) for member, its_data in pairs]
+    def __init__(self, module: Phased, alone: Callable[[int], Phased]) -> None:
+        self.module, self.alone = module, alone
+        self._judged: list[Tensor | None] = []
+
+    def start(self, data: Sequence[object]) -> None:
+        """ValueError without data that members have to be judged on."""
+        self._judged = [self.module.judged_on(its_data) for its_data in data]
 
     def begins(self, step: int) -> bool:
         """Whether a phase begins before this step."""
-        return bool(self.stack.module.begins_phase(step))
+        return self.module.begins_phase(step)
 
     def begin(self, step: int) -> None:
-        """Begin it."""
-        self.stack.module.begin_phase(dict(state(self.stack.module)), step)
+        """Begin it in all members."""
+        self.module.begin_phase(step)
 
     @torch.no_grad()
     def judge(self, step: int) -> Float[Tensor, " M"] | None:
-        """Where a repeat is done, each member's value on its validation data; None elsewhere, or without such data."""
-        if not self.stack.module.ends_repeat(step) or None in self._judged[:1]:
+        """Each member's value by its own choice, where a repeat is done."""
+        if not self.module.ends_repeat(step) or None in self._judged[:1]:
             return None
         return torch.stack([self.alone(n).value_on(x) for n, x in enumerate(self._judged) if x is not None])
 
     def keep_best(self, values: Float[Tensor, " M"], step: int) -> None:
-        """Let each member keep the repeat just done, if it is its best."""
-        self.stack.module.keep_best(dict(state(self.stack.module)), values, step)
-
-    def recall(self, weights: nn.Module) -> Float[Tensor, " M"]:
-        """In a module like the stack's, let each member become the best it has kept before; their values."""
-        value: Tensor = self.stack.module.recall(dict(state(weights)))
-        return value
+        """Let each member keep the repeat that is done, if it is its best."""
+        self.module.keep_best(values, step)
 
     @torch.no_grad()
-    def failures(self, batch: tuple[Tensor, Tensor], step: int, number: int) -> str:
-        """The constraints that a member's codes fail, by name, in one line; empty if none."""
+    def failures(self, batch: StackedBatch, step: int, number: int) -> str:
+        """The penalties that a member's codes fail, with the reasons."""
         found = self.alone(number).failures((batch[0][number], batch[1][number]), step)
         return "; ".join(f"the penalty {name}: {reason}" for name, reason in found.items())
+
+
+def phases_of(stack: Stack, alone: Callable[[int], LatentVariableModule]) -> Phases:
+    """The phases that the members have; `alone` gives a member by its number."""
+
+    def phased(number: int) -> Phased:
+        member = alone(number)
+        assert isinstance(member, Phased), "members are of one class"
+        return member
+
+    return MemberPhases(stack.module, phased) if isinstance(stack.module, Phased) else OnePhase()

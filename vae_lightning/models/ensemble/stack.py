@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -14,11 +13,15 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from vae_lightning.models.ensemble.noise import MemberNoise
-from vae_lightning.models.ensemble.settings import differing, setting, stackable
-from vae_lightning.randomness import Noise
+from vae_lightning.models.ensemble.settings import differing, overridden, stackable
+from vae_lightning.models.latent_variable import LatentVariableModule
+from vae_lightning.objectives import Objective
 
 StackedBatch = tuple[Tensor, Tensor]
 """x (M, B, *X) and y (M, B)."""
+
+Tensors = dict[str, Tensor]
+"""Tensors by name."""
 
 
 class Stack(nn.Module):
@@ -30,46 +33,43 @@ class Stack(nn.Module):
     ValueError, saying where, for members that differ in anything else: shapes, classes, counts.
     """
 
-    def __init__(self, members: Sequence[Any]) -> None:
+    def __init__(self, members: Sequence[LatentVariableModule]) -> None:
         super().__init__()
         self.members = list(members)  # a plain list: what is trained is the stack
         self.noise = MemberNoise([member.seed for member in members])
         self._fixed, self._objectives_differ = _differences(members)
-        self._now: list[Any] = []
-        self._at_step: dict[str, Tensor] = {}
+        self._now: list[Objective] = []
+        self._at_step: Tensors = {}
         self.module = copy.deepcopy(members[0])
         self.read()
-        for child in self.module.modules():
-            for name in [name for name, value in vars(child).items() if isinstance(value, Noise)]:
-                setattr(child, name, self.noise)
 
     @torch.no_grad()
     def read(self) -> None:
         """Take the members' weights; ValueError if they are not alike."""
-        states = [dict(state(member)) for member in self.members]
+        states = [dict(named_tensors(member)) for member in self.members]
         kinds = [{name: _kind(tensor) for name, tensor in its_state.items()} for its_state in states]
         for number, its_kinds in enumerate(kinds):
             for name in kinds[0] | its_kinds:
                 if (here := kinds[0].get(name)) != (there := its_kinds.get(name)):
                     raise ValueError(f"members must be alike, but {name} is {here} in 0 and {there} in {number}")
-        for name, tensor in state(self.module):
+        for name, tensor in named_tensors(self.module):
             tensor.data = torch.stack([its_state[name].detach() for its_state in states]).to(tensor.device)
 
     def forward(
         self, batch: StackedBatch, step: int, weights: nn.Module | None = None
-    ) -> tuple[Float[Tensor, " M"], dict[str, Tensor]]:
+    ) -> tuple[Float[Tensor, " M"], Tensors]:
         """Each member's loss on its part of the batch at this step, and its figures; under other weights if given."""
-        with self.settings(step) as values:
-            return self.losses(dict(state(weights or self.module)), values, batch, step)
+        with self.differing_values(step) as values:
+            return self.losses(dict(named_tensors(weights or self.module)), values, batch, step)
 
     def losses(
-        self, weights: dict[str, Tensor], values: dict[str, Tensor], batch: StackedBatch, step: int
-    ) -> tuple[Float[Tensor, " M"], dict[str, Tensor]]:
-        """The same as a function of all that it depends on but the step: weights and settings by name, data."""
+        self, weights: Tensors, values: Tensors, batch: StackedBatch, step: int
+    ) -> tuple[Float[Tensor, " M"], Tensors]:
+        """The same as a function of all that it depends on but the step: weights, differing values, and data."""
         call = _Loss(self.module)
 
-        def loss(weights: Any, values: Any, batch: StackedBatch, number: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-            with self.noise.of(number), setting(self.module, values):
+        def loss(weights: Tensors, values: Tensors, batch: StackedBatch, number: Tensor) -> tuple[Tensor, Tensors]:
+            with self.noise.of(number), overridden(self.module, values):
                 return functional_call(call, weights, (batch, step))
 
         weights = {f"module.{name}": tensor for name, tensor in weights.items()}
@@ -85,64 +85,72 @@ class Stack(nn.Module):
                 "vae_lightning.randomness.Noise, as the objectives here do"
             ) from error
 
-    def objective_at(self, step: int) -> Any:
-        """What, beside `settings`, the loss depends on in the step: the same object means the same loss, None nothing.
+    def objective_at(self, step: int) -> Objective:
+        """The first member's objective of this step: two steps with the same object have the same loss.
 
-        It is that of the first member, from which the others differ by their settings alone.
+        The other members' differ from it by `differing_values` alone.
         """
-        objective = getattr(self.module, "objective", None)
-        return None if objective is None else objective.at(step)
+        return self.module.objective.at(step)
 
     def comparable(self, batch: StackedBatch, step: int, weights: nn.Module) -> Float[Tensor, " M"] | None:
         """Each member's loss by one objective for all, this step's `unweighted`; None for their own."""
         if self.incomparable(step) or not differing([member.objective.at(step) for member in self.members]):
             return None
-        values = {name: value for name, value in self._fixed.items() if not name.startswith("objective.")}
+        values = {name: value for name, value in self._fixed.items() if not name.startswith(_OF_OBJECTIVE)}
         self.noise.begin(*self.noise.keys)  # the same draws
-        before = self.module.objective
-        self.module.objective = before.at(step).unweighted()
-        try:
-            return self.losses(dict(state(weights)), values, batch, step)[0]
-        finally:
-            self.module.objective = before
+        with self._under(self.objective_at(step).unweighted()):
+            return self.losses(dict(named_tensors(weights)), values, batch, step)[0]
 
     def incomparable(self, step: int | None) -> list[str]:
         """In what members are judged differently: their `unweighted` objectives of a step, or without one `judge`."""
         if step is None:
             return [name for name in self._fixed if name.startswith("judge.")]
-        return [f"objective.{name}" for name in differing([m.objective.at(step).unweighted() for m in self.members])]
+        unweighted = [member.objective.at(step).unweighted() for member in self.members]
+        return [f"{_OF_OBJECTIVE}{name}" for name in differing(unweighted)]
 
     @contextmanager
-    def settings(self, step: int) -> Iterator[dict[str, Tensor]]:
+    def differing_values(self, step: int) -> Iterator[Tensors]:
         """The values in which members differ at this step; where these depend on it, with that step's objective set."""
         if not self._objectives_differ:
             yield self._fixed
             return
         now = [member.objective.at(step) for member in self.members]
         if len(now) != len(self._now) or any(new is not old for new, old in zip(now, self._now, strict=True)):
-            self._now, self._at_step = now, _stacked("objective.", now)
-        at_step, objective = self._at_step, self.module.objective
-        self.module.objective = objective.at(step)
-        try:
+            self._now, self._at_step = now, _vectors(differing(now), now[0], _OF_OBJECTIVE)
+        at_step = self._at_step
+        with self._under(self.objective_at(step)):
             yield self._fixed | at_step
+
+    @contextmanager
+    def _under(self, objective: Objective) -> Iterator[None]:
+        """Within the block, the module's objective is this one."""
+        before = self.module.objective
+        self.module.objective = objective
+        try:
+            yield
         finally:
-            self.module.objective = objective
+            self.module.objective = before
 
 
 class _Loss(nn.Module):
     """`loss` as a forward, whose weights `functional_call` can replace."""
 
-    def __init__(self, module: Any) -> None:
+    def __init__(self, module: LatentVariableModule) -> None:
         super().__init__()
         self.module = module
 
-    def forward(self, batch: StackedBatch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, batch: StackedBatch, step: int) -> tuple[Tensor, Tensors]:
         return self.module.loss(batch, step)
 
 
-def state(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+def named_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """The parameters and buffers of a module, by name."""
     return chain(module.named_parameters(), module.named_buffers())
+
+
+def over_members(values: Tensor, like: Tensor) -> Tensor:
+    """(M,) -> (M, 1, ..., 1), to be broadcast over the rest of a stacked tensor."""
+    return values.reshape(-1, *[1] * (like.ndim - 1))
 
 
 def _kind(tensor: Tensor) -> str:
@@ -150,24 +158,18 @@ def _kind(tensor: Tensor) -> str:
     return f"{type(tensor).__name__}{tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}{frozen}"
 
 
-def across(values: Tensor, like: Tensor) -> Tensor:
-    """(M,) -> (M, 1, ..., 1), to be broadcast over the rest of a stacked tensor."""
-    return values.reshape(-1, *[1] * (like.ndim - 1))
+_OF_OBJECTIVE = "objective."
 
 
-def _differences(members: Sequence[Any]) -> tuple[dict[str, Tensor], bool]:
-    """Values that differ at every step alike, and whether others have to be asked for at each step."""
-    objectives: list[Any] = [getattr(member, "objective", None) for member in members]
-    scheduled = any(objective is not None and objective.at(0) is not objective for objective in objectives)
-    if not (scheduled and differing(objectives)):
-        return _stacked("", members), False
-    bare = []
-    for member in members:
-        bare.append(copy.copy(member))
-        bare[-1]._modules = {name: child for name, child in member._modules.items() if name != "objective"}
-    return _stacked("", bare), True
+def _differences(members: Sequence[LatentVariableModule]) -> tuple[Tensors, bool]:
+    """Values that differ at every step alike, and whether the objectives' have to be asked for at each step."""
+    found = differing(members)
+    fixed = {name: values for name, values in found.items() if not name.startswith(_OF_OBJECTIVE)}
+    scheduled = any(member.objective.at(0) is not member.objective for member in members)
+    by_step = scheduled and len(fixed) < len(found)
+    return _vectors(fixed if by_step else found, members[0]), by_step
 
 
-def _stacked(prefix: str, modules: Sequence[Any]) -> dict[str, Tensor]:
-    numbers = stackable(modules)
+def _vectors(differences: Mapping[str, Sequence[object]], module: nn.Module, prefix: str = "") -> Tensors:
+    numbers = stackable(differences, module)
     return {prefix + name: torch.tensor(values, dtype=torch.float64) for name, values in numbers.items()}

@@ -9,11 +9,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
-from vae_lightning.models.ensemble.stack import across
+from vae_lightning.models.ensemble.stack import over_members
 
 
 def gradients(parameters: Iterable[Tensor]) -> list[Tensor]:
-    """Of those that have one."""
+    """The gradients of all parameters that have one."""
     return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 
@@ -33,18 +33,17 @@ def clip_norms(grads: list[Tensor], largest: float) -> None:
     norms = torch.stack([grad.flatten(1).norm(dim=1) for grad in grads]).norm(dim=0)
     scale = (largest / (norms + 1e-6)).clamp(max=1.0)
     for grad in grads:
-        grad.mul_(across(scale, grad))
+        grad.mul_(over_members(scale, grad))
+
+
+def clear_gradients(grads: list[Tensor], members: Bool[Tensor, " M"]) -> None:
+    """Set the gradients of these members to 0."""
+    for grad in grads:
+        grad.masked_fill_(over_members(members, grad), 0.0)
 
 
 @torch.no_grad()
-def shorten(parameters: Iterable[Tensor], before: Iterable[Tensor], part: Float[Tensor, " M"]) -> None:
+def scale_steps(parameters: Iterable[Tensor], before: Iterable[Tensor], part: Float[Tensor, " M"]) -> None:
     """Let each member go this part of its way from before, exactly none and all of it for 0 and 1."""
     for parameter, old in zip(parameters, before, strict=True):
-        parameter.copy_(torch.lerp(old, parameter, across(part, parameter)))
-
-
-@torch.no_grad()
-def take(chosen: Bool[Tensor, " M"], target: Iterable[Tensor], source: Iterable[Tensor]) -> None:
-    """Let the chosen members of `target` be those of `source`."""
-    for here, there in zip(target, source, strict=True):
-        here.copy_(torch.where(across(chosen, here), there, here))
+        parameter.copy_(torch.lerp(old, parameter, over_members(part, parameter)))

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._ops import OpOverload
 from torch.fx import GraphModule, Interpreter, Node
 
 from vae_lightning.models.recording.memory import exposed
@@ -15,7 +16,7 @@ _aten = torch.ops.aten
 _FILLED = {_aten.full_like.default, _aten.ones_like.default, _aten.zeros_like.default}
 
 
-def fold_constants(module: GraphModule, inputs: Sequence[Any]) -> GraphModule:
+def fold_constants(module: GraphModule, inputs: Sequence[object]) -> GraphModule:
     """Put constants in place of what depends on the inputs by their shapes alone; drop what nobody reads.
 
     The shapes of a recording never change. So the part of a backward pass before it meets a weight or the data, or the
@@ -37,7 +38,7 @@ def _constants(nodes: Iterable[Node]) -> set[Node]:
     """What depends on shapes alone, and is neither drawn nor written into."""
     found, may_change = set[Node](), exposed(nodes)
     for node in nodes:
-        drawn = torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
+        drawn = isinstance(node.target, OpOverload) and torch.Tag.nondeterministic_seeded in node.target.tags
         if node.op != "call_function" or drawn or node in may_change:
             continue
         if node.target in _FILLED or found.issuperset(node.all_input_nodes):
@@ -53,7 +54,7 @@ class _Values(Interpreter):
         self.read = {node for node in constants if not constants >= node.users.keys()}
         self.values: dict[Node, Tensor] = {}
 
-    def of(self, inputs: Sequence[Any]) -> dict[Node, Tensor]:
+    def of(self, inputs: Sequence[object]) -> dict[Node, Tensor]:
         with torch.no_grad():
             self.run(*inputs)
         return self.values

@@ -94,5 +94,5 @@ def _few_features(node: Node) -> bool:
 def _spreads_over_features(node: Node) -> bool:
     if node.target is not _aten.expand.default:
         return False
-    spread = getattr(node.args[0], "meta", {}).get("val")
+    spread = node.args[0].meta.get("val") if isinstance(node.args[0], Node) else None
     return isinstance(spread, Tensor) and spread.shape[-1:] == (1,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from torch._ops import OpOverload
 from torch.fx import Node
 
 
@@ -32,13 +33,14 @@ def _memory(nodes: Iterable[Node]) -> dict[Node, set[Node]]:
 
 def _shares(node: Node) -> bool:
     """Whether its value may lie in the memory of one it is given, as a view does; of what has no schema, it may."""
-    schema = getattr(node.target, "_schema", None)
-    return schema is None or any(made.alias_info is not None for made in schema.returns)
+    if not isinstance(node.target, OpOverload):
+        return True
+    return any(made.alias_info is not None for made in node.target._schema.returns)
 
 
 def _writes_into(node: Node) -> Iterator[Node]:
-    schema = getattr(node.target, "_schema", None)
-    for number, argument in enumerate(() if schema is None else schema.arguments):
+    arguments = node.target._schema.arguments if isinstance(node.target, OpOverload) else ()
+    for number, argument in enumerate(arguments):
         if argument.alias_info is not None and argument.alias_info.is_write:
             given = node.args[number] if number < len(node.args) else node.kwargs.get(argument.name)
             yield from (

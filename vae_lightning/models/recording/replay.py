@@ -14,12 +14,12 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.overrides import TorchFunctionMode
 
 from vae_lightning.models.ensemble.noise import Request
-from vae_lightning.models.ensemble.stack import Stack, StackedBatch, across, state
+from vae_lightning.models.ensemble.stack import Stack, StackedBatch, Tensors, named_tensors, over_members
 
-Inputs = tuple[dict[str, Tensor], dict[str, Tensor], StackedBatch, list[Tensor]]
+Inputs = tuple[Tensors, Tensors, StackedBatch, list[Tensor]]
 """All that the operations of a step read: weights and settings by name, data, noise."""
 
-Result = tuple[Tensor, dict[str, Tensor], list[Tensor | None]]
+Result = tuple[Tensor, Tensors, list[Tensor | None]]
 """Losses (M,), figures (M,), and for each trained parameter its gradient if it has one."""
 
 Optimised = Callable[[GraphModule, Inputs], Callable[..., Result]]
@@ -45,16 +45,16 @@ class Replay:
 
     def __init__(self, stack: Stack, optimised: Optimised) -> None:
         self.stack, self.optimised = stack, optimised
-        self.made: dict[tuple[Any, ...], Recording] = {}
+        self.made: dict[tuple[object, ...], Recording] = {}
 
-    def __call__(self, batch: StackedBatch, step: int) -> tuple[Float[Tensor, " M"], dict[str, Tensor]]:
+    def __call__(self, batch: StackedBatch, step: int) -> tuple[Float[Tensor, " M"], Tensors]:
         """`stack(batch, step)`, after `stack.noise.begin`."""
         objective = self.stack.objective_at(step)
-        if objective is None or objective is not self.stack.objective_at(step):
+        if objective is not self.stack.objective_at(step):
             return self.stack(batch, step)
-        tensors = dict(state(self.stack.module))
+        tensors = dict(named_tensors(self.stack.module))
         trained = {name: tensor for name, tensor in tensors.items() if tensor.requires_grad}
-        with self.stack.settings(step) as values:
+        with self.stack.differing_values(step) as values:
             parts = tuple((part.shape, part.dtype, part.device) for part in batch)
             key = (objective, tuple(values), tuple(trained), parts)
             if key not in self.made:
@@ -64,7 +64,7 @@ class Replay:
         def run() -> Result:
             noise = [self.stack.noise.stacked(request) for request in recording.noise]
             weights = {name: tensor.detach() for name, tensor in tensors.items()}
-            with self.stack.settings(step) as values:
+            with self.stack.differing_values(step) as values:
                 result = recording.run(weights, values, batch, noise)
             names.extend(result[1])
             return result
@@ -72,11 +72,11 @@ class Replay:
         losses, *figures = _WithGradients.apply(run, *trained.values())
         return losses, dict(zip(names, figures, strict=True))
 
-    def _record(self, values: dict[str, Tensor], batch: StackedBatch, step: int) -> Recording:
+    def _record(self, values: Tensors, batch: StackedBatch, step: int) -> Recording:
         stack = self.stack
         keys = stack.noise.keys
         # copies: running statistics must not see this batch twice
-        weights = {name: tensor.detach().clone() for name, tensor in state(stack.module)}
+        weights = {name: tensor.detach().clone() for name, tensor in named_tensors(stack.module)}
         with torch.no_grad():
             stack.losses(weights, values, batch, step)
         requests = list(stack.noise.drawn)
@@ -91,7 +91,7 @@ class Replay:
         """The step's losses, figures and gradients, as a function of all that they read."""
         trained = [name for name, parameter in self.stack.module.named_parameters() if parameter.requires_grad]
 
-        def run(weights: dict[str, Tensor], values: dict[str, Tensor], batch: StackedBatch, noise: Any) -> Result:
+        def run(weights: Tensors, values: Tensors, batch: StackedBatch, noise: list[Tensor]) -> Result:
             with self.stack.noise.given(noise), torch.enable_grad(), _Unvalidated():
                 weights = {name: w.requires_grad_(name in trained) for name, w in weights.items()}
                 losses, figures = self.stack.losses(weights, values, batch, step)
@@ -104,7 +104,13 @@ class Replay:
 class _Unvalidated(TorchFunctionMode):
     """In this thread, torch's distributions find all arguments valid: a recording has no numbers to look at."""
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self,
+        func: Callable[..., object],
+        types: object,
+        args: tuple[object, ...] = (),
+        kwargs: dict[str, object] | None = None,
+    ) -> object:
         return True if func is torch._is_all_true else func(*args, **(kwargs or {}))
 
 
@@ -120,5 +126,5 @@ class _WithGradients(torch.autograd.Function):
         return losses, *of_their_own
 
     @staticmethod
-    def backward(ctx: Any, upstream: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
-        return None, *(None if g is None else g * across(upstream, g) for g in ctx.gradients)
+    def backward(ctx: Any, upstream: Tensor, *_: Tensor | None) -> tuple[Tensor | None, ...]:
+        return None, *(None if g is None else g * over_members(upstream, g) for g in ctx.gradients)

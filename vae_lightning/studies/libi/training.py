@@ -11,7 +11,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from vae_lightning.data import FullBatch, Stacked, Synthetic
 from vae_lightning.models import Ensemble, LiBI
-from vae_lightning.models.ensemble.ensemble import NoMemberLeft
+from vae_lightning.models.ensemble import NoMemberLeft
 from vae_lightning.models.latent_variable import LatentVariableModule
 from vae_lightning.process import default_dtype
 from vae_lightning.randomness import derive_seed, seeded
