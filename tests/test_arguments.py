@@ -16,8 +16,8 @@ from torch.distributions import Distribution
 from torch.optim import SGD
 
 from vae_lightning import estimators, families, models, objectives, priors
-from vae_lightning.arguments import _fits, _hints, check_kinds
 from vae_lightning.conditional import Conditional, Network
+from vae_lightning.construction.arguments import _fits, _hints, check_kinds
 from vae_lightning.estimators import GradientEstimator, Reparameterised
 from vae_lightning.families import Bernoulli, BernoulliMRF, ExponentialFamily, Normal
 from vae_lightning.harmonium import Harmonium

@@ -17,8 +17,8 @@ from support.models import trainer
 from torch import nn
 
 import vae_lightning as vl
+from vae_lightning.construction.specification import Unspecified, specification
 from vae_lightning.data import processes
-from vae_lightning.specification import Unspecified, specification
 
 BITS, POINTS = partial(vl.Bernoulli, (1, 8, 8)), partial(vl.Normal, 2, scale=0.06)
 SMALL = partial(vl.nn.MLP, hidden=[8])

@@ -9,7 +9,7 @@ import torch
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.nn.outputs import Outputs
 

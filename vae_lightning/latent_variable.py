@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
-from vae_lightning.arguments import check_kinds
 from vae_lightning.conditional import Conditional, Network
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.priors import FactorisedPrior, Prior

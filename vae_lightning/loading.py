@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from vae_lightning.construction.specification import paths_of
 from vae_lightning.models.reproducible import ReproducibleModule
-from vae_lightning.specification import paths_of
 from vae_lightning.training.checkpoint import find
 from vae_lightning.trust import Slot, Trust, read_checkpoint
 

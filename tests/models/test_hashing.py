@@ -16,10 +16,10 @@ from support.command import HASHING, command, on_miniature
 from support.models import hashing, newsgroups, trainer
 from torch import Tensor
 
+from vae_lightning.construction.hyperparameters import is_plain
 from vae_lightning.counts import Counts
 from vae_lightning.data.loaders import EvaluationLoader, EvaluationOrder, Observations
 from vae_lightning.estimators import DisARM, Enumerated
-from vae_lightning.hyperparameters import is_plain
 from vae_lightning.models import HashingVAE
 from vae_lightning.nn import TFIDF, BagOfWordsMLP, WordFrequencies, WordLogits
 from vae_lightning.objectives import ELBO

@@ -16,8 +16,7 @@ from torch.optim import Adam
 from vae_lightning.families import Normal
 from vae_lightning.models import Ensemble, GaussianVAE, LiBI
 from vae_lightning.models.libi import adam as adam_of_libi
-from vae_lightning.models.optimizers import quick_adam
-from vae_lightning.models.reproducible import adam
+from vae_lightning.models.optimizers import adam, quick_adam
 
 RATES = {adam: 1e-3, adam_of_libi: 0.01}
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.derived import DerivedDataModule
 from vae_lightning.data.loaders import Batch, Observations, TrainingLoader, TrainingOrder

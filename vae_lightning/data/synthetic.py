@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import torch
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
+from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.loaders import Observations
 from vae_lightning.data.processes import Process
-from vae_lightning.hyperparameters import only_plain
 from vae_lightning.randomness import derive_seed
 
 

@@ -11,7 +11,7 @@ import torch.distributions as td
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.distributions import as_bits, family_name
 from vae_lightning.randomness import Noise
 

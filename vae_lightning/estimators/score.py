@@ -9,7 +9,7 @@ import torch.distributions as td
 from jaxtyping import Float
 from torch import Tensor
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.distributions import sample
 from vae_lightning.estimators.base import (
     Aggregate,

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import constraints
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.distributions import HELD_BITS, States
 from vae_lightning.families.base import ExponentialFamily, as_event_shape
 from vae_lightning.families.bernoulli import Bernoulli

@@ -11,7 +11,7 @@ from torch import Size, Tensor
 from torch.distributions import constraints
 
 from vae_lightning.affine import Affine
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.distributions import is_bag_of_words
 from vae_lightning.families.base import ExponentialFamily

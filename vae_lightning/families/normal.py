@@ -11,7 +11,7 @@ import torch.distributions as td
 from jaxtyping import Float
 from torch import Tensor
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.families.base import ExponentialFamily, as_event_shape
 from vae_lightning.families.scales import FixedScale, FreeScale, Scale
 

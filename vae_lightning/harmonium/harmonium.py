@@ -9,7 +9,7 @@ from jaxtyping import Float, Float64
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.distributions import SUMMED_BITS
 from vae_lightning.families import ExponentialFamily

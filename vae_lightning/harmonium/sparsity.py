@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.families import ExponentialFamily
 
 

@@ -11,7 +11,7 @@ import torch.distributions as td
 from jaxtyping import Float64
 from torch import Tensor
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts, device_of, select
 from vae_lightning.distributions import as_normal, family_name, rebuilt, sample
 from vae_lightning.latent_variable import LatentVariableModel

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 
-from vae_lightning.arguments import check_kinds
 from vae_lightning.conditional import Network
+from vae_lightning.construction.arguments import check_kinds
+from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import ExponentialFamily, Normal
-from vae_lightning.hyperparameters import only_plain
 from vae_lightning.latent_variable import LatentVariableModel
-from vae_lightning.models.latent_variable import LatentVariableModule, adam
+from vae_lightning.models.latent_variable import LatentVariableModule
+from vae_lightning.models.optimizers import adam
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import AnalyticELBO, Objective
 from vae_lightning.priors import Prior

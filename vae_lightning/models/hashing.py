@@ -10,18 +10,19 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Size, Tensor
 from torch.distributions import LogNormal
 
-from vae_lightning.arguments import check_kinds
 from vae_lightning.batches import Batch, observations
 from vae_lightning.conditional import Conditional, Network, as_conditional
+from vae_lightning.construction.arguments import check_kinds
+from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.counts import Counts
 from vae_lightning.data.protocols import HasLengths, vocabulary_size
 from vae_lightning.distributions import parameters
 from vae_lightning.estimators import DisARM
 from vae_lightning.families import Bernoulli, Multinomial
 from vae_lightning.families.multinomial import log_multinomial_coefficient, saturated_log_likelihood
-from vae_lightning.hyperparameters import only_plain
 from vae_lightning.latent_variable import Draw, LatentVariableModel
-from vae_lightning.models.latent_variable import LatentVariableModule, adam
+from vae_lightning.models.latent_variable import LatentVariableModule
+from vae_lightning.models.optimizers import adam
 from vae_lightning.nn import BagOfWordsMLP, WordLogits
 from vae_lightning.nn.bag_of_words import Features
 from vae_lightning.objectives import ELBO, Objective

@@ -16,11 +16,9 @@ from vae_lightning.data.protocols import HasTraining, observed_shape
 from vae_lightning.distributions import mean_code, sample
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.latent_variable import Draw, LatentVariableModel
-from vae_lightning.models.reproducible import ReproducibleModule, adam
+from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.objectives import Objective
 from vae_lightning.randomness import Noise, seeded
-
-__all__ = ["LatentVariableModule", "adam", "rate"]
 
 
 class LatentVariableModule(ReproducibleModule):

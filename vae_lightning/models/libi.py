@@ -11,13 +11,13 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 
-from vae_lightning.arguments import check_kinds
 from vae_lightning.batches import Batch
 from vae_lightning.conditional import Conditional, Network
+from vae_lightning.construction.arguments import check_kinds
+from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.data.protocols import HasValidation, datamodule
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import ExponentialFamily
-from vae_lightning.hyperparameters import only_plain
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.models.best import BestWeights
 from vae_lightning.models.gaussian import gaussian_codes

@@ -5,13 +5,14 @@ from __future__ import annotations
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
-from vae_lightning.arguments import check_kinds
 from vae_lightning.conditional import Conditional, Network
+from vae_lightning.construction.arguments import check_kinds
+from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.estimators import Enumerated, LeaveOneOut
 from vae_lightning.families import Bernoulli, BernoulliMRF, ExponentialFamily, GibbsMRF
-from vae_lightning.hyperparameters import only_plain
 from vae_lightning.latent_variable import Draw, LatentVariableModel
-from vae_lightning.models.latent_variable import LatentVariableModule, adam
+from vae_lightning.models.latent_variable import LatentVariableModule
+from vae_lightning.models.optimizers import adam
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import AnalyticELBO, GibbsELBO, Objective
 from vae_lightning.priors import FactorisedPrior, Prior

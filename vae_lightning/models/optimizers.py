@@ -54,3 +54,8 @@ def with_decay(
     if weight_decay and "weight_decay" not in optimizer.defaults:
         raise ValueError(f"{type(optimizer).__name__} knows no weight decay: use SGD or Adam, or weight_decay 0")
     return optimizer
+
+
+def adam(parameters: Iterable[Tensor]) -> Optimizer:
+    """Adam at 1e-3, the default optimizer."""
+    return quick_adam(parameters, lr=1e-3)

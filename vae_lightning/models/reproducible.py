@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,22 +19,10 @@ from vae_lightning.data.protocols import InMemory, datamodule
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.metrics.averages import Averages
 from vae_lightning.models.failure import alone_in_batch_norm, broken_parameters, way_out
-from vae_lightning.models.optimizers import quick_adam
-from vae_lightning.models.preflight import Preflight, check_precision, stage_of
+from vae_lightning.models.preflight import Preflight, check_precision, is_logged, stage_of
 from vae_lightning.models.schedules import scheduled
 from vae_lightning.randomness import reseed, run_seed
 from vae_lightning.trust import FromCheckpoint
-
-
-def adam(parameters: Iterable[Tensor]) -> Optimizer:
-    """Adam at 1e-3, the default optimizer."""
-    return quick_adam(parameters, lr=1e-3)
-
-
-def is_logged(trainer: pl.Trainer, step: int) -> bool:
-    """Whether the trainer writes the figures of this step; never if it logs every 0 steps."""
-    every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # Lightning sets it without a declaration
-    return every > 0 and (step + 1) % every == 0
 
 
 class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):

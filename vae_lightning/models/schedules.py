@@ -8,7 +8,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, ReduceLROnPlateau
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 
 _OF_STEPS = (OneCycleLR, CyclicLR)  # whose documentation says to step them after every batch
 

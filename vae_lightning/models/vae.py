@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 
-from vae_lightning.arguments import check_kinds
 from vae_lightning.conditional import Network
+from vae_lightning.construction.arguments import check_kinds
+from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.families import ExponentialFamily
-from vae_lightning.hyperparameters import only_plain
 from vae_lightning.latent_variable import LatentVariableModel
-from vae_lightning.models.latent_variable import LatentVariableModule, adam
+from vae_lightning.models.latent_variable import LatentVariableModule
+from vae_lightning.models.optimizers import adam
 from vae_lightning.objectives import Objective
 from vae_lightning.priors import Prior
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.latent_variable import ConditionalLike, LatentVariableModel
 from vae_lightning.objectives.base import Objective

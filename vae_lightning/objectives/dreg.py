@@ -7,7 +7,7 @@ import torch.distributions as td
 from jaxtyping import Float
 from torch import Tensor
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.distributions import as_normal, factors, family_name, held
 from vae_lightning.estimators import GradientEstimator, Reparameterised, log_mean_exp

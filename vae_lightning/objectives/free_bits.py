@@ -10,7 +10,7 @@ import torch.distributions as td
 from jaxtyping import Float
 from torch import Tensor
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.distributions import factors, family_name
 from vae_lightning.estimators import GradientEstimator, mean

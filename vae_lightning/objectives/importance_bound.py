@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.distributions import sample
 from vae_lightning.estimators import log_mean_exp

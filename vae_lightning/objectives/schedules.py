@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import math
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 
 
 class Schedule(abc.ABC):

@@ -12,8 +12,8 @@ from jaxtyping import Float, Int64
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
-from vae_lightning.arguments import check_kinds
 from vae_lightning.conditional import Conditional
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.priors.base import Prior, TrainingData
 from vae_lightning.priors.mixture import Mixture
 

@@ -7,8 +7,8 @@ from typing import Any
 from torch import Size, nn
 from torch.distributions import Distribution
 
-from vae_lightning.arguments import check_kinds
 from vae_lightning.conditional import Conditional
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.hierarchical import Chain, HierarchicalConditional
 from vae_lightning.priors.base import Prior
 

@@ -10,7 +10,7 @@ import torch.distributions as td
 from jaxtyping import Float
 from torch import Size, Tensor, nn
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.metrics.functional.aggregated import CHUNK, aggregated_log_prob
 from vae_lightning.priors.base import Prior

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.metrics.functional.aggregated import CHUNK
 from vae_lightning.priors.base import TrainingData
 from vae_lightning.priors.encoded import EncodedPrior

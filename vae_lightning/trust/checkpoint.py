@@ -15,7 +15,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from vae_lightning.specification import paths_of
+from vae_lightning.construction.specification import paths_of
 from vae_lightning.trust.classes import Trust
 from vae_lightning.trust.slots import Slot
 from vae_lightning.trust.states import check_states

@@ -29,10 +29,10 @@ from lightning.pytorch import LightningDataModule
 from numpy.typing import NDArray
 from PIL import Image
 
+from vae_lightning.construction.hyperparameters import is_plain
 from vae_lightning.data import MNIST, DynamicBinarisation, ImageFolder, Omniglot, StaticBinarisation
 from vae_lightning.data.images import mnist, omniglot
 from vae_lightning.data.images.base import ImageDataModule
-from vae_lightning.hyperparameters import is_plain
 
 RNG = np.random.default_rng(0)
 

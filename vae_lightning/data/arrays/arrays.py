@@ -12,14 +12,14 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Size, Tensor
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
+from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.data.arrays.rows import Rows, Selection, check_finite, rows_in, rows_of
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.loaders import Observations
 from vae_lightning.data.protocols import SplitName
 from vae_lightning.data.reading import user_path
 from vae_lightning.data.splits import stratified_rows
-from vae_lightning.hyperparameters import only_plain
 
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 NO_LABEL = -1

@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from sklearn.datasets import load_digits
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
+from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.images.binarise import Binarisation
 from vae_lightning.data.images.pixels import Pixels
 from vae_lightning.data.loaders import Observations
 from vae_lightning.data.protocols import SplitName
 from vae_lightning.data.splits import stratified_rows
-from vae_lightning.hyperparameters import only_plain
 
 WHITE = 16  # intensities are whole numbers from 0 to this
 

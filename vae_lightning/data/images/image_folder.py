@@ -8,12 +8,12 @@ from pathlib import Path
 import torch
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
+from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.data.images.base import ImageDataModule, Labelled
 from vae_lightning.data.images.binarise import Binarisation
 from vae_lightning.data.images.decode import Shape, decode_all, sides
 from vae_lightning.data.protocols import SplitName
-from vae_lightning.hyperparameters import only_plain
 
 
 class ImageFolder(ImageDataModule):

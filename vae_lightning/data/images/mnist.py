@@ -12,14 +12,14 @@ from jaxtyping import UInt8
 from torch import Tensor
 from torchvision import datasets
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
+from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.data.download import RemoteFile
 from vae_lightning.data.images.base import ImageDataModule, Labelled, fetch_checked
 from vae_lightning.data.images.binarise import Binarisation
 from vae_lightning.data.images.decode import Shape, sides
 from vae_lightning.data.protocols import SplitName
 from vae_lightning.data.reading import Readable, check_file
-from vae_lightning.hyperparameters import only_plain
 
 MD5 = dict(datasets.MNIST.resources)
 SITE = datasets.MNIST.mirrors[0]

@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 import torch
 from torchvision import datasets
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
+from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.data.download import RemoteFile
 from vae_lightning.data.images.base import WHITE, ImageDataModule, Labelled, fetch_checked
 from vae_lightning.data.images.binarise import Binarisation
@@ -18,7 +19,6 @@ from vae_lightning.data.images.decode import Shape, decode_all, sides
 from vae_lightning.data.images.image_folder import image_files
 from vae_lightning.data.protocols import SplitName
 from vae_lightning.data.reading import check_file
-from vae_lightning.hyperparameters import only_plain
 
 MD5 = datasets.Omniglot.zips_md5
 SITE = datasets.Omniglot.download_url_prefix

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.data.processes.linear_gaussian import Matrix
 from vae_lightning.data.processes.linear_jtex import LinearJTEx
 from vae_lightning.data.processes.planar import PlanarProcess

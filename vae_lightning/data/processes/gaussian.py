@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.data.processes.latent import positive
 from vae_lightning.data.processes.linear_gaussian import LinearGaussian, Matrix, as_matrix
 

@@ -11,7 +11,7 @@ from jaxtyping import Float, Float64
 from torch import Size, Tensor
 from torch.distributions import Independent, MultivariateNormal, Normal
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.data.processes.latent import LatentProcess
 
 Matrix = Sequence[Sequence[float]] | Float[Tensor, "rows columns"]

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.data.processes.latent import positive
 from vae_lightning.data.processes.linear_gaussian import LinearGaussian, Matrix, as_matrix
 

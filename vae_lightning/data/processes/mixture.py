@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Generator, Size, Tensor
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.data.processes.base import Process
 
 FOUR_CENTERS = ((-0.2, 0.3), (-0.1, -1.55), (-2.0, 0.05), (2.3, 1.2))

@@ -7,7 +7,7 @@ from jaxtyping import Float, Float64
 from torch import Generator, Tensor
 from torch.func import jacrev, vmap
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.data.processes.mobius import Mobius
 from vae_lightning.data.processes.planar import PlanarProcess
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.data.processes.latent import LatentProcess
 from vae_lightning.data.processes.linear_gaussian import LinearGaussian
 

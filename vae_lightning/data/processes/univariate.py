@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.data.processes.latent import positive
 from vae_lightning.data.processes.linear_gaussian import LinearGaussian
 

@@ -14,7 +14,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 from sklearn.datasets import load_svmlight_file
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.data.reading import Bounded, check_file, read_bytes, text_lines, user_path
 from vae_lightning.data.texts.corpus import Corpus, from_matrix
 from vae_lightning.data.texts.readers import Reader

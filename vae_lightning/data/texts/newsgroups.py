@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
+from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.data.download import RemoteFile, by_hand, data_folder, fetch
 from vae_lightning.data.loaders import Observations
 from vae_lightning.data.protocols import SplitName
@@ -20,7 +21,6 @@ from vae_lightning.data.texts.archive import LARGEST_ARCHIVE, Corpus, Documents
 from vae_lightning.data.texts.base import BagsOfWords
 from vae_lightning.data.texts.cache import cached_corpus
 from vae_lightning.data.texts.vocabulary import ByCount, Ranking, StopWords, choose_words, keep_words
-from vae_lightning.hyperparameters import only_plain
 from vae_lightning.randomness import derive_seed
 
 SITE = "http://qwone.com/~jason/20Newsgroups"

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.data.reading import check_file, read_bytes
 from vae_lightning.data.texts.corpus import Corpus, Text, count_words
 from vae_lightning.data.texts.tokenizers import Tokenizer

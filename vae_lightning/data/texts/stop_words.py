@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.data.reading import read_bytes, user_path
 from vae_lightning.data.texts.vocabulary import StopWords
 

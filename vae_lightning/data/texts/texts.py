@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
+from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.data.loaders import Observations
 from vae_lightning.data.protocols import SplitName
 from vae_lightning.data.reading import user_path
@@ -18,7 +19,6 @@ from vae_lightning.data.texts.formats import reader_of
 from vae_lightning.data.texts.readers import Reader
 from vae_lightning.data.texts.tokenizers import Tokenizer, UnicodeWords
 from vae_lightning.data.texts.vocabulary import ByCount, Ranking, StopWords, best_words, keep_words
-from vae_lightning.hyperparameters import only_plain
 
 
 class Texts(BagsOfWords):

@@ -8,7 +8,7 @@ import sys
 import unicodedata
 from functools import cache
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 
 _ASCII_RUN = re.compile("[A-Za-z]+")
 _LATIN_RUN = re.compile("[a-z]+")

@@ -12,8 +12,8 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.optim import Optimizer
 
-from vae_lightning.arguments import check_kinds
-from vae_lightning.hyperparameters import only_plain
+from vae_lightning.construction.arguments import check_kinds
+from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.models.ensemble.data import look, look_at_unseen, stacked, with_data
 from vae_lightning.models.ensemble.figures import of_each, over_all
 from vae_lightning.models.ensemble.members import build_members, restore_hparams, with_objective
@@ -22,8 +22,9 @@ from vae_lightning.models.ensemble.ranked import RankedMembers
 from vae_lightning.models.ensemble.resting import NoMemberLeft, farewell, way_out
 from vae_lightning.models.ensemble.stack import StackedBatch
 from vae_lightning.models.ensemble.updates import clear_gradients, clip_norms, finite_members, gradients, scale_steps
+from vae_lightning.models.preflight import is_logged
 from vae_lightning.models.recording import Execution, Replayed
-from vae_lightning.models.reproducible import ReproducibleModule, is_logged
+from vae_lightning.models.reproducible import ReproducibleModule
 
 
 class Ensemble(RankedMembers):

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from vae_lightning.hyperparameters import is_plain
+from vae_lightning.construction.hyperparameters import is_plain
 from vae_lightning.models.reproducible import ReproducibleModule
 
 _BY_MODE = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)  # differ between train() and eval()

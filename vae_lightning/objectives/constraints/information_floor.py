@@ -7,7 +7,7 @@ import math
 from jaxtyping import Float
 from torch import Tensor
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.estimators import log_mean_exp
 from vae_lightning.latent_variable import LatentVariableModel

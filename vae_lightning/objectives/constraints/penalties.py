@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.metrics.functional.henze_zirkler_fused import fused_henze_zirkler
 from vae_lightning.objectives.constraints.base import Penalty
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vae_lightning.arguments import check_kinds
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.objectives.base import Objective
 from vae_lightning.objectives.turns.in_turns import InTurns
 from vae_lightning.objectives.turns.trained_part import trained_part

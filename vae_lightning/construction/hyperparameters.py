@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from vae_lightning.specification import Unspecified, path_of, specification
+from vae_lightning.construction.specification import Unspecified, path_of, specification
 
 
 def is_plain(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""What an RBM reads off a whole split: the mean of its statistics and its lengths, and free energies to compare."""
+"""Splits: whole data -> what an RBM checks of them, starts from, and compares its free energies by."""
 
 from __future__ import annotations
 
@@ -7,12 +7,32 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from vae_lightning.counts import Counts
-from vae_lightning.data.protocols import Split
+from vae_lightning.data.protocols import Split, observed_shape, vocabulary_size
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.harmonium.harmonium import Harmonium
 from vae_lightning.harmonium.lengths import equally_long
 
 _ROWS = 1024  # observations at once
+
+
+def check_options(visible: ExponentialFamily, scaled_bias: bool, sampling_steps: int) -> None:
+    """ValueError for a bias that scales with a length that there is none of, and for no step of sampling."""
+    if scaled_bias and not visible.has_length:
+        raise ValueError(f"scaled_bias scales with the length of documents, which {visible!r} has not: leave it")
+    if sampling_steps < 1:
+        raise ValueError(f"sampling_steps must be at least 1, got {sampling_steps}")
+
+
+def check_shape(visible: ExponentialFamily, data: object) -> None:
+    """ValueError if a data module's observations are of another shape."""
+    num_words = vocabulary_size(data)
+    shape = observed_shape(data) or (None if num_words is None else (num_words,))
+    expected = tuple(visible.event_shape)
+    if shape is not None and shape != expected:
+        raise ValueError(
+            f"the model observes {expected} but the data are {shape}: give model.init_args.visible the shape of the "
+            "data"
+        )
 
 
 def first_look(visible: ExponentialFamily, data: Split) -> tuple[Float64[Tensor, " P"], Float[Tensor, " N"]]:

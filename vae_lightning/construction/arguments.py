@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from vae_lightning.specification import remember
+from vae_lightning.construction.specification import remember
 
 _NUMBERS = {int: numbers.Integral, float: numbers.Real}
 _SHOWN = 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,10 +11,11 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 from torch.optim import Optimizer
 
-from vae_lightning.arguments import check_kinds
 from vae_lightning.batches import Batch, observations
+from vae_lightning.construction.arguments import check_kinds
+from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.counts import Counts
-from vae_lightning.data.protocols import HasTraining, HasValidation, datamodule, observed_shape, vocabulary_size
+from vae_lightning.data.protocols import HasTraining, HasValidation, datamodule
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.gradients import with_gradients
 from vae_lightning.harmonium.checks import check_learnable
@@ -23,9 +23,9 @@ from vae_lightning.harmonium.harmonium import Harmonium
 from vae_lightning.harmonium.moments import contrast, likelihood_gradient
 from vae_lightning.harmonium.negative_phase import ContrastiveDivergence, NegativePhase, evenly
 from vae_lightning.harmonium.sparsity import Sparsity
-from vae_lightning.hyperparameters import only_plain
 from vae_lightning.models.optimizers import check_decay, with_decay
-from vae_lightning.models.rbm_data import first_look, free_energy_gap
+from vae_lightning.models.rbm.evaluated import Evaluated
+from vae_lightning.models.rbm.splits import check_options, check_shape, first_look, free_energy_gap
 from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.process import broadcasts_buffers
 from vae_lightning.randomness import seeded
@@ -36,15 +36,6 @@ _LENGTHS = 1000  # documents of evenly spaced lengths that stand for the trainin
 def sgd(parameters: Iterable[Any]) -> Optimizer:
     """Stochastic gradient descent at 0.05, the default optimizer."""
     return torch.optim.SGD(parameters, lr=0.05)
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluated:
-    """A batch x (B, *X), F(x) and -log p(x | h) for an h drawn from p(h | x), (B,) in nats."""
-
-    x: Tensor | Counts
-    free_energy: Tensor
-    reconstruction: Tensor
 
 
 class RBM(ReproducibleModule):
@@ -114,10 +105,7 @@ class RBM(ReproducibleModule):
         check_decay(weight_decay)
         if sparsity is not None:
             sparsity.check(hidden)
-        if scaled_bias and not visible.has_length:
-            raise ValueError(f"scaled_bias scales with the length of documents, which {visible!r} has not: leave it")
-        if sampling_steps < 1:
-            raise ValueError(f"sampling_steps must be at least 1, got {sampling_steps}")
+        check_options(visible, scaled_bias, sampling_steps)
         with only_plain(self):
             self.save_hyperparameters(logger=False)
         self.algorithm = algorithm if algorithm is not None else ContrastiveDivergence()
@@ -145,13 +133,7 @@ class RBM(ReproducibleModule):
 
     def check_data(self, data: object) -> None:
         """ValueError if the data module's observations are of another shape."""
-        shape = observed_shape(data) or _vocabulary(data)
-        expected = tuple(self.model.visible.event_shape)
-        if shape is not None and shape != expected:
-            raise ValueError(
-                f"the model observes {expected} but the data are {shape}: give model.init_args.visible the "
-                "shape of the data"
-            )
+        check_shape(self.model.visible, data)
 
     @torch.no_grad()
     def start(self, data: object) -> None:
@@ -266,8 +248,3 @@ class RBM(ReproducibleModule):
         self.model.check()
         super().on_save_checkpoint(checkpoint)
         self.algorithm.merge()
-
-
-def _vocabulary(data: object) -> tuple[int] | None:
-    num_words = vocabulary_size(data)
-    return None if num_words is None else (num_words,)
