@@ -24,6 +24,7 @@ from support.models import hashing, newsgroups, trainer
 from vae_lightning import data, models
 from vae_lightning.callbacks import AtomicCheckpointIO, CheckpointReference
 from vae_lightning.data import Newsgroups
+from vae_lightning.loading import load
 from vae_lightning.models import Ensemble, HashingVAE
 from vae_lightning.search import search
 from vae_lightning.trust import ClassPath, read_checkpoint
@@ -145,6 +146,7 @@ def through_reference(path: Path) -> None:
 
 DOORS: dict[str, Callable[[Path], object]] = {
     "read_checkpoint": read_checkpoint,
+    "load": load,
     "HashingVAE": lambda path: HashingVAE.load_from_checkpoint(path, weights_only=False),
     "search": lambda path: search(path, document="train/3"),
     "CheckpointReference": through_reference,
