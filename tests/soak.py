@@ -45,9 +45,10 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--every", type=int, default=1, help="try every n-th case alone")
     parser.add_argument("--processes", type=int, help="try cases of so many processes alone")
-    parser.add_argument("--only", default="", help="try cases alone whose name, as failures print it, has this")
+    parser.add_argument("--only", nargs="+", default=[""], help="try cases alone whose printed name has one of these")
     options = parser.parse_args()
-    wanted = [case for case in grid() if options.processes in (None, case.processes) and options.only in str(case)]
+    of_interest = [case for case in grid() if options.processes in (None, case.processes)]
+    wanted = [case for case in of_interest if any(text in str(case) for text in options.only)]
     cases = wanted[:: options.every]
     # as a terminal starts it: what a shell runs in the background has SIGINT ignored, and runs would ignore it, too
     signal.signal(signal.SIGINT, signal.default_int_handler)
