@@ -179,11 +179,10 @@ def test_members_built_in_python_are_written_too(tmp_path: Path) -> None:
     run = fit(ensemble, MemberCheckpoints(2), folder=tmp_path)
     for name, number in (("rate-0.05", 0), ("b-c", 1)):
         path = Path(run.log_dir or "") / "checkpoints" / f"member-{name}.ckpt"
-        with pytest.raises(ValueError, match="give observed, decoder to load_from_checkpoint"):
-            LiBI.load_from_checkpoint(path)
-        loaded = LiBI.load_from_checkpoint(path, observed=Normal(2, 0.1), decoder=CholeskyLinear)
-        expected = ensemble.member(number).state_dict()
-        assert all(torch.equal(value, expected[key]) for key, value in loaded.state_dict().items())
+        given = LiBI.load_from_checkpoint(path, observed=Normal(2, 0.1), decoder=CholeskyLinear)
+        loaded, expected = LiBI.load_from_checkpoint(path), ensemble.member(number)
+        assert str(given) == str(loaded) == str(expected)
+        assert all(torch.equal(value, loaded.state_dict()[key]) for key, value in expected.state_dict().items())
 
 
 def test_only_an_ensemble_has_members_to_write() -> None:
