@@ -117,7 +117,7 @@ WRONG: dict[str, tuple[type, dict[str, Any], str]] = {
         "encoder must be a ConditionalLike; got a Linear",
     ),
     "a shape without axes": (Conditional, {"family": Normal(2), "context_shape": 3, "network": MLP}, "; got 3"),
-    "members that are none": (Ensemble, {"members": [3]}, "a list, each a LightningModule; got one with 3"),
+    "members that are none": (Ensemble, {"members": [3]}, "a list, each a ReproducibleModule, .*; got one with 3"),
 }  # fmt: skip
 
 

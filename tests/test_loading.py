@@ -152,6 +152,16 @@ def test_a_network_of_ones_own_is_loaded_on_request(tmp_path: Path) -> None:
     assert isinstance(vl.load(path, trust=[MINE]).model.encoder.network, Own)
 
 
+def test_a_run_with_a_network_of_ones_own_goes_on_without_being_asked(tmp_path: Path) -> None:
+    """Nothing is built of what a resumed run reads: the model is there."""
+    path = saved(vl.GaussianVAE(2, BITS(), Own), tmp_path)
+    model = vl.GaussianVAE(2, BITS(), Own)
+    trainer(max_epochs=2, default_root_dir=tmp_path).fit(model, BINARY(), ckpt_path=path, weights_only=True)
+    ours, theirs = vl.load(path, trust=[MINE]), vl.GaussianVAE.load_from_checkpoint(path, observed=BITS(), encoder=Own)
+    assert all(torch.equal(value, ours.state_dict()[name]) for name, value in theirs.state_dict().items())
+    assert (ours.seed, ours.trained_steps) == (theirs.seed, theirs.trained_steps)
+
+
 def test_what_is_no_checkpoint_of_a_model_is_said(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there is no checkpoint"):
         vl.load(tmp_path / "none.ckpt")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.cli import instantiate_module
 
 from vae_lightning.construction.specification import paths_of
 from vae_lightning.models.reproducible import ReproducibleModule
@@ -27,12 +30,31 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> ReproducibleModule:
     """
     file = find(str(path), "path", "best", Path("runs"))
     content = read_checkpoint(file, trust=trust)
-    said = content.get("hyper_parameters", {})
+    said = content.get("hyper_parameters", {}) | content.get("specified", {})
     if "_class_path" not in said:
         given = content.get("given_as_objects", [])
         told = f"it was given {', '.join(given)} as objects, which a file cannot say" if given else "it names no class"
         raise ValueError(f"{file}: {told}: load it by load_from_checkpoint of its class, with what it was given")
-    kind = Trust(trust).imported(said["_class_path"], Slot.of(ReproducibleModule), "_class_path")
-    assert issubclass(kind, ReproducibleModule), "its slot takes no other"
-    model: ReproducibleModule = kind.load_from_checkpoint(file, map_location="cpu", trust=[*trust, *paths_of(kind)])
+    kind = _checked(file, said, Trust(trust))
+    if not content.get("specified"):
+        loaded: ReproducibleModule = kind.load_from_checkpoint(
+            file, map_location="cpu", trust=[*trust, *paths_of(kind)]
+        )
+        return loaded.eval()
+    model = instantiate_module(kind, {name: value for name, value in said.items() if name != "_instantiator"})
+    model.given_as_objects, model.specified = content["given_as_objects"], content["specified"]
+    model.on_load_checkpoint(content)
+    model.load_state_dict(content["state_dict"])
     return model.eval()
+
+
+def _checked(file: Path, said: Mapping[str, Any], trust: Trust) -> type[ReproducibleModule]:
+    """The class that a checkpoint names; ValueError if it, or an argument of it, is not to be trusted."""
+    arguments = {name: value for name, value in said.items() if name not in ("_class_path", "_instantiator")}
+    try:
+        kind = trust.imported(said["_class_path"], Slot.of(ReproducibleModule), "_class_path")
+        trust.check_arguments(kind, arguments, "")
+    except ValueError as error:
+        raise ValueError(f"{file} is no checkpoint to use: {error}") from error
+    assert issubclass(kind, ReproducibleModule), "its slot takes no other"
+    return kind

@@ -5,11 +5,14 @@ from __future__ import annotations
 import copy
 import inspect
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from vae_lightning.construction.specification import Unspecified, path_of, specification
+
+_TRUSTED = ("vae_lightning", "torch", "lightning")
+_INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
 
 
 def is_plain(value: object) -> bool:
@@ -26,8 +29,9 @@ def only_plain(module: Any) -> Iterator[None]:
     """Around `save_hyperparameters`: keep plain values, and objects as their class paths and arguments.
 
     What LightningCLI builds has class_path and init_args already. Of what is built in Python `specification` says them,
-    and the class's own path, so that `vae_lightning.load` needs nothing else. `given_as_objects` names the arguments of
-    which nothing can be said, and that are not the default: whoever loads the checkpoint has to give them again.
+    and the class's own path, so that `vae_lightning.load` needs nothing else. Where they are of somebody's own modules
+    they are kept apart, in `specified`: what loads a checkpoint without being told to trust those builds nothing of it.
+    `given_as_objects` names the arguments that hyper-parameters do not hold, and that are not the default.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*is an instance of `nn.Module`.*")  # it is about to be dropped
@@ -36,13 +40,19 @@ def only_plain(module: Any) -> Iterator[None]:
     objects = {name: value for name, value in module.hparams.items() if not is_plain(value)}
     given = {name: value for name, value in objects.items() if value is not defaults.get(name)}
     module.remove_ignored_hparams(list(objects))
-    module.given_as_objects = []
+    module.given_as_objects, module.specified = [], {}
     if "_instantiator" in module.hparams:
         return
     try:
-        said = {name: specification(value) for name, value in given.items()} | {"_class_path": path_of(type(module))}
+        module.hparams.update(_said(module, given, _TRUSTED) | {"_instantiator": _INSTANTIATOR})
+        module._hparams_initial = copy.deepcopy(module._hparams)
     except Unspecified:
         module.given_as_objects = list(given)
-    else:
-        module.hparams.update(said | {"_instantiator": "lightning.pytorch.cli.instantiate_module"})
-        module._hparams_initial = copy.deepcopy(module._hparams)
+        with suppress(Unspecified):
+            module.specified = _said(module, given)
+
+
+def _said(module: object, given: Mapping[str, object], within: Sequence[str] = ()) -> dict[str, Any]:
+    """The arguments' specifications and the path of the module's class."""
+    said = {name: specification(value, within) for name, value in given.items()}
+    return said | {"_class_path": path_of(type(module), within)}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import numbers
 import sys
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -28,41 +29,48 @@ def _can_be_kept(value: Any) -> bool:
     return isinstance(value, Hashable) and type(value).__weakrefoffset__ > 0
 
 
-def specification(value: Any) -> Any:
+def specification(value: Any, within: Sequence[str] = ()) -> Any:
     """Plain values as they are; else `{class_path, init_args}`, however deep.
 
     Of an object of this project it is what it was built with, of a `functools.partial` of a class what it will build
     with, of a class or a function its path. Raises `Unspecified` for any other object, and for what was made within a
-    function or typed into a session, which nobody can import.
+    function or typed into a session, which nobody can import; with `within`, of other packages than these, too.
     """
     if value is None or type(value) in (bool, int, float, str):
         return value
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return float(value)
     if isinstance(value, list | tuple):
-        return [specification(item) for item in value]
+        return [specification(item, within) for item in value]
     if isinstance(value, Mapping):
-        return {name: specification(item) for name, item in value.items()}
-    return _of_object(value)
+        return {name: specification(item, within) for name, item in value.items()}
+    return _of_object(value, within)
 
 
-def _of_object(value: Any) -> str | dict[str, Any]:
+def _of_object(value: Any, within: Sequence[str]) -> str | dict[str, Any]:
     if inspect.isfunction(value):
-        return path_of(value)
+        return path_of(value, within)
     if inspect.isclass(value):
-        return {"class_path": path_of(value)}
+        return {"class_path": path_of(value, within)}
     if isinstance(value, functools.partial) and inspect.isclass(value.func) and not value.args:
-        return _specified(value.func, value.keywords)
+        return _specified(value.func, value.keywords, within)
     if (given := _given.get(value) if _can_be_kept(value) else None) is not None:
-        return _specified(type(value), given)
+        return _specified(type(value), given, within)
     if _has_no_arguments(type(value)) and not vars(value):
-        return {"class_path": path_of(type(value))}
+        return {"class_path": path_of(type(value), within)}
     raise Unspecified(f"nothing says how this {type(value).__name__} was built")
 
 
-def path_of(named: Any) -> str:
+def path_of(named: Any, within: Sequence[str] = ()) -> str:
     """The shortest path by which a class or a function can be imported: that of its room, if its room has it."""
-    if paths := paths_of(named):
-        return paths[0]
-    raise Unspecified(f"{named.__qualname__} cannot be imported from {named.__module__}")
+    paths = paths_of(named)
+    if not paths:
+        raise Unspecified(f"{named.__qualname__} cannot be imported from {named.__module__}")
+    if within and paths[0].partition(".")[0] not in within:
+        raise Unspecified(f"{paths[0]} is of none of {', '.join(within)}")
+    return paths[0]
 
 
 def paths_of(named: Any) -> list[str]:
@@ -81,11 +89,11 @@ def _has_no_arguments(kind: type) -> bool:
     return "__dict__" in own and not own & {"__init__", "__new__"}
 
 
-def _specified(kind: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _specified(kind: type, arguments: Mapping[str, Any], within: Sequence[str]) -> dict[str, Any]:
     """With the arguments that are not the constructor's defaults."""
     defaults = {name: parameter.default for name, parameter in inspect.signature(kind).parameters.items()}
     given = {
         name: value for name, value in arguments.items() if defaults.get(name, inspect.Parameter.empty) is not value
     }
-    said = {"class_path": path_of(kind)}
-    return said | ({"init_args": specification(given)} if given else {})
+    said = {"class_path": path_of(kind, within)}
+    return said | ({"init_args": specification(given, within)} if given else {})

@@ -42,7 +42,7 @@ class Normal(ExponentialFamily):
             raise ValueError(f"Normal needs a positive finite scale (a standard deviation), got {scale}")
         self.event_shape = as_event_shape(event_shape, "Normal")
         self.scale = scale
-        self._scale: Scale = FreeScale() if scale is None else FixedScale(scale)
+        self._scale: Scale = FreeScale() if scale is None else FixedScale(float(scale))
         self.num_parameters = prod(self.event_shape) * self._scale.statistics_each
 
     def sufficient_statistics(self, x: Tensor) -> Float[Tensor, "*B P"]:

@@ -33,7 +33,7 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
     noise. What `evaluate` gives for a batch, `validation_step` and `test_step` return for callbacks to read.
     """
 
-    own: ClassVar[frozenset[str]] = frozenset({"seed", "started", "trained_steps", "given_as_objects"})
+    own: ClassVar[frozenset[str]] = frozenset({"seed", "started", "trained_steps", "given_as_objects", "specified"})
     """Attributes in which modules alike, an Ensemble's members, may differ: what they have done, not what they are."""
 
     def __init__(
@@ -227,6 +227,8 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
             )
         checkpoint["seed"] = self.seed
         checkpoint["given_as_objects"] = self.given_as_objects
+        if self.specified:
+            checkpoint["specified"] = self.specified
 
     @classmethod
     def check_given(cls, content: Mapping[str, Any], path: Path, given: Mapping[str, Any]) -> None:

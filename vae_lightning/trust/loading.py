@@ -27,7 +27,7 @@ class FromCheckpoint:
             # what was built of class paths is not built of objects: whoever saves it again says them again
             loaded.hparams.clear()
             loaded.hparams.update(said)
-            loaded.given_as_objects = []
+            loaded.given_as_objects, loaded.specified = [], {}
         return loaded
 
     @classmethod
