@@ -81,6 +81,19 @@ def test_accumulated_gradients_make_fewer_steps() -> None:
     assert fitted.lr_scheduler_configs[0].scheduler.last_epoch == fitted.global_step == 10
 
 
+@pytest.mark.filterwarnings("ignore:ReduceLROnPlateau conditioned on metric")
+def test_a_figure_of_validations_across_epochs_is_waited_for() -> None:
+    """The first validation, after 25 batches, comes in the third epoch of ten."""
+    module = gaussian_vae(
+        scheduler=lambda optimizer: ReduceLROnPlateau(optimizer, "val/nelbo", threshold=1e9, patience=0)
+    )
+    run = trainer(max_epochs=4, check_val_every_n_epoch=None, val_check_interval=25)
+    run.fit(module, digits())
+    assert run.optimizers[0].param_groups[0]["lr"] == pytest.approx(
+        1e-4
+    )  # the third epoch has it, the fourth no better
+
+
 def test_a_figure_of_the_validation_is_not_there_every_step() -> None:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))])
     with pytest.raises(TypeError, match="which no step has"):

@@ -161,7 +161,7 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
         """The optimizer with its scheduler: ReduceLROnPlateau is stepped where its figure is validated."""
         if self.scheduler is None:
             return optimizer
-        return scheduled(optimizer, self.scheduler(optimizer), self.trainer.check_val_every_n_epoch or 1)
+        return scheduled(optimizer, self.scheduler(optimizer), self.trainer.check_val_every_n_epoch)
 
     # -- evaluation ----------------------------------------------------------------------------------------------
 

@@ -32,13 +32,16 @@ class EveryStep(LRScheduler):
             raise TypeError("ReduceLROnPlateau reads a figure of the validation, which no step has: give it alone")
 
 
-def scheduled(optimizer: Optimizer, scheduler: LRScheduler | ReduceLROnPlateau, validated_every: int = 1) -> Any:
+def scheduled(optimizer: Optimizer, scheduler: LRScheduler | ReduceLROnPlateau, validated_every: int | None = 1) -> Any:
     """What `configure_optimizers` gives Lightning: stepped every epoch, with every validation whose figure it reads, or
     every step.
+
+    Validations that are counted in batches across epochs, of which `validated_every` is None, may come after the first
+    epochs: a scheduler that reads a figure is stepped from the epoch on that has one.
     """
     plan: dict[str, Any] = {"scheduler": scheduler}
     if isinstance(scheduler, ReduceLROnPlateau):
-        plan |= {"monitor": scheduler.monitor, "frequency": validated_every}
+        plan |= {"monitor": scheduler.monitor, "frequency": validated_every or 1, "strict": validated_every is not None}
     elif isinstance(scheduler, EveryStep):
         plan = {"scheduler": scheduler.scheduler, "interval": "step"}
     elif isinstance(scheduler, _OF_STEPS):
