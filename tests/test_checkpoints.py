@@ -6,12 +6,11 @@ import json
 import runpy
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-from support.command import HASHING, ROOT, command, figures, on_miniature
+from support.command import HASHING, ROOT, command, figures, forked, on_miniature
 from support.crafted import LOOP, whole, written
 
 from vae_lightning.models import HashingVAE
@@ -63,8 +62,7 @@ def test_the_text_model_writes_documents() -> None:
 
 
 def ship(*arguments: Path) -> subprocess.CompletedProcess[str]:
-    script = [sys.executable, ROOT / "checkpoints" / "ship.py"]
-    return subprocess.run([*script, *arguments], capture_output=True, text=True, check=False)
+    return forked(*arguments, script=ROOT / "checkpoints" / "ship.py")
 
 
 def test_a_run_is_shipped_without_what_only_training_needs(miniature: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from support.command import ROOT, command, figures, forked, on_miniature, process
+from support.command import ROOT, command, figures, forked, on_miniature
 from support.diagnostics import imported
 from support.models import events
 
@@ -223,7 +223,9 @@ def test_variants_by_override(variant: list[str], miniature: Path, tmp_path: Pat
 def test_trainer_overlay(overlay: Path, miniature: Path, tmp_path: Path) -> None:
     config = ROOT / "configs" / "newsgroups" / "8bit.yaml"
     options = [o for o in on_miniature(miniature, tmp_path) if o not in ("--trainer.accelerator", "cpu")]
-    done = process("fit", "--config", config, "--config", ROOT / overlay, *options)
+    done = forked(
+        "fit", "--config", config, "--config", ROOT / overlay, *options, processes=1 + (overlay.stem == "ddp")
+    )
     assert done.returncode == 0, done.stderr
     assert figures(tmp_path / "version_0")["val/nelbo"] > 0
 

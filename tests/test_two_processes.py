@@ -114,6 +114,7 @@ def test_no_thread_of_gloo_is_left_to_the_end_of_the_interpreter(
     assert sorted(line.partition(":")[0] for line in left) == ["left by rank 0", "left by rank 1"]
     assert "python" in left[0]
     assert "gloo" not in "".join(left)
+    assert figures(tmp_path / RUN)["val/nelbo"] > 0
 
 
 def assert_watched(run: Path, epochs: int) -> None:

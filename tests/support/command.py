@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -35,22 +36,32 @@ def command(*arguments: str | Path) -> None:
 
 def left_with(arguments: Sequence[str]) -> int:
     """`vae-lightning ARGUMENTS` in this process; the status that it would exit with."""
+    return _status(main, arguments)
+
+
+def _status(program: Callable[[Sequence[str]], object], arguments: Sequence[str]) -> int:
     try:
-        main(arguments)
+        program(arguments)
     except SystemExit as left:
         return int(left.code or 0)
     return 0
 
 
-def forked(*arguments: str | Path, processes: int = 1) -> subprocess.CompletedProcess[str]:
-    """`vae-lightning ARGUMENTS` in children of this process, which need not import anything; as of `process` else.
+def _script(path: Path, arguments: Sequence[str]) -> None:
+    sys.argv = [str(path), *arguments]
+    runpy.run_path(str(path), run_name="__main__")
+
+
+def forked(*arguments: str | Path, processes: int = 1, script: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """`vae-lightning ARGUMENTS`, or a script with them, in children that need not import anything; else as `process`.
 
     Its status is that of the first process that has one.
     """
     typed = [str(argument) for argument in arguments]
+    program = main if script is None else partial(_script, script)
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, "stdout"), Path(folder, "stderr")
-        statuses = in_children([partial(left_with, typed)] * processes, Path.cwd(), out, err)
+        statuses = in_children([partial(_status, program, typed)] * processes, Path.cwd(), out, err)
         told = out.read_text(), err.read_text()
     return subprocess.CompletedProcess(typed, next(filter(None, statuses), 0), *told)
 
