@@ -162,6 +162,17 @@ def test_a_run_with_a_network_of_ones_own_goes_on_without_being_asked(tmp_path: 
     assert (ours.seed, ours.trained_steps) == (theirs.seed, theirs.trained_steps)
 
 
+def test_arguments_that_its_class_does_not_take_are_said_in_one_line(tmp_path: Path) -> None:
+    path = saved(vl.GaussianVAE(2, BITS(), SMALL), tmp_path)
+    content = torch.load(path, weights_only=True)
+    content["hyper_parameters"]["latent_dim"] = ""
+    torch.save(content, path)
+    for door in (vl.load, vl.GaussianVAE.load_from_checkpoint):
+        with pytest.raises(ValueError, match=r"own\.ckpt is no checkpoint to use: .*latent_dim") as said:
+            door(path)
+        assert "\n" not in str(said.value)
+
+
 def test_what_is_no_checkpoint_of_a_model_is_said(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there is no checkpoint"):
         vl.load(tmp_path / "none.ckpt")

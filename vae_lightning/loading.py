@@ -11,7 +11,7 @@ from lightning.pytorch.cli import instantiate_module
 from vae_lightning.construction.specification import paths_of
 from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.training.checkpoint import find
-from vae_lightning.trust import Slot, Trust, read_checkpoint
+from vae_lightning.trust import Slot, Trust, one_line, read_checkpoint
 
 
 def load(path: str | Path, trust: Sequence[str] = ()) -> ReproducibleModule:
@@ -41,7 +41,8 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> ReproducibleModule:
             file, map_location="cpu", trust=[*trust, *paths_of(kind)]
         )
         return loaded.eval()
-    model = instantiate_module(kind, {name: value for name, value in said.items() if name != "_instantiator"})
+    with one_line(file):
+        model = instantiate_module(kind, {name: value for name, value in said.items() if name != "_instantiator"})
     model.given_as_objects, model.specified = content["given_as_objects"], content["specified"]
     model.on_load_checkpoint(content)
     model.load_state_dict(content["state_dict"])

@@ -80,13 +80,13 @@ def damaged_value(value: Any, rng: Random) -> Any:
     for _ in range(rng.randint(1, 3)):
         nodes = list(_nodes(value))
         if not nodes:
-            return rng.choice(VALUES)
+            return copy.deepcopy(rng.choice(VALUES))
         parent, key = rng.choice(nodes)
         change = rng.randrange(4)
         if change == 0:
             parent.pop(key)
         elif change == 1 and isinstance(parent, dict):
-            parent[rng.choice(("_instantiator", "class_path", "new", 7, ""))] = rng.choice(VALUES)
+            parent[rng.choice(("_instantiator", "class_path", "new", 7, ""))] = copy.deepcopy(rng.choice(VALUES))
         elif isinstance(parent[key], torch.Tensor) and change == 2:
             parent[key] = _other_tensor(parent[key], rng)
         else:

@@ -3,7 +3,7 @@
 from vae_lightning.trust.arrays import keep_arrays, kept_arrays
 from vae_lightning.trust.checkpoint import read_checkpoint, unpickled
 from vae_lightning.trust.classes import VARIABLE, ClassPath, Trust
-from vae_lightning.trust.loading import FromCheckpoint
+from vae_lightning.trust.loading import FromCheckpoint, one_line
 from vae_lightning.trust.slots import Slot
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Trust",
     "keep_arrays",
     "kept_arrays",
+    "one_line",
     "read_checkpoint",
     "unpickled",
 ]

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from argparse import ArgumentError
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from vae_lightning.trust.checkpoint import read_checkpoint
+
+
+@contextmanager
+def one_line(path: Path) -> Iterator[None]:
+    """ValueError, in one line that names the file, for arguments in it that its class does not take."""
+    try:
+        yield
+    except ArgumentError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(f"{path} is no checkpoint to use: {reason}") from error
 
 
 class FromCheckpoint:
@@ -21,7 +33,8 @@ class FromCheckpoint:
         content = read_checkpoint(Path(checkpoint_path), cls, trust)
         cls.check_given(content, Path(checkpoint_path), kwargs)
         lightning: Any = super()
-        loaded = lightning.load_from_checkpoint(checkpoint_path, *args, **kwargs | {"weights_only": True})
+        with one_line(Path(checkpoint_path)):
+            loaded = lightning.load_from_checkpoint(checkpoint_path, *args, **kwargs | {"weights_only": True})
         said = content.get(loaded.CHECKPOINT_HYPER_PARAMS_KEY, {})
         if "_class_path" in said and not kwargs.keys() & said.keys():
             # what was built of class paths is not built of objects: whoever saves it again says them again
