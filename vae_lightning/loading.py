@@ -43,9 +43,9 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> ReproducibleModule:
         return loaded.eval()
     with one_line(file):
         model = instantiate_module(kind, {name: value for name, value in said.items() if name != "_instantiator"})
-    model.given_as_objects, model.specified = content["given_as_objects"], content["specified"]
-    model.on_load_checkpoint(content)
-    model.load_state_dict(content["state_dict"])
+        model.given_as_objects, model.specified = content["given_as_objects"], content["specified"]
+        model.on_load_checkpoint(content)
+        model.load_state_dict(content["state_dict"])
     return model.eval()
 
 

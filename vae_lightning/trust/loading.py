@@ -10,13 +10,19 @@ from typing import Any
 
 from vae_lightning.trust.checkpoint import read_checkpoint
 
+_OPTIONS = {"map_location", "strict", "weights_only"}  # Lightning's own
+
 
 @contextmanager
-def one_line(path: Path) -> Iterator[None]:
-    """ValueError, in one line that names the file, for arguments in it that its class does not take."""
+def one_line(path: Path, alone: bool = True) -> Iterator[None]:
+    """ValueError, in one line that names the file, for arguments or weights in it that its class does not take.
+
+    A TypeError or ValueError is the file's if it has `alone` said the arguments, and else may be the caller's.
+    """
+    causes: tuple[type[Exception], ...] = (ArgumentError, RuntimeError, *([TypeError, ValueError] if alone else []))
     try:
         yield
-    except ArgumentError as error:
+    except causes as error:
         reason = " ".join(str(error).split())[:300]
         raise ValueError(f"{path} is no checkpoint to use: {reason}") from error
 
@@ -33,7 +39,7 @@ class FromCheckpoint:
         content = read_checkpoint(Path(checkpoint_path), cls, trust)
         cls.check_given(content, Path(checkpoint_path), kwargs)
         lightning: Any = super()
-        with one_line(Path(checkpoint_path)):
+        with one_line(Path(checkpoint_path), alone=kwargs.keys() <= _OPTIONS):
             loaded = lightning.load_from_checkpoint(checkpoint_path, *args, **kwargs | {"weights_only": True})
         said = content.get(loaded.CHECKPOINT_HYPER_PARAMS_KEY, {})
         if "_class_path" in said and not kwargs.keys() & said.keys():
