@@ -174,6 +174,14 @@ def test_what_a_stranger_names_is_refused_at_every_door(
         refused(door, path, witness)
 
 
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
+def test_what_a_stranger_says_of_modules_of_ones_own_is_refused_by_load(
+    attack: Callable[[Path], dict[str, Any]], sound: dict[str, Any], witness: Path, tmp_path: Path
+) -> None:
+    """`specified` is what a file says of classes that only `trust` lets in; nobody else reads it."""
+    refused(load, written(tmp_path / "evil.ckpt", **sound | {"specified": attack(witness)}), witness)
+
+
 def test_the_attack_is_real(sound: dict[str, Any], witness: Path, tmp_path: Path) -> None:
     """Lightning's own door, without ours before it, lets the first of them run its program."""
     changed = sound["hyper_parameters"] | ATTACKS["a class for an untyped argument"](witness)

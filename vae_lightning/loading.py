@@ -8,7 +8,7 @@ from typing import Any
 
 from lightning.pytorch.cli import instantiate_module
 
-from vae_lightning.construction.specification import paths_of
+from vae_lightning.construction.specification import INSTANTIATOR, paths_of
 from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.training.checkpoint import find
 from vae_lightning.trust import Slot, Trust, one_line, read_checkpoint
@@ -22,7 +22,7 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> ReproducibleModule:
     ValueError for a file that is no such checkpoint, and for a model that was given objects of which a file can say
     nothing, such as a lambda: load it by `load_from_checkpoint` of its class, with these arguments again.
 
-    Example:
+    Examples:
         >>> import vae_lightning as vl
         >>> model = vl.load("checkpoints/newsgroups-8bit.ckpt")
         >>> type(model).__name__, model.num_bits, model.training
@@ -43,7 +43,7 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> ReproducibleModule:
         return loaded.eval()
     with one_line(file):
         model = instantiate_module(kind, {name: value for name, value in said.items() if name != "_instantiator"})
-        model.given_as_objects, model.specified = content["given_as_objects"], content["specified"]
+        model.given_as_objects, model.specified = content.get("given_as_objects", []), content["specified"]
         model.on_load_checkpoint(content)
         model.load_state_dict(content["state_dict"])
     return model.eval()
@@ -53,6 +53,8 @@ def _checked(file: Path, said: Mapping[str, Any], trust: Trust) -> type[Reproduc
     """The class that a checkpoint names; ValueError if it, or an argument of it, is not to be trusted."""
     arguments = {name: value for name, value in said.items() if name not in ("_class_path", "_instantiator")}
     try:
+        if (instantiator := said.get("_instantiator", INSTANTIATOR)) != INSTANTIATOR:
+            raise ValueError(f"it is to be built by {instantiator!r:.100}, not by {INSTANTIATOR}")
         kind = trust.imported(said["_class_path"], Slot.of(ReproducibleModule), "_class_path")
         trust.check_arguments(kind, arguments, "")
     except ValueError as error:

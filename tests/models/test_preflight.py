@@ -125,8 +125,9 @@ def test_numbers_of_another_kind_than_the_weights(dtype: torch.dtype) -> None:
 
 
 def test_double_precision_takes_doubles() -> None:
-    data = Rows(bits().double(), bits(), bits())
-    trainer(precision="64-true").fit(GaussianVAE(2, Bernoulli(6)), data)
+    data, module = Rows(bits().double(), bits(), bits()), GaussianVAE(2, Bernoulli(6))
+    trainer(precision="64-true").fit(module, data)
+    assert {parameter.dtype for parameter in module.parameters()} == {torch.float64}
 
 
 def test_documents(miniature: Path) -> None:

@@ -9,10 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from vae_lightning.construction.specification import Unspecified, path_of, specification
-
-_TRUSTED = ("vae_lightning", "torch", "lightning")
-_INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
+from vae_lightning.construction.specification import INSTANTIATOR, OURS, Unspecified, path_of, specification
 
 
 def is_plain(value: object) -> bool:
@@ -44,7 +41,7 @@ def only_plain(module: Any) -> Iterator[None]:
     if "_instantiator" in module.hparams:
         return
     try:
-        module.hparams.update(_said(module, given, _TRUSTED) | {"_instantiator": _INSTANTIATOR})
+        module.hparams.update(_said(module, given, OURS) | {"_instantiator": INSTANTIATOR})
         module._hparams_initial = copy.deepcopy(module._hparams)
     except Unspecified:
         module.given_as_objects = list(given)

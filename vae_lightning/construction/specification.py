@@ -6,9 +6,15 @@ import functools
 import inspect
 import numbers
 import sys
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
+
+OURS = ("vae_lightning", "torch.nn", "torch.optim", "lightning.pytorch.cli.ReduceLROnPlateau")
+"""Of what packages and classes a checkpoint may have things built, whoever wrote it."""
+
+INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
+"""What a checkpoint says that its class paths are built by."""
 
 _given: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
 
@@ -68,7 +74,7 @@ def path_of(named: Any, within: Sequence[str] = ()) -> str:
     paths = paths_of(named)
     if not paths:
         raise Unspecified(f"{named.__qualname__} cannot be imported from {named.__module__}")
-    if within and paths[0].partition(".")[0] not in within:
+    if within and not is_within(paths[0], within):
         raise Unspecified(f"{paths[0]} is of none of {', '.join(within)}")
     return paths[0]
 
@@ -81,6 +87,11 @@ def paths_of(named: Any) -> list[str]:
     modules = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
     found = ((module, sys.modules.get(module)) for module in modules)
     return [f"{path}.{name}" for path, module in found if module is not None and vars(module).get(name) is named]
+
+
+def is_within(path: str, packages: Iterable[str]) -> bool:
+    """Whether it is one of these paths, or of a module below one."""
+    return any(path == package or path.startswith(f"{package}.") for package in packages)
 
 
 def _has_no_arguments(kind: type) -> bool:

@@ -15,7 +15,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from vae_lightning.construction.specification import paths_of
+from vae_lightning.construction.specification import INSTANTIATOR, paths_of
 from vae_lightning.trust.classes import Trust
 from vae_lightning.trust.slots import Slot
 from vae_lightning.trust.states import check_states
@@ -28,7 +28,6 @@ _OPTIONAL: dict[str, type] = {
     "loops": dict, "callbacks": dict, "optimizer_states": list, "lr_schedulers": list, "logged": dict,
 }  # fmt: skip
 _NEVER = ("hparams", "module_arguments")  # by which Lightning took hyper-parameters before 1.0, and still does
-_INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
 _VERSION = re.compile(r"[2-9]\d*(\.\d+)+((a|b|rc|\.?post|\.?dev)\d+)*")  # for older ones Lightning rewrites contents
 _PARTS = {"hyper_parameters": pl.LightningModule, "datamodule_hyper_parameters": pl.LightningDataModule}
 
@@ -112,8 +111,8 @@ def _check_classes(content: Mapping[str, Any], kind: type | None, trust: Trust) 
 
 def _check_hyperparameters(given: dict[str, Any], part: str, slot: Slot, kind: type | None, trust: Trust) -> None:
     """`_class_path` and `_instantiator` are LightningCLI's words for what is built and by what."""
-    if (instantiator := given.pop("_instantiator", _INSTANTIATOR)) != _INSTANTIATOR:
-        raise ValueError(f"{part} is to be built by {instantiator!r:.100}, not by {_INSTANTIATOR}")
+    if (instantiator := given.pop("_instantiator", INSTANTIATOR)) != INSTANTIATOR:
+        raise ValueError(f"{part} is to be built by {instantiator!r:.100}, not by {INSTANTIATOR}")
     path = given.pop("_class_path", None)
     if path is not None and (kind is None or path not in paths_of(kind)):
         kind = trust.imported(path, slot, f"{part}._class_path")

@@ -15,10 +15,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vae_lightning.construction.specification import OURS, is_within
 from vae_lightning.trust.slots import Slot, slots
 
 VARIABLE = "VAE_LIGHTNING_TRUST"
-_OURS = ("vae_lightning", "torch.nn", "torch.optim", "lightning.pytorch.cli.ReduceLROnPlateau")
 _SPECIFICATION = {"class_path", "init_args", "dict_kwargs"}
 _DEPTH, _ENTERED = 40, 10_000
 _NUMBER = re.compile(r"[-+]?[\d_]*\.?\d+([eE][-+]?\d+)?")
@@ -42,7 +42,7 @@ class Trust:
         given = [also] if isinstance(also, str) else list(also)
         named = [name.strip() for name in os.environ.get(VARIABLE, "").split(",")]
         self.users = tuple(name for name in [*given, *named] if name)
-        self.allowed = (*_OURS, *self.users)
+        self.allowed = (*OURS, *self.users)
         self._entered = 0  # lists and mappings looked into
 
     def check(self, value: object, slot: Slot, where: str, depth: int = 0) -> None:
@@ -160,8 +160,7 @@ class Trust:
 
 
 def _within(path: str, packages: Sequence[str]) -> bool:
-    below = (package for package in packages if not isinstance(package, ClassPath))
-    return path in packages or any(path.startswith(f"{package}.") for package in below)
+    return path in packages or is_within(path, (name for name in packages if not isinstance(name, ClassPath)))
 
 
 def _is_a(found: type, kind: type) -> bool:

@@ -105,15 +105,15 @@ def test_whole_numbers_and_images_are_rows_too() -> None:
 
 
 def test_splits_are_in_proportion_and_a_function_of_the_seed() -> None:
-    def test_rows(seed: int) -> list[int]:
+    def rows_of_test(seed: int) -> list[int]:
         data = Arrays(X, KINDS, val_size=0.2, test_size=6, split_seed=seed)
         data.setup()
         assert (len(data.train), len(data.val), len(data.test)) == (10, 4, 6)
         assert data.test.y.bincount().tolist() == [3, 3]
         return data.test.ids.tolist()
 
-    assert test_rows(0) == test_rows(0)
-    assert len({tuple(test_rows(seed)) for seed in range(5)}) > 1
+    assert rows_of_test(0) == rows_of_test(0)
+    assert len({tuple(rows_of_test(seed)) for seed in range(5)}) > 1
 
 
 def test_a_column_says_the_splits() -> None:

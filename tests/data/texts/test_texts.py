@@ -227,13 +227,13 @@ def test_columns_of_other_names(tmp_path: Path) -> None:
 def test_splits_are_a_function_of_the_seed(tmp_path: Path) -> None:
     path = csv(tmp_path)
 
-    def test_ids(seed: int) -> list[int]:
+    def ids_of_test(seed: int) -> list[int]:
         data = Texts(path, test_size=3, split_seed=seed)
         data.setup()
         return data.test.ids.tolist()
 
-    assert test_ids(1) == test_ids(1)
-    assert len({tuple(test_ids(seed)) for seed in range(6)}) > 1
+    assert ids_of_test(1) == ids_of_test(1)
+    assert len({tuple(ids_of_test(seed)) for seed in range(6)}) > 1
 
 
 # -- what is none ----------------------------------------------------------------------------------------------------
