@@ -30,7 +30,7 @@ lint: $(INSTALLED) ## style, format, types, and who may import whom
 docs: $(INSTALLED) ## the documentation as a site in site/, whose links and references all have to hold
 	$(BIN)/zensical build --strict --clean
 
-soak: $(INSTALLED) ## damage every kind of file, interrupt runs at every hook: an hour; ARGS="--every 10" tries a tenth
+soak: $(INSTALLED) ## damage every kind of file, interrupt runs at every hook: two hours; ARGS="--every 10" tries a tenth
 	FUZZ_INPUTS=840 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -rP tests/test_fuzz.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/soak.py --workers $(WORKERS) $(ARGS)
 

@@ -20,7 +20,7 @@ from support.readers import READERS, Reader
 MEMORY = 1 << 30  # bytes beyond what the process has before it reads
 SECONDS = 20
 FINE = ("read", "refused")
-INPUTS = int(os.environ.get("FUZZ_INPUTS", "10"))  # of each reader; `make soak` takes ten thousand in all
+INPUTS = int(os.environ.get("FUZZ_INPUTS", "10"))  # of each reader; `make soak` takes eighteen thousand in all
 
 
 def campaign(name: str, inputs: int, folder: Path) -> Counter[str]:

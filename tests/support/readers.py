@@ -24,6 +24,7 @@ from PIL import Image
 from support.archive import ARCHIVE, VOCABULARY, write_miniature
 from support.models import hashing, newsgroups, trainer
 from support.mutations import damaged_bytes, damaged_inside, damaged_value
+from support.own_files import ARRAYS, TEXTS, read_arrays, read_texts
 from vae_lightning.callbacks.images.reference_cache import ReferenceCache
 from vae_lightning.callbacks.run.records import MetricsFile
 from vae_lightning.cli import main
@@ -307,6 +308,11 @@ def run_config(folder: Path) -> Any:
         raise ValueError(f"config.yaml: {lines[-1] if lines else said.getvalue()}") from None
 
 
+def own(name: str, write: Callable[[Path], None], read: Callable[[Path], Any]) -> Reader:
+    """A file of somebody's own data: nothing says that a changed number is wrong, so any is right."""
+    return Reader(lambda folder: write(folder / name), name, lambda folder: read(folder / name), anything)
+
+
 READERS = {
     "config": Reader(lambda f: text(f / "config.yaml", CONFIG), "config.yaml", run_config, anything),
     "archive": Reader(write_miniature, ARCHIVE, lambda f: corpus_values(read_corpus(f / ARCHIVE)), triples),
@@ -321,3 +327,5 @@ READERS = {
     "features": Reader(write_features, "*.npz", read_features, as_before_or_none),
     "metrics": Reader(write_metrics, "metrics.json", update_metrics, has_the_new_figure, spoil_json),
 }
+READERS |= {f"texts, {name}": own(name, write, read_texts) for name, write in TEXTS.items()}
+READERS |= {f"arrays, {name}": own(name, write, read_arrays) for name, write in ARRAYS.items()}

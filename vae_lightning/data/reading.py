@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import zipfile
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -87,8 +88,21 @@ def text_lines(content: bytes, name: str) -> list[str]:
     return lines
 
 
+def check_unpacked(path: Path) -> None:
+    """ValueError if the members of a .npz take more memory than the machine has; of other files nothing is known."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as file:
+            needed = sum(member.file_size for member in file.infolist())
+        check_memory(needed, f"the arrays of {path}", "take a part of them")
+
+
 def check_memory(needed: int, what: str, way_out: str) -> None:
     """ValueError if this takes more bytes than the machine has."""
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > there:
         raise ValueError(f"{what} take {needed / 1e9:.1f} GB, and this machine has {there / 1e9:.1f}: {way_out}")
+
+
+def said(error: Exception) -> str:
+    """What a library's error says, in one line, or its name where it says nothing."""
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +12,13 @@ import scipy.sparse
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vae_lightning.data.reading import check_file
-from vae_lightning.data.texts.readers import LONGEST_FIELD, pyarrow
+from vae_lightning.data.reading import check_file, check_unpacked, said
+from vae_lightning.data.tables import parquet_file, text_rows
 
 LARGEST_ARRAY = 1 << 36  # bytes of a file of numbers
 TABLES = (".csv", ".tsv", ".parquet")
 ARRAYS = (".npy", ".npz")
 SHOWN = 3  # places of a fault that an error names
-
-csv.field_size_limit(LONGEST_FIELD)
 
 
 @runtime_checkable
@@ -85,50 +82,34 @@ def rows_in(path: Path, selection: Selection) -> Rows:
 
 def columns_of(path: Path) -> dict[str, NDArray[Any]]:
     """A .csv, .tsv or .parquet file."""
-    check_file(path, LARGEST_ARRAY)
     if path.suffix.lower() == ".parquet":
-        parquet = pyarrow("pyarrow.parquet", path)
-        try:
-            table = parquet.read_table(path)
-        except (OSError, ValueError) as error:
-            raise ValueError(f"{path} is no Parquet file: {error}") from error
-        return {name: table[name].to_numpy() for name in table.column_names}
-    return _of_text(path)
-
-
-def _of_text(path: Path) -> dict[str, NDArray[Any]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        try:
-            rows = list(csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True))
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path}: expected UTF-8 text, got other bytes: save it as UTF-8") from error
-        except csv.Error as error:
-            raise ValueError(f"{path} is no table of text: {error}") from error
-    names, *values = [row for row in rows if row] or [[]]
-    for number, row in enumerate(values):
-        if len(row) != len(names):
-            raise ValueError(
-                f"{path}, row {number}: expected {len(names)} fields, as in the first line, got {len(row)}"
-            )
-    if not values:
+        with parquet_file(path) as file:
+            try:
+                table = file.read()
+                return {name: table[name].to_numpy() for name in table.column_names}
+            except (OSError, ValueError) as error:  # pyarrow's own errors are some of each
+                raise ValueError(f"{path} is no Parquet file: {said(error)}") from error
+    names, *rows = text_rows(path)
+    if not rows:
         raise ValueError(f"{path} has no rows below the names of its columns")
-    return {name: np.array(column, str) for name, column in zip(names, zip(*values, strict=True), strict=True)}
+    return {name: np.array(column, str) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
 
 
 def array_of(path: Path) -> NDArray[Any]:
     """A .npy, or a .npz: its array x, or the only one."""
     check_file(path, LARGEST_ARRAY)
     try:
+        check_unpacked(path)
         found = np.load(path, allow_pickle=False)
         if isinstance(found, np.ndarray):
             return found
         with found:
-            name = "x" if "x" in found.files or len(found.files) != 1 else found.files[0]
-            return found[name]
-    except KeyError as error:
-        raise ValueError(f"{path} holds no array named x: expected one, or a single array of any name") from error
-    except (ValueError, OSError, EOFError) as error:
-        raise ValueError(f"{path} is no file of an array: {error}") from error
+            name = found.files[0] if len(found.files) == 1 else "x"
+            if name in found.files and isinstance(array := found[name], np.ndarray):
+                return array
+            raise ValueError("it holds no array named x, and not a single one of any name")
+    except Exception as error:  # zipfile and NumPy raise all kinds, by what the bytes happen to look like
+        raise ValueError(f"{path} is no file of an array: {said(error)}") from error
 
 
 def dense(x: Any, where: str) -> NDArray[np.float32]:

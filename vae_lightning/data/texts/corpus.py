@@ -84,6 +84,7 @@ def from_matrix(
 ) -> Corpus:
     """A documents x words matrix of counts; ValueError for entries that count nothing, or other numbers of words."""
     rows = scipy.sparse.csr_array(matrix)
+    rows.check_format(full_check=True)
     rows.sum_duplicates()
     rows.eliminate_zeros()
     if rows.shape[1] != len(words):

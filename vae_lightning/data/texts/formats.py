@@ -32,7 +32,7 @@ def reader_of(path: Path) -> Reader:
     if path.name.startswith("docword."):
         return BagOfWordsTriples()
     try:
-        return ENDINGS[path.suffix.lower()]()
+        return ENDINGS[Path(path.name.removesuffix(".gz")).suffix.lower()]()
     except KeyError as error:
         raise ValueError(
             f"{path} has none of the known endings {_known()}: give data.reader the class path of its format"

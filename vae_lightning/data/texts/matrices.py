@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import abc
 import gzip
-import zipfile
-import zlib
+import re
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 import scipy.sparse
 from numpy.typing import NDArray
 from sklearn.datasets import load_svmlight_file
 
 from vae_lightning.construction.arguments import check_kinds
-from vae_lightning.data.reading import Bounded, check_file, read_bytes, text_lines, user_path
+from vae_lightning.data.reading import Bounded, check_file, check_unpacked, read_bytes, said, text_lines, user_path
+from vae_lightning.data.texts.archive import CHUNK
 from vae_lightning.data.texts.corpus import Corpus, from_matrix
 from vae_lightning.data.texts.readers import Reader
 from vae_lightning.data.texts.tokenizers import Tokenizer
@@ -23,6 +22,8 @@ from vae_lightning.data.texts.tokenizers import Tokenizer
 LARGEST_MATRIX = 1 << 34  # bytes, unpacked
 LARGEST_VOCABULARY = 1 << 28  # bytes
 VOCABULARIES = ("{stem}.vocab", "{stem}.vocab.txt", "vocab.{rest}", "vocabulary.txt", "vocab.txt")
+
+_COORDINATES = re.compile(rb"%%matrixmarket matrix coordinate (integer|real) general")
 
 Labelled = tuple[scipy.sparse.sparray, list[str | None] | None]
 
@@ -49,10 +50,11 @@ class MatrixReader(Reader):
         words = text_lines(read_bytes(place, LARGEST_VOCABULARY), str(place))
         check_file(path, LARGEST_MATRIX)
         try:
+            check_unpacked(path)
             matrix, labels = self.matrix(path, len(words))
             return from_matrix(matrix, words, labels)
-        except (ValueError, OSError, EOFError, OverflowError, zipfile.BadZipFile, zlib.error, KeyError) as error:
-            raise ValueError(f"{path} with {place.name}: {error}") from error
+        except Exception as error:  # scipy, NumPy and zipfile raise all kinds, by what the bytes happen to look like
+            raise ValueError(f"{path} with {place.name}: {said(error)}") from error
 
     def _place(self, path: Path) -> Path:
         if self.vocabulary is not None:
@@ -77,11 +79,14 @@ class SparseArrays(MatrixReader):
 
 
 class MatrixMarket(MatrixReader):
-    """A .mtx of scipy.io.mmwrite, documents x words."""
+    """A .mtx of scipy.io.mmwrite or .mtx.gz, documents x words, `matrix coordinate`, of whole or real numbers."""
 
     def matrix(self, path: Path, num_words: int) -> Labelled:
-        """All of it."""
-        return scipy.sparse.csr_array(scipy.io.mmread(path)), None
+        """All of it; not by scipy's own reader, which ends the process on some damaged numbers."""
+        head, *lines = _unpacked(path).splitlines() or [b""]
+        if not _COORDINATES.fullmatch(b" ".join(head.lower().split())):
+            raise ValueError(f"expected '%%MatrixMarket matrix coordinate integer general', got {head[:60]!r}")
+        return _from_triples([field for line in lines if not line.startswith(b"%") for field in line.split()]), None
 
 
 class BagOfWordsTriples(MatrixReader):
@@ -92,18 +97,7 @@ class BagOfWordsTriples(MatrixReader):
 
     def matrix(self, path: Path, num_words: int) -> Labelled:
         """All of it."""
-        numbers = _whole_numbers(_unpacked(path).split(), "three numbers and triples")
-        num, width, entries = numbers[:3] if len(numbers) >= 3 else (0, 0, -1)
-        triples = numbers[3:]
-        if len(triples) != 3 * entries:
-            raise ValueError(
-                f"expected the numbers D, W and N, then N triples; got {len(triples)} numbers, N = {entries}"
-            )
-        documents, words, counts = triples.reshape(-1, 3).T
-        for name, ids, most in (("document", documents, num), ("word", words, width)):
-            if len(ids) and not 1 <= ids.min() <= ids.max() <= most:
-                raise ValueError(f"every {name} of a triple is from 1 to {most}, got {ids.min()} to {ids.max()}")
-        return scipy.sparse.csr_array((counts, (documents - 1, words - 1)), shape=(num, width)), None
+        return _from_triples(_unpacked(path).split()), None
 
 
 class LdaC(MatrixReader):
@@ -143,11 +137,32 @@ class SvmLight(MatrixReader):
         return scipy.sparse.csr_array(matrix), [f"{label:g}" for label in labels]
 
 
+def _from_triples(fields: list[bytes]) -> scipy.sparse.csr_array:
+    """The numbers D, W and N, then N triples of a document from 1 to D, a word from 1 to W, and a count."""
+    try:
+        numbers = np.array(fields, dtype=np.float64)
+    except ValueError as error:
+        raise ValueError(f"expected three numbers and triples, got something else: {said(error)}") from error
+    num, width, entries = numbers[:3] if len(numbers) >= 3 else (0, 0, -1)
+    triples = numbers[3:]
+    if len(triples) != 3 * entries:
+        raise ValueError(
+            f"expected the numbers D, W and N, then N triples; got {len(triples)} numbers, N = {entries:g}"
+        )
+    documents, words, counts = triples.reshape(-1, 3).T
+    for name, ids, most in (("document", documents, num), ("word", words, width)):
+        if len(ids) and not (1 <= ids.min() <= ids.max() <= most < 2**31 and (ids == np.rint(ids)).all()):
+            raise ValueError(f"every {name} of a triple is from 1 to {most:g}, got {ids.min():g} to {ids.max():g}")
+    places = (documents.astype(np.int64) - 1, words.astype(np.int64) - 1)
+    return scipy.sparse.csr_array((counts, places), shape=(int(num), int(width)))
+
+
 def _unpacked(path: Path) -> bytes:
     if path.suffix != ".gz":
         return read_bytes(path, LARGEST_MATRIX)
     with gzip.open(path) as packed:
-        return Bounded(packed, LARGEST_MATRIX, str(path)).read(LARGEST_MATRIX)
+        stream = Bounded(packed, LARGEST_MATRIX, str(path))
+        return b"".join(iter(lambda: stream.read(CHUNK), b""))  # gzip makes room for all that it is asked for
 
 
 def _whole_numbers(fields: list[bytes], expected: str) -> NDArray[np.int64]:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import abc
-import csv
 import json
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from vae_lightning.construction.arguments import check_kinds
-from vae_lightning.data.reading import check_file, read_bytes
+from vae_lightning.data.reading import check_file, read_bytes, said
+from vae_lightning.data.tables import LARGEST_TABLE, parquet_file, text_rows
 from vae_lightning.data.texts.corpus import Corpus, Text, count_words
 from vae_lightning.data.texts.tokenizers import Tokenizer
 
 LARGEST_TEXT = 1 << 28  # bytes of one file of text
-LARGEST_TABLE = 1 << 38  # bytes of a table, which is read row by row
-LONGEST_FIELD = 1 << 27  # characters of a field of a table
-
-csv.field_size_limit(LONGEST_FIELD)
 
 
 class Reader(abc.ABC):
@@ -101,15 +96,9 @@ class CSV(Table):
 
     def rows(self, path: Path) -> Iterator[Mapping[str, Any]]:
         """Read row by row."""
-        check_file(path, LARGEST_TABLE)
-        delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            try:
-                yield from csv.DictReader(file, delimiter=delimiter, strict=True)
-            except UnicodeDecodeError as error:
-                raise ValueError(f"{path}: expected UTF-8 text, got other bytes: save it as UTF-8") from error
-            except csv.Error as error:
-                raise ValueError(f"{path} is no table of text: {error}") from error
+        rows = text_rows(path)
+        names = next(rows)
+        yield from (dict(zip(names, row, strict=True)) for row in rows)
 
 
 class JSONLines(Table):
@@ -129,24 +118,14 @@ class Parquet(Table):
 
     def rows(self, path: Path) -> Iterator[Mapping[str, Any]]:
         """Read batch by batch, the three columns alone."""
-        check_file(path, LARGEST_TABLE)
-        parquet = pyarrow("pyarrow.parquet", path)
-        try:
-            with parquet.ParquetFile(path) as file:
-                columns = [name for name in (self.text, self.label, self.id) if name in file.schema_arrow.names]
-                wanted = columns if self.text in columns else file.schema_arrow.names
-                for batch in file.iter_batches(columns=wanted):
+        with parquet_file(path) as file:
+            names = file.schema_arrow.names
+            columns = [name for name in (self.text, self.label, self.id) if name in names]
+            try:
+                for batch in file.iter_batches(columns=columns if self.text in columns else names):
                     yield from batch.to_pylist()
-        except (OSError, ValueError) as error:  # pyarrow's own errors are some of each
-            raise ValueError(f"{path} is no Parquet file: {error}") from error
-
-
-def pyarrow(module: str, path: Path) -> Any:
-    """A module of pyarrow; ValueError, with the way to get it, where there is none."""
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise ValueError(f"{path} needs pyarrow: pip install vae-lightning[text]") from error
+            except (OSError, ValueError) as error:  # pyarrow's own errors are some of each
+                raise ValueError(f"{path} is no Parquet file: {said(error)}") from error
 
 
 def _utf8(path: Path) -> str:

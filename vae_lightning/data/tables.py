@@ -1,0 +1,48 @@
+"""Tables: a .csv, .tsv or .parquet -> its rows, within stated bounds, or one line that says why not."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from vae_lightning.data.reading import check_file, said
+
+LARGEST_TABLE = 1 << 38  # bytes of a file, which is read row by row
+LONGEST_FIELD = 1 << 27  # characters
+
+csv.field_size_limit(LONGEST_FIELD)
+
+
+def text_rows(path: Path) -> Iterator[list[str]]:
+    """The rows of a .csv or .tsv in UTF-8, read one by one; the first names the columns, and all are as long as it."""
+    check_file(path, LARGEST_TABLE)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        try:
+            rows = filter(None, csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True))
+            yield (names := next(rows, []))
+            for number, row in enumerate(rows):
+                if len(row) != len(names):
+                    raise ValueError(
+                        f"{path}, row {number}: expected {len(names)} fields, as in the first line, got {len(row)}"
+                    )
+                yield row
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}: expected UTF-8 text, got other bytes: save it as UTF-8") from error
+        except csv.Error as error:
+            raise ValueError(f"{path} is no table of text: {said(error)}") from error
+
+
+def parquet_file(path: Path) -> Any:
+    """pyarrow's ParquetFile; ValueError for a file that is none, and, with the way to get it, where pyarrow is not."""
+    check_file(path, LARGEST_TABLE)
+    try:
+        parquet = import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise ValueError(f"{path} needs pyarrow: pip install vae-lightning[text]") from error
+    try:
+        return parquet.ParquetFile(path)
+    except (OSError, ValueError) as error:  # pyarrow's own errors are some of each
+        raise ValueError(f"{path} is no Parquet file: {said(error)}") from error
