@@ -111,14 +111,6 @@ class Rows(Protocol):
         """(x, y) of these rows."""
 
 
-class Order(Protocol):
-    """The rows of each batch that this process works on."""
-
-    def __iter__(self) -> Iterator[Tensor]: ...
-
-    def __len__(self) -> int: ...
-
-
 class TrainingOrder:
     """Shuffled batches whose order is a function of (seed, epoch) alone.
 

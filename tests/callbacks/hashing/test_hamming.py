@@ -92,6 +92,7 @@ class Relabelled(Newsgroups):
     [
         (torch.zeros(100, dtype=torch.int64), "all 100 training documents have the same label"),
         (torch.arange(100), "each training document has a label of its own"),
+        (torch.arange(100) % 4 - 1, "25 of 100 training documents have no label"),  # as `Texts` says it
     ],
 )
 def test_labels_that_say_nothing_give_no_precision(miniature: Path, labels: Tensor, told: str):

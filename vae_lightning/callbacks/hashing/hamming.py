@@ -78,7 +78,9 @@ def _documents(trainer: pl.Trainer) -> InMemory:
 
 def _say_nothing(labels: Tensor) -> str:
     """Why the labels say nothing of retrieval, if they do not."""
-    kinds = len(labels.unique())
+    kinds, unlabelled = len(labels.unique()), int((labels < 0).sum())
+    if unlabelled:
+        return f"{unlabelled} of {len(labels)} training documents have no label"
     if kinds == 1:
         return f"all {len(labels)} training documents have the same label, so any code would retrieve with precision 1"
     return "each training document has a label of its own, so no code can retrieve" if kinds == len(labels) else ""
