@@ -150,7 +150,7 @@ def test_rbm_of_text_config_fits_saves_loads_and_tests(miniature: Path, tmp_path
     assert logged["test/log_partition_error"] == 0  # exact
     assert 0 < logged["test/precision@100"] < 1
     model = RBM.load_from_checkpoint(run / "checkpoints/best.ckpt", weights_only=True)
-    assert model.encode(model.sample(3)).shape == (3, 4)
+    assert model.hashes(model.sample(3)).shape == (3, 4)
 
 
 @pytest.mark.parametrize("options", overrides(ROOT / "configs" / "rbm" / "newsgroups.yaml"), ids=" ".join)

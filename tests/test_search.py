@@ -61,8 +61,8 @@ def brute_force(ckpt: Path, split: str, document: int) -> list[tuple[int, str, s
     data = Newsgroups.load_from_checkpoint(ckpt, weights_only=True)
     model = HashingVAE.load_from_checkpoint(ckpt, weights_only=True)
     queries = data.split(split)
-    code = model.encode(queries.x)[queries.ids == document]
-    distances = (model.encode(data.train.x) ^ code).sum(1).tolist()
+    code = model.hashes(queries.x)[queries.ids == document]
+    distances = (model.hashes(data.train.x) ^ code).sum(1).tolist()
     found = zip(distances, data.train.ids.tolist(), data.train.y.tolist(), strict=True)
     return [(d, f"train/{n}", data.label_names[y]) for d, n, y in sorted(found)]
 
@@ -146,7 +146,7 @@ def test_a_training_document_by_the_index_alone(ckpt: Path, capsys: pytest.Captu
 
 def brute_force_rows(ckpt: Path, data: Newsgroups, document: int) -> list[tuple[int, str, str]]:
     model = HashingVAE.load_from_checkpoint(ckpt, weights_only=True)
-    codes = model.encode(data.train.x)
+    codes = model.hashes(data.train.x)
     distances = (codes ^ codes[data.train.ids == document]).sum(1).tolist()
     found = zip(distances, data.train.ids.tolist(), data.train.y.tolist(), strict=True)
     return [(d, f"train/{n}", data.label_names[y]) for d, n, y in sorted(found)]

@@ -121,8 +121,8 @@ def test_the_perplexity_of_uniform_words_is_their_number() -> None:
 
 def test_codes_are_the_mode_of_the_posterior() -> None:
     module = toy()
-    assert torch.equal(module.encode(BATCH[0]), posterior(module) > 0.5)
-    assert torch.equal(module.predict_step(BATCH, 0), module.encode(BATCH[0]))
+    assert torch.equal(module.hashes(BATCH[0]), posterior(module) > 0.5)
+    assert torch.equal(module.predict_step(BATCH, 0), module.hashes(BATCH[0]))
 
 
 def test_sampled_documents() -> None:
@@ -272,7 +272,7 @@ def test_hyper_parameters_of_a_model_made_in_python_are_plain(miniature: Path, t
     assert all(torch.equal(value, module.state_dict()[name]) for name, value in loaded.state_dict().items())
     x = newsgroups(miniature)
     x.setup()
-    assert torch.equal(loaded.encode(x.test.x), module.encode(x.test.x))
+    assert torch.equal(loaded.hashes(x.test.x), module.hashes(x.test.x))
 
 
 def test_a_checkpoint_of_the_command_knows_its_own_model(miniature: Path, tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ class TestDocuments:
         documents = module.sample(50)
         assert isinstance(documents, Counts)
         assert documents.total.mean().item() == pytest.approx(mean, rel=0.02)
-        assert module.encode(documents).shape == (50, 4)
+        assert module.hashes(documents).shape == (50, 4)
 
     def test_the_gap_is_of_documents_of_equal_length(self, miniature: Path) -> None:
         """Where log Z is the same: the difference of their exact -log p."""
@@ -346,8 +346,8 @@ def in_two_processes(rank: int, folder: str) -> None:
         (lambda: rbm(weight_decay=-1.0), ValueError, "weight_decay must be 0 or more, got -1.0"),
         (lambda: rbm(scaled_bias=True), ValueError, "scaled_bias scales with the length of documents"),
         (lambda: rbm(sampling_steps=0), ValueError, "sampling_steps must be at least 1, got 0"),
-        (lambda: RBM(PIXELS, Normal(2, 1.0)).encode(torch.zeros(1, 1, 8, 8)), TypeError, "codes are hidden bits"),
-        (lambda: RBM(PIXELS, BernoulliMRF(2, 2)).encode(torch.zeros(1, 1, 8, 8)), TypeError, r"use Bernoulli\(m\)"),
+        (lambda: RBM(PIXELS, Normal(2, 1.0)).hashes(torch.zeros(1, 1, 8, 8)), TypeError, "codes are hidden bits"),
+        (lambda: RBM(PIXELS, BernoulliMRF(2, 2)).hashes(torch.zeros(1, 1, 8, 8)), TypeError, r"use Bernoulli\(m\)"),
         (lambda: RBM(PIXELS, GibbsMRF(2, 2)), ValueError, r"GibbsMRF\(2, 2, sweeps=20\) has no log-partition"),
     ],
 )  # fmt: skip

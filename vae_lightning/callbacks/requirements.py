@@ -61,7 +61,7 @@ def require_codes(callback: pl.Callback, module: pl.LightningModule) -> Encodes:
     """The module; TypeError if it gives observations no codes."""
     if not isinstance(module, Encodes):
         name = type(callback).__name__
-        raise TypeError(f"{name} needs a model with encode(x) -> codes; {type(module).__name__} has none")
+        raise TypeError(f"{name} needs a model with hashes(x) -> codes; {type(module).__name__} has none")
     return module
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.distributions import LogNormal
 
 from vae_lightning.counts import Counts
+from vae_lightning.data.preparation import Preparation
 
 SplitName = Literal["train", "val", "test"]
 
@@ -127,6 +128,15 @@ class NamesPredicted(Protocol):
 
     def predict_ids(self, batch_idx: int) -> Tensor:
         """The ids of this process's batch of this number."""
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """Knows how other data of its kind become what the model sees."""
+
+    @property
+    def preparation(self) -> Preparation | None:
+        """None where it is not known yet."""
 
 
 def datamodule(trainer: pl.Trainer) -> pl.LightningDataModule | None:

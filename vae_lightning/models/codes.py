@@ -20,7 +20,7 @@ CHUNK_DOCUMENTS = 1024  # encoded at once
 def encode_all(model: Encodes, x: Counts) -> Iterator[Bool[Tensor, "chunk bits"]]:
     """The codes of many documents, on the model's device, a chunk at a time."""
     for rows in torch.arange(len(x)).split(CHUNK_DOCUMENTS):
-        yield model.encode(x.select(rows).to(model.device))
+        yield model.hashes(x.select(rows).to(model.device))
 
 
 def codes_in(draw: Draw | Evaluated, model: Encodes) -> Bool[Tensor, "rows bits"]:
@@ -28,4 +28,4 @@ def codes_in(draw: Draw | Evaluated, model: Encodes) -> Bool[Tensor, "rows bits"
     if isinstance(draw, Draw) and (bits := as_bits(draw.posterior)) is not None:
         return bits.logits > 0
     assert isinstance(draw.x, Counts), "documents are sparse"
-    return model.encode(draw.x)
+    return model.hashes(draw.x)

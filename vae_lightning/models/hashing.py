@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Size, Tensor
-from torch.distributions import LogNormal
+from torch.distributions import Distribution, LogNormal
 
 from vae_lightning.batches import Batch, observations
 from vae_lightning.conditional import Conditional, Network, as_conditional
@@ -134,7 +134,7 @@ class HashingVAE(LatentVariableModule):
         shown = {name: means[name] for name in ("nelbo", "deviance", "reconstruction", "kl")}
         return shown | {"perplexity": (means["word_nats"] / means["words"]).exp()}
 
-    def encode(self, x: Counts) -> Bool[Tensor, "rows bits"]:
+    def hashes(self, x: Counts) -> Bool[Tensor, "rows bits"]:
         """The most probable code of each document, in full precision."""
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             (logits,) = parameters(self.model.encoder(x))
@@ -142,7 +142,12 @@ class HashingVAE(LatentVariableModule):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Bool[Tensor, "rows bits"]:
         """Codes."""
-        return self.encode(_documents(batch))
+        return self.hashes(_documents(batch))
+
+    def likelihood(self, z: Tensor) -> Distribution:
+        """P(word | z), the law of one word: its mean is the words' frequencies in a document of this code."""
+        decoder = as_conditional(self.model.decoder)
+        return decoder.family.given(z.new_ones(len(z))).distribution(decoder.natural_parameters(z))
 
     @torch.no_grad()
     def sample(self, n: int) -> Counts:

@@ -9,9 +9,11 @@ import torch.distributions as td
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Size, Tensor
+from torch.distributions import Distribution
 
 from vae_lightning.batches import Batch, observations
 from vae_lightning.conditional import Conditional
+from vae_lightning.counts import Counts
 from vae_lightning.data.protocols import HasTraining, observed_shape
 from vae_lightning.distributions import mean_code, sample
 from vae_lightning.families import ExponentialFamily
@@ -86,6 +88,14 @@ class LatentVariableModule(ReproducibleModule):
         super().log_step(batch, loss, figures)
         for name, reason in self.failures(batch, self.global_step).items():
             rank_zero_warn(f"the penalty {name} fails: {reason}")
+
+    def posterior(self, x: Tensor | Counts) -> Distribution:
+        """Q(z | x)."""
+        return self.model.encoder(x)
+
+    def likelihood(self, z: Tensor) -> Distribution:
+        """P(x | z)."""
+        return self.model.decoder(z)
 
     @torch.no_grad()
     def sample(self, n: int) -> Any:

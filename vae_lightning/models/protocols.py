@@ -52,7 +52,7 @@ class Encodes(Protocol):
     def device(self) -> torch.device:
         """Where documents have to be."""
 
-    def encode(self, x: Counts) -> Bool[Tensor, "rows bits"]:
+    def hashes(self, x: Counts) -> Bool[Tensor, "rows bits"]:
         """The most probable code of each."""
 
 

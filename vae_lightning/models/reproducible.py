@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,8 +15,10 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.optim import Optimizer
 
+from vae_lightning.answers import Answering
 from vae_lightning.batches import Batch, observations
-from vae_lightning.data.protocols import InMemory, datamodule
+from vae_lightning.construction.specification import Unspecified, specification
+from vae_lightning.data.protocols import InMemory, Prepares, datamodule
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.metrics.averages import Averages
 from vae_lightning.models.failure import alone_in_batch_norm, broken_parameters, way_out
@@ -25,7 +28,7 @@ from vae_lightning.randomness import reseed, run_seed
 from vae_lightning.trust import FromCheckpoint
 
 
-class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
+class ReproducibleModule(FromCheckpoint, pl.LightningModule, Answering, abc.ABC):
     """Trains by a loss that is a function of (batch, step), and evaluates a split by means of figures.
 
     A training step draws its noise from a seed of its own, (seed, step, rank), so that a resumed run repeats an
@@ -33,7 +36,9 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
     noise. What `evaluate` gives for a batch, `validation_step` and `test_step` return for callbacks to read.
     """
 
-    own: ClassVar[frozenset[str]] = frozenset({"seed", "started", "trained_steps", "given_as_objects", "specified"})
+    own: ClassVar[frozenset[str]] = frozenset(
+        {"seed", "started", "trained_steps", "given_as_objects", "specified", "preparation"}
+    )
     """Attributes in which modules alike, an Ensemble's members, may differ: what they have done, not what they are."""
 
     def __init__(
@@ -43,9 +48,15 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
         self.optimizer, self.scheduler, self.averages = optimizer, scheduler, Averages(figure_names)
         self.seed = run_seed()
         self.started = False  # whether what starts from the training data has seen them
+        self.preparation = None
         self.trained_steps = 0  # that the weights have behind them, once a `fit` is over or a checkpoint read
 
     # -- data ----------------------------------------------------------------------------------------------------
+
+    @property
+    def observed_shape(self) -> Sequence[int]:
+        """That of the observed family; () where any will do."""
+        return () if self.observed is None or self.observed.has_length else self.observed.event_shape
 
     @property
     def observed(self) -> ExponentialFamily | None:
@@ -70,6 +81,7 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
 
     def start_once(self, data: object) -> None:
         """Show a new model the training data; one that has seen some, or was read from a checkpoint, stays as it is."""
+        self.preparation = data.preparation if isinstance(data, Prepares) else None
         if not self.started:
             self.start(data)
             self.started = True
@@ -229,6 +241,9 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, abc.ABC):
         checkpoint["given_as_objects"] = self.given_as_objects
         if self.specified:
             checkpoint["specified"] = self.specified
+        if self.preparation is not None:
+            with suppress(Unspecified):  # a tokeniser that nobody can import
+                checkpoint["preparation"] = specification(self.preparation)
 
     @classmethod
     def check_given(cls, content: Mapping[str, Any], path: Path, given: Mapping[str, Any]) -> None:

@@ -122,7 +122,7 @@ def _find(data: Newsgroups, part: str, number: int) -> Observations:
 
 
 def _encode(checkpoint: HashingCheckpoint, x: Counts) -> Bool[Tensor, " m"]:
-    return checkpoint.model.encode(x)[0]
+    return checkpoint.model.hashes(x)[0]
 
 
 def _describe(data: Newsgroups, documents: Observations) -> list[Document]:

@@ -23,7 +23,7 @@ from vae_lightning.trust.states import check_states
 _NEEDED: dict[str, type] = {"state_dict": dict, "epoch": int, "global_step": int, "pytorch-lightning_version": str}
 _OPTIONAL: dict[str, type] = {
     "hyper_parameters": dict, "hparams_name": str, "hparams_type": str, "seed": int, "given_as_objects": list,
-    "specified": dict,
+    "specified": dict, "preparation": dict,
     "datamodule_hyper_parameters": dict, "datamodule_hparams_name": str, "datamodule_hparams_type": str,
     "loops": dict, "callbacks": dict, "optimizer_states": list, "lr_schedulers": list, "logged": dict,
 }  # fmt: skip

@@ -26,7 +26,7 @@ def model() -> HashingVAE:
 
 def expected(module: HashingVAE, data: Newsgroups, split: str) -> dict[str, float]:
     queries = data.split(split)
-    codes = module.encode(queries.x), module.encode(data.train.x)
+    codes = module.hashes(queries.x), module.hashes(data.train.x)
     labels = queries.y, data.train.y
     return {
         f"{split}/precision@15": float(hamming_precision(*codes, *labels, k=15)),

@@ -35,7 +35,7 @@ def test_codes_of_a_split(split: str, count: int, checkpoint: Path, miniature: P
     assert len(written["ids"]) == count
     assert np.array_equal(written["ids"], documents.ids[order])
     assert np.array_equal(written["labels"], documents.y[order])
-    codes = HashingVAE.load_from_checkpoint(checkpoint).encode(documents.x)
+    codes = HashingVAE.load_from_checkpoint(checkpoint).hashes(documents.x)
     assert written["codes"].dtype == bool
     assert np.array_equal(written["codes"], codes[order])
     assert len(np.unique(written["codes"], axis=0)) > 1

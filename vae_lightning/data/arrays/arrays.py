@@ -14,6 +14,7 @@ from torch import Size, Tensor
 
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.construction.hyperparameters import only_plain
+from vae_lightning.data.arrays.preparation import RowPreparation
 from vae_lightning.data.arrays.rows import Rows, Selection, check_finite, rows_in, rows_of
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.loaders import Observations
@@ -157,6 +158,12 @@ class Arrays(InMemoryDataModule):
         if self._scaling is not None:
             return self._scaling
         return torch.zeros(self.observed_shape), torch.ones(self.observed_shape)
+
+    @property
+    def preparation(self) -> RowPreparation:
+        """How other rows become x."""
+        mean, scale = (value.flatten().tolist() if self.standardise else None for value in self.scaling)
+        return RowPreparation(list(self.observed_shape), self.rows.feature_names, self.selection.id, mean, scale)
 
     def state_dict(self) -> dict[str, Any]:
         """The scaling, for whoever has other rows."""

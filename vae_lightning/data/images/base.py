@@ -16,6 +16,7 @@ from vae_lightning.data.download import RemoteFile, by_hand, data_folder, fetch
 from vae_lightning.data.images.binarise import Binarisation
 from vae_lightning.data.images.decode import Shape
 from vae_lightning.data.images.pixels import Pixels
+from vae_lightning.data.images.preparation import ImagePreparation
 from vae_lightning.data.loaders import Observations
 from vae_lightning.data.protocols import SplitName
 from vae_lightning.data.reading import user_path
@@ -67,6 +68,12 @@ class ImageDataModule(InMemoryDataModule, abc.ABC):
         if self._splits:
             return tuple(self.train.stored.shape[1:])  # type: ignore[union-attr]
         return None if self.shape.size is None else (self.shape.channels, *self.shape.size)
+
+    @property
+    def preparation(self) -> ImagePreparation | None:
+        """How other pictures become x; None before it is known how large one is."""
+        shape = self.observed_shape
+        return None if shape is None else ImagePreparation(list(shape), self.shape.crop, self.binarisation)
 
     @abc.abstractmethod
     def read(self) -> tuple[Labelled, Labelled | None]:

@@ -10,6 +10,7 @@ from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.images.binarise import Binarisation
 from vae_lightning.data.images.pixels import Pixels
+from vae_lightning.data.images.preparation import ImagePreparation
 from vae_lightning.data.loaders import Observations
 from vae_lightning.data.protocols import SplitName
 from vae_lightning.data.splits import stratified_rows
@@ -63,6 +64,11 @@ class Digits(InMemoryDataModule):
         with only_plain(self):
             self.save_hyperparameters(logger=False)
         self.binarisation, self.val_size, self.test_size, self.seed = binarisation, val_size, test_size, seed
+
+    @property
+    def preparation(self) -> ImagePreparation:
+        """How other pictures become x."""
+        return ImagePreparation(list(self.observed_shape), binarisation=self.binarisation)
 
     def load(self) -> tuple[Observations, Observations, Observations]:
         """The three splits."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.data.images.base import ImageDataModule, Labelled
 from vae_lightning.data.images.binarise import Binarisation
 from vae_lightning.data.images.decode import Shape, decode_all, sides
+from vae_lightning.data.images.files import image_files
 from vae_lightning.data.protocols import SplitName
 
 
@@ -79,23 +78,3 @@ class ImageFolder(ImageDataModule):
         self.files, self.label_names = [path.relative_to(folder).as_posix() for path in paths], names
         numbers = {name: n for n, name in enumerate(names)}
         return Labelled(decode_all(paths, self.shape), torch.tensor([numbers[label] for label in labels])), None
-
-
-def image_files(folder: Path) -> list[Path]:
-    """Every image below a folder, by path, hidden ones left out; ValueError if there is none."""
-    if not folder.is_dir():
-        raise ValueError(f"there is no folder {folder}: give the folder of the images as path")
-    paths = sorted(_visible(folder.rglob("*"), folder), key=lambda path: path.relative_to(folder).parts)
-    if not paths:
-        raise ValueError(f"there are no images in {folder}: files ending in {', '.join(IMG_EXTENSIONS)} are read")
-    return paths
-
-
-def _visible(paths: Iterable[Path], folder: Path) -> list[Path]:
-    return [
-        path
-        for path in paths
-        if path.suffix.lower() in IMG_EXTENSIONS
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]

@@ -16,7 +16,7 @@ from vae_lightning.data.download import RemoteFile
 from vae_lightning.data.images.base import WHITE, ImageDataModule, Labelled, fetch_checked
 from vae_lightning.data.images.binarise import Binarisation
 from vae_lightning.data.images.decode import Shape, decode_all, sides
-from vae_lightning.data.images.image_folder import image_files
+from vae_lightning.data.images.files import image_files
 from vae_lightning.data.protocols import SplitName
 from vae_lightning.data.reading import check_file
 

@@ -14,6 +14,9 @@ from vae_lightning.counts import Counts
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.loaders import Observations
 from vae_lightning.data.protocols import SplitName
+from vae_lightning.data.texts.preparation import TextPreparation
+from vae_lightning.data.texts.readers import Reader
+from vae_lightning.data.texts.tokenizers import Tokenizer
 from vae_lightning.data.texts.vocabulary import vocabulary_hash
 
 
@@ -26,6 +29,8 @@ class BagsOfWords(InMemoryDataModule, abc.ABC):
 
     words: list[str]
     label_names: list[str]
+    tokenizer: Tokenizer
+    reader: Reader | None = None
 
     def __init__(self, batch_size: int, eval_batch_size: int, predict_split: SplitName = "test") -> None:
         super().__init__(batch_size, eval_batch_size, predict_split)
@@ -43,6 +48,11 @@ class BagsOfWords(InMemoryDataModule, abc.ABC):
         """sha256 over the words in their order; ValueError before setup()."""
         self.split("train")
         return vocabulary_hash(self.words)
+
+    @property
+    def preparation(self) -> TextPreparation:
+        """How other texts become x."""
+        return TextPreparation(self.words, self.tokenizer, self.reader)
 
     @cached_property
     def length_distribution(self) -> LogNormal:

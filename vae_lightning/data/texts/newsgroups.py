@@ -20,6 +20,7 @@ from vae_lightning.data.reading import check_file, read_bytes, text_lines, user_
 from vae_lightning.data.texts.archive import LARGEST_ARCHIVE, Corpus, Documents
 from vae_lightning.data.texts.base import BagsOfWords
 from vae_lightning.data.texts.cache import cached_corpus
+from vae_lightning.data.texts.tokenizers import LatinLetters
 from vae_lightning.data.texts.vocabulary import ByCount, Ranking, StopWords, choose_words, keep_words
 from vae_lightning.randomness import derive_seed
 
@@ -73,6 +74,7 @@ class Newsgroups(BagsOfWords):
         with only_plain(self):
             self.save_hyperparameters(logger=False)
         self.path, self.download, self.hashes = path, download, hashes
+        self.tokenizer = LatinLetters()
         self.num_words, self.ranking, self.stop_words = num_words, ranking or ByCount(), stop_words
         self.val_size, self.split_seed = val_size, split_seed
 

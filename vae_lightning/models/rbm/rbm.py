@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
+from torch.distributions import Distribution
 from torch.optim import Optimizer
 
 from vae_lightning.batches import Batch, observations
@@ -76,7 +77,7 @@ class RBM(ReproducibleModule):
         >>> from vae_lightning.families import Bernoulli
         >>> from vae_lightning.models import RBM
         >>> rbm = RBM(Bernoulli(6), Bernoulli(4))
-        >>> rbm.encode(torch.ones(5, 6)).shape, rbm.sample(3).shape
+        >>> rbm.hashes(torch.ones(5, 6)).shape, rbm.sample(3).shape
         (torch.Size([5, 4]), torch.Size([3, 6]))
         >>> rbm.model.log_prob(torch.ones(5, 6)).shape  # exactly, by all codes of four bits
         torch.Size([5])
@@ -230,8 +231,17 @@ class RBM(ReproducibleModule):
         v = model.gibbs(v, self.sampling_steps)
         return Counts.from_dense(v) if model.has_lengths else v
 
+    def posterior(self, x: Tensor | Counts) -> Distribution:
+        """P(h | v), exactly."""
+        return self.model.hidden_given(x)
+
+    def likelihood(self, z: Tensor) -> Distribution:
+        """P(v | h); of documents that of one word."""
+        model = self.model.given(z.new_ones(len(z))) if self.model.has_lengths else self.model
+        return model.visible_given(z)
+
     @torch.no_grad()
-    def encode(self, x: Tensor | Counts) -> Bool[Tensor, "rows bits"]:
+    def hashes(self, x: Tensor | Counts) -> Bool[Tensor, "rows bits"]:
         """The most probable code of each observation; TypeError where h is not independent bits, given v."""
         if not self.model.hidden.independent_bits:
             raise TypeError(f"codes are hidden bits, use Bernoulli(m) for them; h is {self.model.hidden!r}")
@@ -239,7 +249,7 @@ class RBM(ReproducibleModule):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Bool[Tensor, "rows bits"]:
         """Codes."""
-        return self.encode(observations(batch))
+        return self.hashes(observations(batch))
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 

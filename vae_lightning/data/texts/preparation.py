@@ -1,0 +1,80 @@
+"""TextPreparation: other texts -> counts of the words that the model knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from vae_lightning.construction.arguments import check_kinds
+from vae_lightning.counts import Counts
+from vae_lightning.data.preparation import Preparation, Prepared, as_rows, prepared
+from vae_lightning.data.reading import user_path
+from vae_lightning.data.texts.corpus import Corpus, Text, count_words
+from vae_lightning.data.texts.formats import reader_of
+from vae_lightning.data.texts.readers import Reader
+from vae_lightning.data.texts.tokenizers import Tokenizer, UnicodeWords
+from vae_lightning.data.texts.vocabulary import keep_words
+
+
+class TextPreparation(Preparation):
+    """Texts as `data.Texts` reads them, in terms of the training documents' vocabulary; other words are left out.
+
+    A string is a text, a list of strings are texts, a `Path` is that of a folder or file of texts.
+
+    Args:
+        words: the vocabulary, word id n being words[n].
+        tokenizer: cuts a text into words; by default `UnicodeWords()`.
+        reader: the format of a path, by default that of its ending.
+
+    Examples:
+        >>> from vae_lightning.data.texts.preparation import TextPreparation
+        >>> found = TextPreparation(["river", "field"]).read(["The river, the river", "A field"])
+        >>> found.observations.x.dense(2)
+        tensor([[2., 0.],
+                [0., 1.]])
+    """
+
+    def __init__(self, words: Sequence[str], tokenizer: Tokenizer | None = None, reader: Reader | None = None) -> None:
+        check_kinds(TextPreparation, locals())
+        self.words, self.tokenizer, self.reader = list(words), tokenizer or UnicodeWords(), reader
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The vocabulary."""
+        return self.words
+
+    def read(self, data: Any) -> Prepared:
+        """ValueError where no text has a word of the vocabulary."""
+        if isinstance(data, Counts) or scipy.sparse.issparse(data):
+            return prepared(as_rows(data))
+        corpus = self._corpus(data)
+        numbers = {word: number for number, word in enumerate(corpus.words)}
+        ids = np.array([numbers.get(word, -1) for word in self.words], np.int64)
+        x = self._kept(corpus, ids)
+        if not len(corpus) or not len(x.indices):
+            raise ValueError(
+                f"none of {len(corpus.words):,} words in {len(corpus):,} texts is in the model's vocabulary of "
+                f"{len(self.words):,}"
+            )
+        empty = int((x.total == 0).sum())
+        notes = [f"{empty:,} of {len(x):,} texts have no word of the vocabulary"] if empty else []
+        return prepared(x, corpus.names, notes)
+
+    def _corpus(self, data: Any) -> Corpus:
+        if isinstance(data, Path):
+            path = user_path(data)
+            return (self.reader or reader_of(path)).read(path, self.tokenizer)
+        texts = [data] if isinstance(data, str) else list(data)
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError(f"expected texts, or the Path of a folder or file of them; got {type(data).__name__}")
+        return count_words((Text(str(number), text) for number, text in enumerate(texts)), self.tokenizer)
+
+    def _kept(self, corpus: Corpus, ids: np.ndarray[Any, np.dtype[np.int64]]) -> Counts:
+        """Counts by the model's word ids, of which those that the corpus has are put in their places."""
+        there = np.flatnonzero(ids >= 0)
+        kept = keep_words(corpus.documents, ids[there], len(corpus.words))
+        return Counts(kept.indices.new_tensor(there)[kept.indices], kept.offsets, kept.values, kept.total)
