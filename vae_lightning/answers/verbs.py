@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from numpy.typing import NDArray
 from torch import Tensor
@@ -20,6 +20,7 @@ from vae_lightning.randomness import Noise
 A_co = TypeVar("A_co", bound=Answer, covariant=True)
 
 
+@runtime_checkable
 class Answers(Protocol):
     """What a verb asks of a model."""
 
