@@ -1,6 +1,10 @@
 """Counts does with sparse rows what its dense matrix does."""
 
+import re
+
+import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +30,39 @@ def test_dense_and_back(x):
     assert torch.equal(counts.total, x.sum(-1))
     assert torch.equal(counts.rows, x.nonzero()[:, 0])
     assert torch.equal(counts.row_sums(counts.values), x.sum(-1))
+
+
+@given(matrices(), st.sampled_from(["csr", "csc", "coo", "lil"]), st.sampled_from([np.int64, np.float32, np.uint8]))
+def test_scipy_and_back(x, layout, dtype):
+    """Whatever the layout and type; the same record as of the dense matrix."""
+    matrix = scipy.sparse.coo_array(x.numpy().astype(dtype)).asformat(layout)
+    counts, dense = Counts.from_scipy(matrix), Counts.from_dense(x.float())
+    for name in ("indices", "offsets", "values", "total"):
+        assert torch.equal(getattr(counts, name), getattr(dense, name))
+    assert (counts.to_scipy(num_words=5) != matrix).nnz == 0
+    assert counts.to_scipy(num_words=7).shape == (len(x), 7)
+
+
+def test_scipy_is_copied_and_its_duplicates_are_added():
+    matrix = scipy.sparse.csr_array(([1, 2, 0, 4], [1, 1, 0, 0], [0, 3, 4]), shape=(2, 2))
+    counts = Counts.from_scipy(matrix)
+    assert counts.dense(2).tolist() == [[0, 3], [4, 0]]
+    assert matrix.nnz == 4
+    counts.to_scipy(num_words=2).data[:] = 9
+    assert counts.values.tolist() == [3, 4]
+
+
+@pytest.mark.parametrize(("entry", "dtype"), [(-1, int), (0.5, float), (np.nan, float), (np.inf, float)])
+def test_what_counts_nothing_is_refused_in_one_line(entry, dtype):
+    said = f"counts are whole numbers above 0, got {dtype(entry)}"
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        Counts.from_scipy(scipy.sparse.csr_array(np.array([[1, entry]], dtype)))
+    with pytest.raises(ValueError, match="counts above 16,777,216 are not exact in float32, got 16777217"):
+        Counts.from_scipy(scipy.sparse.csr_array(np.array([[2**24 + 1]])))
+    with pytest.raises(ValueError, match="expected a matrix of counts, documents x words, got 2 axes of complex128"):
+        Counts.from_scipy(scipy.sparse.csr_array(np.array([[1j]])))
+    with pytest.raises(ValueError, match="word id 1 does not fit a vocabulary of 1 words"):
+        Counts.from_dense(torch.ones(1, 2)).to_scipy(num_words=1)
 
 
 @given(matrices(), st.data())

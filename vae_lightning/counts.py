@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+import scipy.sparse
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
@@ -29,6 +31,8 @@ class Counts:
         >>> x @ torch.eye(3)
         tensor([[2., 0., 1.],
                 [0., 3., 0.]])
+        >>> Counts.from_scipy(x.to_scipy(num_words=3)).total  # rows of scipy.sparse, as CountVectorizer gives them
+        tensor([3., 3.])
     """
 
     indices: Int64[Tensor, " entries"]
@@ -43,10 +47,28 @@ class Counts:
         offsets = F.pad(torch.bincount(rows, minlength=len(x)).cumsum(0), (1, 0))
         return cls(indices, offsets, x[rows, indices], x.sum(-1))
 
+    @classmethod
+    def from_scipy(cls, matrix: scipy.sparse.sparray | scipy.sparse.spmatrix) -> Counts:
+        """The rows of a sparse matrix, documents x words, which is copied; entries of one place are added.
+
+        Raises ValueError for what is no matrix of counts: negative, fractional, infinite, missing or too large ones.
+        """
+        rows = count_rows(matrix)
+        if rows.nnz and rows.data.max() > _LARGEST_COUNT:
+            raise ValueError(f"counts above {_LARGEST_COUNT:,} are not exact in float32, got {rows.data.max()}")
+        indices, offsets = (torch.from_numpy(part.astype(np.int64)) for part in (rows.indices, rows.indptr))
+        values = torch.from_numpy(rows.data.astype(np.float32))
+        return cls(indices, offsets, values, torch.segment_reduce(values, "sum", offsets=offsets))
+
+    def to_scipy(self, num_words: int) -> scipy.sparse.csr_array:
+        """The same rows as a matrix of scipy, of its own memory; ValueError where a word id does not fit."""
+        self._check_words(num_words)
+        values, indices, offsets = (part.detach().cpu().numpy() for part in (self.values, self.indices, self.offsets))
+        return scipy.sparse.csr_array((values, indices, offsets), shape=(len(self), num_words), copy=True)
+
     def dense(self, num_words: int) -> Float[Tensor, "rows words"]:
         """The same rows with their zeros; raises ValueError where a word id does not fit."""
-        if len(self.indices) and int(self.indices.max()) >= num_words:
-            raise ValueError(f"word id {int(self.indices.max())} does not fit a vocabulary of {num_words} words")
+        self._check_words(num_words)
         out = self.values.new_zeros(len(self), num_words)
         return out.index_put_((self.rows, self.indices), self.values, accumulate=True)
 
@@ -132,6 +154,10 @@ class Counts:
         """Page-locked copies, for DataLoader(pin_memory=True)."""
         return Counts(*(t.pin_memory() for t in self._tensors()))
 
+    def _check_words(self, num_words: int) -> None:
+        if len(self.indices) and int(self.indices.max()) >= num_words:
+            raise ValueError(f"word id {int(self.indices.max())} does not fit a vocabulary of {num_words} words")
+
     def _tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         return self.indices, self.offsets, self.values, self.total
 
@@ -156,6 +182,20 @@ class Pattern:
         return order, self.rows.index_select(0, order), torch.bincount(self.indices).cumsum(0)
 
 
+def count_rows(matrix: scipy.sparse.sparray | scipy.sparse.spmatrix) -> scipy.sparse.csr_array:
+    """Compressed rows in the order of their words, without zeros; ValueError for entries that count nothing."""
+    rows = scipy.sparse.csr_array(matrix, copy=True)
+    if rows.ndim != 2 or rows.dtype.kind not in "biuf":
+        raise ValueError(f"expected a matrix of counts, documents x words, got {rows.ndim} axes of {rows.dtype}")
+    rows.check_format(full_check=True)
+    rows.sum_duplicates()
+    rows.eliminate_zeros()
+    counted = np.isfinite(rows.data) & (rows.data > 0) & (rows.data == np.rint(rows.data))
+    if not counted.all():
+        raise ValueError(f"counts are whole numbers above 0, got {rows.data[~counted][0]}")
+    return rows
+
+
 def select(x: Tensor | Counts, rows: Tensor) -> Tensor | Counts:
     """These rows of dense or sparse observations."""
     rows = rows.to(device_of(x))
@@ -167,6 +207,7 @@ def device_of(x: Tensor | Counts) -> torch.device:
     return (x.total if isinstance(x, Counts) else x).device
 
 
+_LARGEST_COUNT = 1 << 24  # up to which float32 has every whole number
 _ROW_CONSTANTS = ("log_arrangements", "log_saturated")
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from vae_lightning.counts import count_rows
 from vae_lightning.data.texts.archive import Documents
 from vae_lightning.data.texts.tokenizers import Tokenizer
 
@@ -83,17 +84,10 @@ def from_matrix(
     names: list[str] | None = None,
 ) -> Corpus:
     """A documents x words matrix of counts; ValueError for entries that count nothing, or other numbers of words."""
-    rows = scipy.sparse.csr_array(matrix)
-    rows.check_format(full_check=True)
-    rows.sum_duplicates()
-    rows.eliminate_zeros()
+    rows = count_rows(matrix)
     if rows.shape[1] != len(words):
         raise ValueError(f"the matrix has {rows.shape[1]} columns, and the vocabulary {len(words)} words")
-    values = rows.data
-    if len(values) and not (np.isfinite(values).all() and (values > 0).all() and (values == np.rint(values)).all()):
-        bad = values[~(np.isfinite(values) & (values > 0) & (values == np.rint(values)))][0]
-        raise ValueError(f"counts are whole numbers above 0, got {bad}")
-    documents = rows.indptr.astype(np.int64), rows.indices.astype(np.int32), values.astype(np.int32)
+    documents = rows.indptr.astype(np.int64), rows.indices.astype(np.int32), rows.data.astype(np.int32)
     names = [str(n) for n in range(rows.shape[0])] if names is None else names
     return labelled(documents, words, names, [None] * len(names) if labels is None else labels)
 
