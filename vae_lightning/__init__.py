@@ -23,7 +23,8 @@ _NAMES = {
         MobiusNetwork PlanarProcess Process Rescaled Univariate rescaled_linear rescaling_gain
     """,
     "families": """
-        Bernoulli BernoulliMRF Categorical ExponentialFamily GibbsMRF Multinomial Normal
+        Bernoulli BernoulliMRF Categorical ExponentialFamily GibbsMRF Multinomial Normal PartlyObserved
+        Poisson Product
     """,
     "harmonium": """
         ContrastiveDivergence EnumeratedLikelihood Harmonium NegativePhase PersistentContrastiveDivergence

@@ -13,7 +13,7 @@ from torch import Size, Tensor, nn
 
 from vae_lightning.conditional import Conditional, Network
 from vae_lightning.distributions import first_level, mean_code
-from vae_lightning.families import ExponentialFamily
+from vae_lightning.families import ExponentialFamily, reader
 
 
 class Chain(td.Distribution):
@@ -69,7 +69,8 @@ def _(q: Chain) -> Tensor:
 class HierarchicalConditional(nn.Module):
     """Q(z2 | x) q(z1 | x, z2), a `Chain` of two members of families of vectors; an encoder of two levels.
 
-    The lower network sees the flat x with z2 behind it. ValueError for families of other than vectors.
+    The lower network sees the flat x with z2 behind it. Of x from a family `observed`, both see what that shows.
+    ValueError for families of other than vectors.
     """
 
     def __init__(
@@ -79,14 +80,17 @@ class HierarchicalConditional(nn.Module):
         context_shape: Size,
         top_network: Network,
         lower_network: Network,
+        observed: ExponentialFamily | None = None,
     ) -> None:
         super().__init__()
         if len(top.event_shape) != 1 or len(lower.event_shape) != 1:
             raise ValueError(f"two levels need vectors, got {tuple(top.event_shape)} and {tuple(lower.event_shape)}")
         self.context_shape = Size(context_shape)
         self.event_shape = Size([top.event_shape[0] + lower.event_shape[0]])
-        self.top = Conditional(top, context_shape, top_network)
-        self.lower = Conditional(lower, (prod(context_shape) + top.event_shape[0],), lower_network)
+        seen = self.context_shape if observed is None else observed.shown_shape
+        self.observed = observed
+        self.top = Conditional(top, context_shape, top_network if observed is None else reader(observed, top_network))
+        self.lower = Conditional(lower, (prod(seen) + top.event_shape[0],), lower_network)
 
     def prototype(self) -> Chain:
         """One of its kind, batch shape (1,), told without data."""
@@ -94,8 +98,9 @@ class HierarchicalConditional(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch *observation"]) -> Chain:
         """Q(. | x), of batch shape (B,)."""
+        seen = x if self.observed is None else self.observed.shown(x)
 
         def lower(z2: Tensor) -> td.Distribution:
-            return self.lower(torch.cat((x.flatten(1).expand(*z2.shape[:-1], -1), z2), -1))
+            return self.lower(torch.cat((seen.flatten(1).expand(*z2.shape[:-1], -1), z2), -1))
 
         return Chain(self.top(x), lower, self.lower.event_shape[0])

@@ -13,7 +13,7 @@ from torch.distributions import Distribution
 from vae_lightning.conditional import Conditional, Network
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts
-from vae_lightning.families import ExponentialFamily
+from vae_lightning.families import ExponentialFamily, reader
 from vae_lightning.priors import FactorisedPrior, Prior
 
 
@@ -110,7 +110,7 @@ class LatentVariableModel(nn.Module):
     ) -> LatentVariableModel:
         """Q(z | x) and p(x | z) of these families and networks, and p(z), by default the latent's standard member."""
         return cls(
-            Conditional(latent, observed.event_shape, encoder),
+            Conditional(latent, observed.event_shape, reader(observed, encoder)),
             Conditional(observed, latent.event_shape, decoder),
             prior or FactorisedPrior(latent),
         )

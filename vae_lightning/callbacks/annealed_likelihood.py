@@ -14,10 +14,10 @@ from vae_lightning.callbacks.reporting import log_figures
 from vae_lightning.callbacks.requirements import require_harmonium
 from vae_lightning.counts import Counts
 from vae_lightning.distributions import SUMMED_BITS
-from vae_lightning.families.enumeration import states
 from vae_lightning.harmonium.annealing import LogMean
 from vae_lightning.harmonium.harmonium import Harmonium
 from vae_lightning.harmonium.lengths import annealed_through_lengths
+from vae_lightning.harmonium.normaliser import is_summed
 from vae_lightning.metrics.free_energies import FreeEnergies
 from vae_lightning.models.rbm import RBM, Evaluated
 from vae_lightning.process import rank_and_size
@@ -114,9 +114,7 @@ class AnnealedLikelihood(MetricDiagnostic):
 
     def log_partition(self, model: Harmonium, steps: int, start: Tensor | None = None) -> LogMean:
         """Log Z, (*L) for documents of lengths (*L): exact where that is cheap, else of all processes' chains."""
-        found = [states(family) for family in (model.visible, model.hidden)]
-        bits = min((side.bits for side in found if side is not None), default=torch.inf)
-        if model.joint_normal is not None or bits <= self.exact_bits:
+        if is_summed(model, self.exact_bits):
             exact = model.log_partition().double()
             return LogMean(exact, torch.zeros_like(exact), torch.full_like(exact, self.chains))
         return LogMean.of(self.log_weights(model, steps, start))

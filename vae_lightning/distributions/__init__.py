@@ -19,6 +19,7 @@ from vae_lightning.distributions.kinds import (
     is_bag_of_words,
     mean_code,
 )
+from vae_lightning.distributions.masked import Masked, observed_part
 from vae_lightning.distributions.natural_form import natural_form
 from vae_lightning.distributions.parameters import displaced, held, parameters, rebuilt
 from vae_lightning.distributions.sampling import rsample, sample
@@ -27,6 +28,7 @@ __all__ = [
     "HELD_BITS",
     "PAIRED_BITS",
     "SUMMED_BITS",
+    "Masked",
     "States",
     "Unnormalised",
     "as_bits",
@@ -41,6 +43,7 @@ __all__ = [
     "is_bag_of_words",
     "mean_code",
     "natural_form",
+    "observed_part",
     "parameters",
     "rebuilt",
     "rsample",

@@ -7,5 +7,22 @@ from vae_lightning.families.gibbs_mrf import GibbsMRF
 from vae_lightning.families.mrf import BernoulliMRF
 from vae_lightning.families.multinomial import Multinomial
 from vae_lightning.families.normal import Normal
+from vae_lightning.families.partly_observed import PartlyObserved
+from vae_lightning.families.poisson import Poisson
+from vae_lightning.families.product import Product
+from vae_lightning.families.shown import Shown, reader
 
-__all__ = ["Bernoulli", "BernoulliMRF", "Categorical", "ExponentialFamily", "GibbsMRF", "Multinomial", "Normal"]
+__all__ = [
+    "Bernoulli",
+    "BernoulliMRF",
+    "Categorical",
+    "ExponentialFamily",
+    "GibbsMRF",
+    "Multinomial",
+    "Normal",
+    "PartlyObserved",
+    "Poisson",
+    "Product",
+    "Shown",
+    "reader",
+]

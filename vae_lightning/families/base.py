@@ -28,6 +28,30 @@ class ExponentialFamily(abc.ABC):
     """Whether x are documents, whose lengths the family does not model."""
     has_log_partition: ClassVar[bool] = True
     """Whether A(eta) is known, and with it the log-probability."""
+    shows_itself: ClassVar[bool] = True
+    """Whether an encoder sees x as it is; others are `shown`."""
+
+    @property
+    def shown_shape(self) -> Size:
+        """The shape of what an encoder sees of x; by default that of x."""
+        return self.event_shape
+
+    def shown(self, x: Tensor) -> Float[Tensor, "..."]:
+        """What an encoder's network sees of x, (*B, *shown_shape); by default x."""
+        return x
+
+    @property
+    def num_columns(self) -> int:
+        """How many columns of a table hold an x; by default one for each entry."""
+        return self.event_shape.numel()
+
+    def of_columns(self, columns: Float[Tensor, "*B C"]) -> Float[Tensor, "..."]:
+        """The x, (*B, *E), in these columns of a table."""
+        return columns.unflatten(-1, self.event_shape)
+
+    def in_columns(self, x: Float[Tensor, "..."]) -> Float[Tensor, "*B C"]:
+        """The columns in which a table holds x."""
+        return x.flatten(x.ndim - len(self.event_shape))
 
     def sufficient_statistics(self, x: Tensor) -> Float[Tensor, "*B P"]:
         """T(x); by default x, flat."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+import torch
 import torch.distributions as td
 from jaxtyping import Float
 from torch import Size, Tensor
@@ -19,6 +20,7 @@ class Categorical(ExponentialFamily):
     """Independent one-hot vectors over K classes: T(x) = x, A(eta) = sum logsumexp(eta_k), h = 1.
 
     `Categorical(4)` is one choice among four, event shape (4,); `Categorical(4, (3,))` three of them, event (3, 4).
+    In a table, as a part of a `Product`, each variable is one column that holds its number, 0 to K - 1.
     The parametrisation has one logit more than it needs: eta and eta + c are the same distribution.
 
     Examples:
@@ -38,6 +40,21 @@ class Categorical(ExponentialFamily):
         self.variables = Size() if variables == () else as_event_shape(variables, "Categorical")
         self.event_shape = Size((*self.variables, num_classes))
         self.num_parameters = prod(self.event_shape)
+
+    @property
+    def num_columns(self) -> int:
+        """One for each variable."""
+        return self.variables.numel()
+
+    def of_columns(self, columns: Float[Tensor, "*B C"]) -> Float[Tensor, "..."]:
+        """One-hot vectors, (*B, *variables, K), of numbers 0 to K - 1; zeros for a number that is none of these."""
+        classes = torch.arange(self.num_classes, dtype=columns.dtype, device=columns.device)
+        return (columns[..., None] == classes).to(columns.dtype).reshape(*columns.shape[:-1], *self.event_shape)
+
+    def in_columns(self, x: Float[Tensor, "..."]) -> Float[Tensor, "*B C"]:
+        """The numbers of one-hot vectors; of probabilities, the expected numbers."""
+        classes = torch.arange(self.num_classes, dtype=x.dtype, device=x.device)
+        return (x @ classes).reshape(*x.shape[: x.ndim - len(self.event_shape)], self.num_columns)
 
     def log_partition(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B"]:
         """A(eta) = sum over the variables of logsumexp over the classes."""

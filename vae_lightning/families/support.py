@@ -2,54 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import numpy as np
 import torch
 from jaxtyping import Bool
 from torch import Tensor
-from torch.distributions import constraints
 
 from vae_lightning.counts import Counts
 from vae_lightning.families.base import ExponentialFamily
-from vae_lightning.families.bernoulli import Bernoulli
-from vae_lightning.families.enumeration import support
 from vae_lightning.families.multinomial import Multinomial
-
-
-@dataclass(frozen=True)
-class Values:
-    """What entries may be: as a question, which NaN and infinity never pass, in words, and what to do with others."""
-
-    right: Callable[[Tensor], Tensor]
-    needs: str
-    way_out: str
-
-
-REALS = Values(torch.isfinite, "finite numbers", "leave such observations out, or fill in what is missing")
-KINDS = {
-    constraints.boolean: Values(
-        lambda x: (x == 0) | (x == 1),
-        "zeros and ones",
-        "binarise them (see the data module's binarisation), or use Normal for reals, Multinomial for counts",
-    ),
-    constraints.unit_interval: Values(
-        lambda x: (x >= 0) & (x <= 1), "numbers from 0 to 1", "divide them by the largest there can be"
-    ),
-    constraints.nonnegative_integer: Values(
-        lambda x: (x >= 0) & (x == x.round()) & x.isfinite(), "counts: 0, 1, 2, ...", "use Normal for reals"
-    ),
-    constraints.one_hot: Values(
-        lambda x: ((x == 0) | (x == 1)) & (x.sum(-1, keepdim=True) == 1),
-        "one-hot vectors",
-        "use torch.nn.functional.one_hot",
-    ),
-}
-_INTENSITIES = (
-    "binarise them (see the data module's binarisation), use Normal for reals, or ask for intensities=True, by which "
-    "the log-probability is a cross-entropy and no figure a likelihood"
-)
+from vae_lightning.families.partly_observed import PartlyObserved
+from vae_lightning.families.product import Product
+from vae_lightning.families.values import BITS, INTENSITIES, Values, in_column, values_of
 
 
 def check_support(family: ExponentialFamily, parts: Iterable[Tensor | Counts], name: str = "data") -> None:
@@ -57,23 +24,62 @@ def check_support(family: ExponentialFamily, parts: Iterable[Tensor | Counts], n
 
     What is wrong is told with how many rows have it, and where: for that the parts are gone through once more.
     """
-    values = _values(family)
-    if all(_fits(family, values, x) for x in parts):
+    claims = _claims(family)
+    if all(_fits(family, claims, x) for x in parts):
         return
-    finite = all(bool(_entries(x).isfinite().all()) for x in parts)
-    raise ValueError(_told(family, values if finite else REALS, parts, name))
+    for claim in claims:
+        for asked in (claim.finite, claim):
+            if any(not asked.right(x).all() for x in parts):
+                raise ValueError(_told(asked, parts, name))
 
 
-def _values(family: ExponentialFamily) -> Values:
-    intensities = isinstance(family, Bernoulli) and family.intensities
-    return KINDS.get(constraints.unit_interval if intensities else support(family), REALS)
+@dataclass(frozen=True)
+class _Claim:
+    """What a family asks of x, or of some columns of x, the first of which has this number."""
+
+    family: ExponentialFamily
+    values: Values
+    columns: slice | None = None
+
+    @property
+    def finite(self) -> _Claim:
+        """That it be finite, before all else."""
+        return replace(self, values=self.values.finite)
+
+    def entries(self, x: Tensor | Counts) -> Tensor:
+        return x.values if isinstance(x, Counts) else x if self.columns is None else x[..., self.columns]
+
+    def right(self, x: Tensor | Counts) -> Tensor:
+        return self.values.right(self.entries(x))
+
+    def __str__(self) -> str:
+        if self.columns is None:
+            return repr(self.family)
+        first, last = self.columns.start, self.columns.stop - 1
+        return (
+            f"{self.family!r}, of column {first},"
+            if first == last
+            else f"{self.family!r}, of columns {first} to {last},"
+        )
 
 
-def _fits(family: ExponentialFamily, values: Values, x: Tensor | Counts) -> bool:
+def _claims(family: ExponentialFamily) -> list[_Claim]:
+    if isinstance(family, PartlyObserved):
+        inner = _claims(family.family)
+        whole = [claim if claim.columns else replace(claim, family=family) for claim in inner]
+        return [replace(claim, values=claim.values.or_missing()) for claim in whole]
+    if isinstance(family, Product):
+        ends = list(accumulate(family.widths))
+        columns = [slice(end - width, end) for end, width in zip(ends, family.widths, strict=True)]
+        return [_Claim(part, in_column(part), where) for part, where in zip(family.columns, columns, strict=True)]
+    return [_Claim(family, values_of(family))]
+
+
+def _fits(family: ExponentialFamily, claims: Iterable[_Claim], x: Tensor | Counts) -> bool:
     if isinstance(x, Tensor) and x.shape[1:] != family.event_shape:
         shape = tuple(x.shape[1:])
         raise ValueError(f"{family!r} needs observations of shape {tuple(family.event_shape)}, got {shape}")
-    fits = bool(values.right(_entries(x)).all())
+    fits = all(bool(claim.right(x).all()) for claim in claims)
     if isinstance(x, Counts) and fits:
         _check_words(family, x)
     return fits
@@ -87,21 +93,23 @@ def _check_words(family: ExponentialFamily, x: Counts) -> None:
         raise ValueError(f"{family!r} does not take bags of words: use Multinomial({family.num_parameters})")
 
 
-def _told(family: ExponentialFamily, values: Values, parts: Iterable[Tensor | Counts], name: str) -> str:
+def _told(claim: _Claim, parts: Iterable[Tensor | Counts], name: str) -> str:
     rows, total, first, least, most = 0, 0, None, torch.inf, -torch.inf
     for x in parts:
-        wrong = ~values.right(_entries(x))
+        wrong = ~claim.right(x)
         if wrong.any():
             found, place = _rows_and_place(x, wrong)
-            bad = _entries(x)[wrong]
+            bad = claim.entries(x)[wrong]
             first = first or (total + place[0], place[1:], float(bad[0]))
             rows, least, most = rows + int(found.sum()), min(least, float(bad.min())), max(most, float(bad.max()))
         total += len(x)
     assert first is not None, "called where something is wrong"
     row, place, value = first
-    way_out = _INTENSITIES if values is KINDS[constraints.boolean] and 0 < least <= most < 1 else values.way_out
+    if claim.columns is not None:
+        place = (claim.columns.start + place[0],)
+    way_out = INTENSITIES if claim.values is BITS and 0 < least <= most < 1 else claim.values.way_out
     where = f"{rows:,} of {total:,} rows, the first row {row} at {place}"
-    return f"{family!r} takes {values.needs}, got {value:.4g} among the {name} ({where}): {way_out}"
+    return f"{claim} takes {claim.values.needs}, got {value:.4g} among the {name} ({where}): {way_out}"
 
 
 def _rows_and_place(x: Tensor | Counts, wrong: Bool[Tensor, "..."]) -> tuple[Bool[Tensor, " B"], tuple[int, ...]]:
@@ -111,7 +119,3 @@ def _rows_and_place(x: Tensor | Counts, wrong: Bool[Tensor, "..."]) -> tuple[Boo
         found = torch.zeros(len(x), dtype=torch.bool, device=wrong.device).index_fill(0, x.rows[wrong], True)
         return found, (int(x.rows[first]), int(x.indices[first]))
     return wrong.flatten(1).any(1), tuple(int(i) for i in np.unravel_index(first, tuple(wrong.shape)))
-
-
-def _entries(x: Tensor | Counts) -> Tensor:
-    return x.values if isinstance(x, Counts) else x

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vae_lightning.families import ExponentialFamily
+from vae_lightning.families import ExponentialFamily, PartlyObserved
 from vae_lightning.families.joint_normal import normalises
 
 
@@ -14,6 +14,10 @@ def check_families(visible: ExponentialFamily, hidden: ExponentialFamily) -> Non
             f"Bernoulli({tuple(hidden.event_shape)})"
         )
     for family in (visible, hidden):
+        if isinstance(family, PartlyObserved):
+            raise ValueError(
+                f"a harmonium is of complete rows: give {family.family!r}, and impute takes rows with missing entries"
+            )
         if not family.has_log_partition:
             raise ValueError(f"{family} has no log-partition: use BernoulliMRF, with a group of at most 16 bits")
     if hidden.wants_total:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.distributions as td
@@ -14,7 +15,8 @@ from torch import Tensor
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts, device_of, select
 from vae_lightning.distributions import as_normal, family_name, rebuilt, sample
-from vae_lightning.latent_variable import LatentVariableModel
+from vae_lightning.latent_variable import ConditionalLike
+from vae_lightning.priors import Prior
 from vae_lightning.randomness import Noise
 
 NUMBERS_CPU, NUMBERS_GPU = 2**21, 2**25
@@ -22,6 +24,18 @@ NUMBERS_CPU, NUMBERS_GPU = 2**21, 2**25
 
 WEIGHTS = 2**20
 """How many log-weights are given at once: reading them takes some ten times their 8 megabytes."""
+
+
+@runtime_checkable
+class Weighed(Protocol):
+    """What importance sampling asks of a model; a `LatentVariableModel` is one."""
+
+    encoder: ConditionalLike
+    decoder: ConditionalLike
+    prior: Prior
+
+    def log_likelihood(self, x: Tensor | Counts, z: Tensor) -> Tensor:
+        """Log p(x | z), (S, B)."""
 
 
 class Proposal(abc.ABC):
@@ -97,7 +111,7 @@ class Inflated(Proposal):
 
 
 def log_weights(
-    model: LatentVariableModel,
+    model: Weighed,
     x: Tensor | Counts,
     num_samples: int,
     proposal: Proposal | None = None,
@@ -119,9 +133,7 @@ def log_weights(
 
     ValueError for K or a chunk below 1.
     """
-    for name, value in {"num_samples": num_samples, "chunk": 1 if chunk is None else chunk}.items():
-        if value < 1:
-            raise ValueError(f"importance sampling needs {name} >= 1, got {value}")
+    check_samples(num_samples, chunk)
     proposal, noise, chunk = proposal or Posterior(), noise or Noise(), chunk or rows_at_once(model, x)
     pieces = -(-len(x) // min(chunk, max(1, WEIGHTS // num_samples)))
     for rows in torch.arange(len(x)).tensor_split(pieces):
@@ -133,7 +145,7 @@ def log_weights(
 
 @torch.no_grad()
 def log_weights_of(
-    model: LatentVariableModel,
+    model: Weighed,
     x: Tensor | Counts,
     q: td.Distribution,
     num_samples: int,
@@ -151,7 +163,14 @@ def log_weights_of(
     return log_weight
 
 
-def rows_at_once(model: LatentVariableModel, x: Tensor | Counts) -> int:
+def rows_at_once(model: Weighed, x: Tensor | Counts) -> int:
     """How many rows the decoder takes at once by default, where these observations are."""
     numbers = NUMBERS_CPU if device_of(x).type == "cpu" else NUMBERS_GPU
     return max(1, numbers // max(1, model.decoder.event_shape.numel()))
+
+
+def check_samples(num_samples: int, chunk: int | None) -> None:
+    """ValueError for either below 1."""
+    for name, value in {"num_samples": num_samples, "chunk": 1 if chunk is None else chunk}.items():
+        if value < 1:
+            raise ValueError(f"importance sampling needs {name} >= 1, got {value}")

@@ -68,7 +68,7 @@ class HVAE(LatentVariableModule):
         if len(latent_dims) != 2 or min(latent_dims) < 1:
             raise ValueError(f"latent_dims must be two positive numbers, (upper, lower), got {list(latent_dims)}")
         top, lower = map(Normal, latent_dims)
-        encoder = HierarchicalConditional(top, lower, observed.event_shape, top_encoder, lower_encoder)
+        encoder = HierarchicalConditional(top, lower, observed.event_shape, top_encoder, lower_encoder, observed)
         model = LatentVariableModel(
             encoder,
             Conditional(observed, encoder.event_shape, decoder),
