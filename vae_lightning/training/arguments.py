@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from vae_lightning.construction.leaves import flat
 from vae_lightning.files import expanded
 from vae_lightning.trust import ClassPath
 
@@ -33,16 +34,6 @@ def options(arguments: Sequence[str], without: Path | None = None) -> Iterator[O
                 yield from flat(_read(value))
         else:
             yield _whole(flag.lstrip("-")).replace(".init_args", ""), value
-
-
-def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[Option]:
-    """The leaves of a configuration by their keys; a class path stands under its own key, as on the command line."""
-    for key, value in config.items():
-        name = prefix if key in ("init_args", "dict_kwargs", "class_path") else f"{prefix}.{key}" if prefix else key
-        if isinstance(value, Mapping) and value:
-            yield from flat(value, name)
-        else:
-            yield name, value
 
 
 def named(value: object) -> Iterator[ClassPath]:

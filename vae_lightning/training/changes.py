@@ -13,7 +13,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from vae_lightning.training.arguments import flat
+from vae_lightning.construction.leaves import flat
 from vae_lightning.training.checkpoint import Checkpoint, Config
 
 Changes = dict[str, tuple[Any, Any]]

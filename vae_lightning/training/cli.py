@@ -12,6 +12,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 import yaml
+from jsonargparse import Namespace
 from jsonargparse.typing import register_type
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -29,6 +30,7 @@ from vae_lightning.training.arguments import named, options
 from vae_lightning.training.changes import ChangedSettings, Changes, changed_settings, changes, check_weights, misfit
 from vae_lightning.training.checkpoint import Checkpoint, Config, find, start_from
 from vae_lightning.training.defaults import DEFAULTS, check, own_callbacks, with_atomic_checkpoints
+from vae_lightning.training.loggers import leave_empty
 from vae_lightning.training.parser import Nothing, TeachingParser
 from vae_lightning.training.paths import expand
 from vae_lightning.training.run_config import RunConfig, read_options
@@ -48,9 +50,20 @@ class TrainingCLI(LightningCLI):
     # (_run_subcommand), and to complete a configuration (_parser). tests/test_cli.py and tests/training fail if a
     # release of Lightning changes them; constraints.txt names the release that they were tested with.
 
+    def __init__(
+        self, *args: Any, folder: Path | None = None, observers: Sequence[Callback] = (), **kwargs: Any
+    ) -> None:
+        self.folder, self.observers = folder, observers
+        super().__init__(*args, **kwargs)
+
     @classmethod
-    def run(cls, arguments: Sequence[str]) -> TrainingCLI:
-        """Parse and run one subcommand."""
+    def run(
+        cls, arguments: Sequence[str], folder: Path | None = None, observers: Sequence[Callback] = ()
+    ) -> TrainingCLI:
+        """Parse and run one subcommand: in the folder of its options, or in this one.
+
+        `observers` are callbacks beside those of the options, of which the run's configuration says nothing.
+        """
         keep_large_buffers()
         register_type(torch.device, fail_already_registered=False)  # which config.yaml could not hold otherwise
         return cls(
@@ -66,6 +79,8 @@ class TrainingCLI(LightningCLI):
             parser_class=TeachingParser,
             auto_configure_optimizers=False,
             args=list(arguments),
+            folder=folder,
+            observers=observers,
         )
 
     @staticmethod
@@ -156,14 +171,22 @@ class TrainingCLI(LightningCLI):
         """Say where the run logs: where the run of its checkpoint did, unless an option names another place."""
         self.given, config = self.config.clone(), self.config[self.subcommand]
         place.settle(config.trainer)
+        self._go_on_in_place(config)
+        place.take_safely(config.trainer)
+
+    def _go_on_in_place(self, config: Namespace) -> None:
+        if self.folder is not None:
+            begun = self.checkpoint.step if self.checkpoint else 0
+            return place.go_on(config.trainer, self.folder, begun if place.logged_before(self.folder) else None)
         if self.checkpoint is None:
-            return
+            return None
         run, fit = self.checkpoint.run, self.subcommand == "fit"
         if run is not None and not place.names_another(list(options(self.arguments, without=run / "config.yaml")), run):
             place.go_on(config.trainer, run, self.checkpoint.step if fit else None)
         elif fit:
             why = f"{self.checkpoint.path} is in no run's folder" if run is None else "an option names another place"
             rank_zero_info(f"what goes on has a new folder: {why}")
+        return None
 
     def after_instantiate_classes(self) -> None:
         """Let a model that depends on the data refuse them before anything is written."""
@@ -181,7 +204,7 @@ class TrainingCLI(LightningCLI):
         config = self.given[self.subcommand].trainer
         if config.fast_dev_run or config.barebones:
             return
-        if not place.is_numbered(config):  # a number is taken as late as can be
+        if self.folder is None and not place.is_numbered(config):  # a number is taken as late as can be
             records.check_folder(Path(self.trainer.log_dir or ""), self.checkpoint)
         if isinstance(self.trainer.strategy.launcher, _MultiProcessingLauncher):
             _ = self.trainer.log_dir  # the processes that it starts have a copy of the logger, and so the same folder
@@ -196,7 +219,7 @@ class TrainingCLI(LightningCLI):
         self.config = self.given  # what is written into config.yaml
         if config["barebones"]:
             self.save_config_callback = None
-        own = own_callbacks(config, callbacks) + self._resumed()
+        own = own_callbacks(config, callbacks) + self._resumed() + list(self.observers)
         trainer = super()._instantiate_trainer(
             config | {"plugins": with_atomic_checkpoints(config["plugins"], self.trusted)}, own
         )
@@ -209,7 +232,7 @@ class TrainingCLI(LightningCLI):
         return [ChangedSettings(changed_settings(*self._models(), self.checkpoint.path))]
 
     def _run_subcommand(self, subcommand: str) -> None:
-        """Say in the options' words that weights do not fit."""
+        """Say in the options' words that weights do not fit; a run that ends before it begins leaves no folder."""
         try:
             super()._run_subcommand(subcommand)
         except RuntimeError as error:
@@ -217,6 +240,8 @@ class TrainingCLI(LightningCLI):
             if source is None or not self.changes or "loading state_dict" not in str(error):
                 raise
             raise ValueError(misfit(source, self.changes)) from error
+        finally:
+            leave_empty(self.trainer.loggers)
 
     def after_fit(self) -> None:
         """Print where everything is."""

@@ -8,10 +8,10 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar, RichProgressBar
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins import CheckpointIO
 
 from vae_lightning.callbacks import AtomicCheckpointIO, CodeWriter, FinalFigures, MetricsFile
+from vae_lightning.training.loggers import RunTensorBoard
 
 DEFAULTS: dict[str, Any] = {"log_every_n_steps": 20, "num_sanity_val_steps": 0}
 """Of every Trainer, the command's and those that `trainer` makes."""
@@ -28,7 +28,7 @@ def trainer(folder: Path | str | None = None, **changes: Any) -> pl.Trainer:
     """
     callbacks = listed(changes.get("callbacks"))
     settings: dict[str, Any] = DEFAULTS | {
-        "logger": TensorBoardLogger(folder, name="", default_hp_metric=False) if folder else False,
+        "logger": RunTensorBoard(folder, name="", default_hp_metric=False) if folder else False,
         "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in callbacks),
         "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in callbacks),
         "enable_model_summary": False,

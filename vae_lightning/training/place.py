@@ -15,7 +15,11 @@ LOGGER = {
     "init_args": {"save_dir": "", "name": "", "version": None, "default_hp_metric": False},
 }
 _ROOT = "runs"
-_VERSIONED = (TENSORBOARD, "lightning.pytorch.loggers.CSVLogger")
+_OWN = {
+    TENSORBOARD: "vae_lightning.training.loggers.RunTensorBoard",
+    "lightning.pytorch.loggers.CSVLogger": "vae_lightning.training.loggers.RunCSV",
+}
+"""Lightning's loggers that give a run a folder of its own, and what takes that folder safely in their place."""
 
 
 def root(said: dict[str, object]) -> Path:
@@ -59,7 +63,7 @@ def go_on(trainer: Namespace, run: Path, purge_step: int | None) -> None:
     """Log in the folder of a run; what TensorBoard has from `purge_step` on is about to be logged again."""
     for logger in loggers(trainer):
         place = {"save_dir": str(run.parent), "name": "", "version": run.name}
-        if logger.class_path not in _VERSIONED:
+        if logger.class_path not in _OWN:
             place = {"save_dir": str(run)}
         for key in place.keys() & set(vars(logger.init_args)):
             logger.init_args[key] = place[key]
@@ -73,7 +77,18 @@ def holds_run(folder: Path) -> bool:
     return (folder / "config.yaml").exists() or any(folder.glob("checkpoints/*.ckpt"))
 
 
+def logged_before(folder: Path) -> bool:
+    """Whether a run has logged for TensorBoard here."""
+    return any(folder.glob("events.out.tfevents.*"))
+
+
 def is_numbered(trainer: Namespace) -> bool:
     """Whether the logger gives each run a new folder."""
     first = loggers(trainer)[:1]
     return bool(first) and first[0].init_args.get("version", "") is None
+
+
+def take_safely(trainer: Namespace) -> None:
+    """Let no run that starts at the same time have the same folder."""
+    for logger in loggers(trainer):
+        logger.class_path = _OWN.get(logger.class_path, logger.class_path)

@@ -10,6 +10,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from support.command import figures
+from support.hparams import differing, metrics
 from support.models import digits, events, gaussian_vae, hashing, newsgroups, trainer
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
@@ -116,11 +117,9 @@ def test_what_is_not_finite_is_null_which_json_has_a_word_for(miniature: Path, t
     assert found["val/nelbo"] > 0
 
 
-def test_hyper_parameters_stand_beside_the_final_figures(run: Path) -> None:
-    logged = events(run)
-    start, experiment = (
-        HParamsPluginData.FromString(logged.SummaryMetadata(f"_hparams_/{part}").plugin_data.content)
-        for part in ("session_start_info", "experiment")
+def test_hyper_parameters_stand_beside_the_figures_that_were_logged(run: Path) -> None:
+    start = HParamsPluginData.FromString(
+        events(run).SummaryMetadata("_hparams_/session_start_info").plugin_data.content
     )
     parameters = {
         name: value.number_value or value.string_value for name, value in start.session_start_info.hparams.items()
@@ -128,10 +127,25 @@ def test_hyper_parameters_stand_beside_the_final_figures(run: Path) -> None:
     assert parameters["model/num_bits"] == 3
     assert parameters["data/batch_size"] == 16
     assert not any("_class_path" in name or "instantiator" in name for name in parameters)
-    names = {info.name.tag for info in experiment.experiment.metric_infos}
-    assert {"final/val/nelbo", "final/val/deviance", "final/train/loss"} <= names
-    for name in names:
-        assert logged.Scalars(name)[-1].value == pytest.approx(figures(run)[name.removeprefix("final/")], rel=1e-6)
+    assert {"val/nelbo", "val/deviance", "train/loss"} <= set(metrics(run.parent))
+
+
+def test_every_card_is_of_a_split_and_no_figure_is_written_twice(run: Path) -> None:
+    logged = events(run)
+    tags = logged.Tags()["scalars"]
+    assert {tag.partition("/")[0] for tag in tags} <= {"train", "val", "test"}
+    for tag in tags:
+        steps = [point.step for point in logged.Scalars(tag)]
+        assert steps == sorted(set(steps)), tag
+    assert len(logged.Scalars("val/nelbo")) == 2
+
+
+def test_of_two_runs_the_columns_are_what_differs_and_the_real_figures(miniature: Path, tmp_path: Path) -> None:
+    for num_bits in (3, 4):
+        fitted = trainer(FinalFigures(), folder=tmp_path, max_epochs=1)
+        fitted.fit(hashing(num_bits=num_bits), datamodule=newsgroups(miniature))
+    assert differing(tmp_path) - {"run/seed"} == {"model/num_bits"}
+    assert metrics(tmp_path) == sorted(set(events(tmp_path / "version_1").Tags()["scalars"]))
 
 
 def written_by_a_test(module: GaussianVAE, folder: Path, **arguments: Path) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Records of a run: metrics.json for machines, hyper-parameters with the final figures for TensorBoard."""
+"""MetricsFile: figures that are logged -> metrics.json in the run's folder."""
 
 from __future__ import annotations
 
@@ -8,14 +8,9 @@ import sys
 from pathlib import Path
 
 import lightning.pytorch as pl
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_warn
 
-from vae_lightning.data.protocols import datamodule
 from vae_lightning.files import atomic_write
-from vae_lightning.models.protocols import Seeded
-
-_LEFT_OUT = ("_class_path", "_instantiator", "hashes")
 
 
 class MetricsFile(pl.Callback):
@@ -72,24 +67,3 @@ def _finite(value: object) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max:
         return float(value)
     raise ValueError(f"not an object of numbers: {str(value)[:40]}")
-
-
-class FinalFigures(pl.Callback):
-    """Logs the hyper-parameters once, at the end of `fit`, beside the run's final figures (TensorBoard's HPARAMS).
-
-    They stand at the step after the last one, so that a run that goes on from there writes them anew.
-    """
-
-    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Hyper-parameters without figures never reach that table; not if the trainer is to log none."""
-        if not trainer.enable_autolog_hparams:
-            return
-        data = datamodule(trainer)
-        parameters = {"model": dict(pl_module.hparams), "data": dict(data.hparams) if data is not None else {}}
-        parameters = {part: {k: v for k, v in hp.items() if k not in _LEFT_OUT} for part, hp in parameters.items()}
-        parameters["run"] = {"precision": str(trainer.precision), "max_epochs": trainer.max_epochs}
-        parameters["run"]["seed"] = pl_module.seed if isinstance(pl_module, Seeded) else None
-        figures = {f"final/{name}": float(value) for name, value in trainer.callback_metrics.items()}
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
-                logger.log_hyperparams(parameters, figures, trainer.global_step)

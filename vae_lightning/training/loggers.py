@@ -1,0 +1,74 @@
+"""Loggers: a folder of runs -> the run's own place in it, which no other run that starts at once takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+
+class RunTensorBoard(TensorBoardLogger):
+    """TensorBoardLogger whose `version_N` is this run's alone, and whose first cards are `train/` and `val/`.
+
+    The figure `epoch`, which Lightning logs with every other one, is left out: its card would come before all others.
+
+    Examples:
+        >>> from tempfile import mkdtemp
+        >>> runs = mkdtemp()
+        >>> first, second = RunTensorBoard(runs, name=""), RunTensorBoard(runs, name="")
+        >>> first.version, second.version  # nothing has been logged yet
+        (0, 1)
+    """
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Write figures at a step."""
+        super().log_metrics({name: value for name, value in metrics.items() if name != "epoch"}, step)
+
+    def _get_next_version(self) -> int:
+        return _own(self.root_dir, super()._get_next_version())
+
+
+class RunCSV(CSVLogger):
+    """CSVLogger whose `version_N` is this run's alone.
+
+    Examples:
+        >>> from tempfile import mkdtemp
+        >>> runs = mkdtemp()
+        >>> first, second = RunCSV(runs, name=""), RunCSV(runs, name="")
+        >>> first.version, second.version
+        (0, 1)
+    """
+
+    def _get_next_version(self) -> int:
+        return _own(self.root_dir, super()._get_next_version())
+
+
+def _own(root: str, first: int) -> int:
+    """The first number from this one on whose folder `version_N` nobody else has made: making it is taking it.
+
+    Of a run's processes the first takes it, and tells the others; in a store that is no folder nothing can be taken.
+    """
+    number = None if "://" in root else _taken(Path(root), first)
+    return first if number is None else number
+
+
+@rank_zero_only
+def _taken(root: Path, first: int) -> int:
+    root.mkdir(parents=True, exist_ok=True)
+    for number in count(first):
+        with suppress(FileExistsError):
+            (root / f"version_{number}").mkdir()
+            break
+    return number
+
+
+def leave_empty(loggers: Iterable[Logger]) -> None:
+    """Give back the folders that a run took and has written nothing into."""
+    for logger in loggers:
+        if isinstance(logger, RunTensorBoard | RunCSV):
+            with suppress(OSError):  # it holds something, or there is none
+                Path(logger.log_dir).rmdir()
