@@ -63,7 +63,7 @@ def _of_object(value: Any, within: Sequence[str]) -> str | dict[str, Any]:
     if isinstance(value, functools.partial) and inspect.isclass(value.func) and not value.args:
         return _specified(value.func, value.keywords, within)
     if (given := _given.get(value) if _can_be_kept(value) else None) is not None:
-        return _specified(type(value), given, within)
+        return _specified(_built_by(type(value)), given, within)
     if _has_no_arguments(type(value)) and not vars(value):
         return {"class_path": path_of(type(value), within)}
     raise Unspecified(f"nothing says how this {type(value).__name__} was built")
@@ -92,6 +92,12 @@ def paths_of(named: Any) -> list[str]:
 def is_within(path: str, packages: Iterable[str]) -> bool:
     """Whether it is one of these paths, or of a module below one."""
     return any(path == package or path.startswith(f"{package}.") for package in packages)
+
+
+def _built_by(kind: type) -> type:
+    """The class itself; if it is private, the public one beside it whose constructor it has, and which chose it."""
+    owner = next(base for base in kind.__mro__ if "__init__" in vars(base))
+    return owner if kind.__name__.startswith("_") and kind.__module__ == owner.__module__ else kind
 
 
 def _has_no_arguments(kind: type) -> bool:
