@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, SupportsIndex
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution
@@ -130,6 +131,21 @@ class ExponentialFamily(abc.ABC):
     def coupled_statistics(self, x: Tensor) -> Float[Tensor, "*B C"]:
         """Those of T(x) that a harmonium may couple."""
         return self.sufficient_statistics(x)[..., self.coupled]
+
+    def field(self, x: Any, weight: Tensor) -> Tensor:
+        """What x says to the other side of a harmonium: its coupled statistics times W."""
+        return self.coupled_statistics(x) @ weight
+
+    def shifted(self, eta: Tensor, field: Tensor) -> Tensor:
+        """Eta with what the other side says added, at the places of the coupled statistics."""
+        if field.shape[-1] == self.num_parameters:
+            return eta + field
+        start, stop, _ = self.coupled.indices(self.num_parameters)
+        return eta + F.pad(field, (start, self.num_parameters - stop))
+
+    def log_factor(self, x: Any, eta: Tensor) -> Tensor:
+        """log h(x) + <eta, T(x)>: this side's own part of a harmonium."""
+        return self.log_base_measure(x) + self.sufficient_statistics(x) @ eta
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({tuple(self.event_shape)})"

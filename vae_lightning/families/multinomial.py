@@ -65,6 +65,14 @@ class Multinomial(ExponentialFamily):
         """Log l! - sum_k log x_k!."""
         return log_multinomial_coefficient(x)
 
+    def field(self, x: Tensor | Counts, weight: Tensor) -> Tensor:
+        """x W, sparse where x is."""
+        return x @ weight
+
+    def log_factor(self, x: Tensor | Counts, eta: Tensor) -> Tensor:
+        """log h(x) + <eta, x>, sparse where x is."""
+        return log_multinomial_coefficient(x) + x @ eta
+
     def log_partition(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*S"]:
         """A(eta) = l logsumexp(eta), eta's batch broadcast against that of the lengths; ValueError without lengths."""
         if self.total is None:

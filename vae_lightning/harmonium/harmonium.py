@@ -17,7 +17,6 @@ from vae_lightning.families.enumeration import in_chunks, states
 from vae_lightning.families.joint_normal import JointNormal, both_normal, joint_normal
 from vae_lightning.harmonium.annealing import LogMean, anneal, ascending
 from vae_lightning.harmonium.checks import check_families
-from vae_lightning.harmonium.terms import field, log_factor, shifted
 from vae_lightning.harmonium.uncoupling import Uncoupling
 
 _MAX_ELEMENTS = 2**22
@@ -81,7 +80,7 @@ class Harmonium(nn.Module):
 
     def containing(self, v: Tensor | Counts) -> Harmonium:
         """This model of documents as long as these; for other families, itself."""
-        return self._of(self.visible.containing(v)) if self.has_lengths else self
+        return self._of(self.visible.containing(v)) if self.visible.has_length else self
 
     @property
     def joint_normal(self) -> JointNormal | None:
@@ -100,16 +99,16 @@ class Harmonium(nn.Module):
 
     def energy(self, v: Tensor | Counts, h: Tensor) -> Float[Tensor, "*B"]:
         """E(v, h) = -log of the unnormalised joint, base measures included."""
-        coupling = (field(self.visible, v, self.weight) * self.hidden.coupled_statistics(h)).sum(-1)
-        return -(log_factor(self.visible, v, self.a) + log_factor(self.hidden, h, self.b) + coupling)
+        coupling = (self.visible.field(v, self.weight) * self.hidden.coupled_statistics(h)).sum(-1)
+        return -(self.visible.log_factor(v, self.a) + self.hidden.log_factor(h, self.b) + coupling)
 
     def hidden_natural(self, v: Tensor | Counts) -> Float[Tensor, "*B P"]:
         """b + W^T T(v), the natural parameters of p(h | v)."""
-        return shifted(self.hidden, self.b, field(self.visible, v, self.weight))
+        return self.hidden.shifted(self.b, self.visible.field(v, self.weight))
 
     def visible_natural(self, h: Tensor) -> Float[Tensor, "*B P"]:
         """a + W S(h), the natural parameters of p(v | h)."""
-        return shifted(self.visible, self.a, field(self.hidden, h, self.weight.T))
+        return self.visible.shifted(self.a, self.hidden.field(h, self.weight.T))
 
     def hidden_given(self, v: Tensor | Counts) -> Distribution:
         """p(h | v)."""
@@ -121,11 +120,11 @@ class Harmonium(nn.Module):
 
     def free_energy(self, v: Tensor | Counts) -> Float[Tensor, "*B"]:
         """F(v) = -log sum_h exp(-E(v, h)) = -log h(v) - <a, T(v)> - A(b + W^T T(v)); A sums softplus for bits."""
-        return -log_factor(self.visible, v, self.a) - self.hidden.log_partition(self.hidden_natural(v))
+        return -self.visible.log_factor(v, self.a) - self.hidden.log_partition(self.hidden_natural(v))
 
     def hidden_free_energy(self, h: Tensor) -> Float[Tensor, "*B"]:
         """-log sum_v exp(-E(v, h)) = -log h(h) - <b, S(h)> - A(a + W S(h))."""
-        return -log_factor(self.hidden, h, self.b) - self.visible.log_partition(self.visible_natural(h))
+        return -self.hidden.log_factor(h, self.b) - self.visible.log_partition(self.visible_natural(h))
 
     @torch.no_grad()
     def gibbs(self, v: Tensor | Counts, steps: int) -> Tensor:

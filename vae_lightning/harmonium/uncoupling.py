@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from vae_lightning.families import ExponentialFamily
-from vae_lightning.harmonium.terms import field, shifted
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,16 +34,16 @@ class Uncoupling:
 
     def log_ratio(self, x: Tensor, start: float, end: float) -> Tensor:
         """Log p_end(v) - log p_start(v), unnormalised."""
-        said = field(self.visible, x, self.weight)
+        said = self.visible.field(x, self.weight)
         linear = self.visible.sufficient_statistics(x) @ (self.a - self.start)
         at_end, at_start = (
-            self.hidden.log_partition(shifted(self.hidden, self.b, beta * said)) for beta in (end, start)
+            self.hidden.log_partition(self.hidden.shifted(self.b, beta * said)) for beta in (end, start)
         )
         return at_end - at_start + (end - start) * linear
 
     def transition(self, x: Tensor, beta: float) -> Tensor:
         """One step of h given v and v given h."""
-        said = field(self.visible, x, self.weight)
-        h = self.hidden.sample(shifted(self.hidden, self.b, beta * said))
+        said = self.visible.field(x, self.weight)
+        h = self.hidden.sample(self.hidden.shifted(self.b, beta * said))
         a = torch.lerp(self.start, self.a, beta)
-        return self.visible.sample(shifted(self.visible, a, beta * field(self.hidden, h, self.weight.T)))
+        return self.visible.sample(self.visible.shifted(a, beta * self.hidden.field(h, self.weight.T)))
