@@ -24,32 +24,23 @@ class Source(Protocol):
         """N(0, 1) of this shape, on the device and of the dtype of `like`."""
 
 
-class TorchGenerator:
-    """Torch's global generator, as a source."""
+_source: ContextVar[Source | None] = ContextVar("source", default=None)
+
+
+class Noise:
+    """Standard noise for a loss, which draws from nothing else: torch's generator, or what `drawing_from` says."""
 
     def uniform(self, shape: Sequence[int], like: Tensor) -> Tensor:
         """U(0, 1) of this shape, on the device and of the dtype of `like`."""
+        if (source := _source.get()) is not None:
+            return source.uniform(shape, like)
         return torch.rand(tuple(shape), dtype=like.dtype, device=like.device)
 
     def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:
         """N(0, 1) of this shape, on the device and of the dtype of `like`."""
+        if (source := _source.get()) is not None:
+            return source.normal(shape, like)
         return torch.randn(tuple(shape), dtype=like.dtype, device=like.device)
-
-
-_TORCH = TorchGenerator()
-_source: ContextVar[Source] = ContextVar("source", default=_TORCH)
-
-
-class Noise:
-    """Standard noise for a loss, which draws from nothing else, so that `drawing_from` can feed it."""
-
-    def uniform(self, shape: Sequence[int], like: Tensor) -> Tensor:
-        """U(0, 1) of this shape, on the device and of the dtype of `like`."""
-        return _source.get().uniform(shape, like)
-
-    def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:
-        """N(0, 1) of this shape, on the device and of the dtype of `like`."""
-        return _source.get().normal(shape, like)
 
 
 @contextmanager

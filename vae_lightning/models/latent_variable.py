@@ -74,9 +74,9 @@ class LatentVariableModule(ReproducibleModule):
         """What training minimises at this step, in nats per observation, and figures to log; a pure function."""
         return self.objective.at(step).loss_and_figures(self.model, observations(batch))
 
-    def loss_for_gradient(self, batch: Batch, step: int) -> Tensor:
-        """The loss alone."""
-        return self.objective.at(step).loss(self.model, observations(batch))
+    def training_loss(self, batch: Batch, step: int, read: bool) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss; its figures only if they are read."""
+        return self.loss(batch, step) if read else (self.objective.at(step).loss(self.model, observations(batch)), {})
 
     @torch.no_grad()
     def failures(self, batch: Batch, step: int) -> dict[str, str]:

@@ -34,12 +34,6 @@ def stage_of(trainer: pl.Trainer) -> str:
     return trainer.state.fn.value
 
 
-def is_logged(trainer: pl.Trainer, step: int) -> bool:
-    """Whether the trainer writes the figures of this step; never if it logs every 0 steps."""
-    every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # Lightning sets it without a declaration
-    return every > 0 and (step + 1) % every == 0
-
-
 @dataclass(frozen=True)
 class Preflight:
     """What a model asks of its data: observations of a family, if it has one, in floats of a kind, or of any."""

@@ -22,7 +22,7 @@ from vae_lightning.data.protocols import InMemory, Prepares, datamodule
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.metrics.averages import Averages
 from vae_lightning.models.failure import alone_in_batch_norm, broken_parameters, way_out
-from vae_lightning.models.preflight import Preflight, check_precision, is_logged, stage_of
+from vae_lightning.models.preflight import Preflight, check_precision, stage_of
 from vae_lightning.models.schedules import scheduled
 from vae_lightning.randomness import reseed, run_seed
 from vae_lightning.trust import FromCheckpoint
@@ -49,6 +49,7 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, Answering, abc.ABC)
         self.seed = run_seed()
         self.started = False  # whether what starts from the training data has seen them
         self.preparation = None
+        self._unseen = False  # whether the data cannot be looked at before they come in batches
         self.trained_steps = 0  # that the weights have behind them, once a `fit` is over or a checkpoint read
 
     # -- data ----------------------------------------------------------------------------------------------------
@@ -88,14 +89,12 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, Answering, abc.ABC)
 
     def _look(self, stage: str) -> None:
         check_precision(self.trainer)
-        self.check_data(self._data)
-        if isinstance(self._data, InMemory):
-            self._data.setup(stage)
-            self.preflight(self.trainer).check_splits(self._data, stage)
-
-    @property
-    def _data(self) -> pl.LightningDataModule | None:
-        return datamodule(self.trainer)
+        data = datamodule(self.trainer)
+        self.check_data(data)
+        self._unseen = not isinstance(data, InMemory)
+        if isinstance(data, InMemory):
+            data.setup(stage)
+            self.preflight(self.trainer).check_splits(data, stage)
 
     def check_data(self, data: object) -> None:
         """ValueError, before anything is written, if the model is not of these data; by default any will do."""
@@ -109,18 +108,14 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, Answering, abc.ABC)
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """What training minimises at this step, in nats per observation, and figures to log; a pure function."""
 
-    def loss_for_gradient(self, batch: Batch, step: int) -> Tensor:
-        """A scalar with the gradient of `loss`, not finite where that is not; all that an unlogged step computes."""
-        return self.loss(batch, step)[0]
-
     def training_loss(self, batch: Batch, step: int, read: bool) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of a step and, if somebody reads them, its figures; what goes on from step to step is kept here."""
-        return self.loss(batch, step) if read else (self.loss_for_gradient(batch, step), {})
+        """The loss and its figures; what goes on from step to step is kept here. Unread, only its gradient counts."""
+        return self.loss(batch, step)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed this step; look at an epoch's first batch, if the data were not to be seen before."""
-        if batch_idx == 0:
-            self._check_unseen(batch)
+        if self._unseen and batch_idx == 0:
+            self._check_rows(batch)
         part = batch_idx % self.trainer.accumulate_grad_batches
         reseed(self.seed, "train", self.global_step, self.global_rank, *([part] if part else []))
 
@@ -144,9 +139,8 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, Answering, abc.ABC)
         named = {f"train/{name}": value for name, value in ({"loss": loss} | figures).items()}
         self.log_dict(named, batch_size=len(observations(batch)))
 
-    def _check_unseen(self, batch: Batch) -> None:
-        if not isinstance(self._data, InMemory):
-            self.preflight(self.trainer).check_batch(batch, "rows of a batch")
+    def _check_rows(self, batch: Batch) -> None:
+        self.preflight(self.trainer).check_batch(batch, "rows of a batch")
 
     def _explain(self, loss: Tensor, batch: Batch) -> str:
         """Say where what is not finite comes from, and the way out."""
@@ -191,7 +185,8 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, Answering, abc.ABC)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Any:
         """What `evaluate` gives; its figures go into the averages of the split."""
-        self._check_unseen(batch)
+        if self._unseen:
+            self._check_rows(batch)
         draw = self.evaluate(batch, batch_idx * self.trainer.world_size + self.global_rank)
         self.averages.update(self.figures(draw))
         return draw
@@ -261,3 +256,9 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, Answering, abc.ABC)
         self.started = True
         self.trained_steps = checkpoint.get("global_step", 0)
         self.seed = checkpoint.get("seed", self.seed)
+
+
+def is_logged(trainer: pl.Trainer, step: int) -> bool:
+    """Whether the trainer writes the figures of this step; never if it logs every 0 steps."""
+    every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # Lightning sets it without a declaration
+    return every > 0 and (step + 1) % every == 0

@@ -22,9 +22,8 @@ from vae_lightning.models.ensemble.ranked import RankedMembers
 from vae_lightning.models.ensemble.resting import NoMemberLeft, farewell, way_out
 from vae_lightning.models.ensemble.stack import StackedBatch
 from vae_lightning.models.ensemble.updates import clear_gradients, clip_norms, finite_members, gradients, scale_steps
-from vae_lightning.models.preflight import is_logged
 from vae_lightning.models.recording import Execution, Replayed
-from vae_lightning.models.reproducible import ReproducibleModule
+from vae_lightning.models.reproducible import ReproducibleModule, is_logged
 
 
 class Ensemble(RankedMembers):

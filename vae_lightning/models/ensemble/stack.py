@@ -94,7 +94,7 @@ class Stack(nn.Module):
 
     def comparable(self, batch: StackedBatch, step: int, weights: nn.Module) -> Float[Tensor, " M"] | None:
         """Each member's loss by one objective for all, this step's `unweighted`; None for their own."""
-        if self.incomparable(step) or not differing([member.objective.at(step) for member in self.members]):
+        if not differing([member.objective.at(step) for member in self.members]) or self.incomparable(step):
             return None
         values = {name: value for name, value in self._fixed.items() if not name.startswith(_OF_OBJECTIVE)}
         self.noise.begin(*self.noise.keys)  # the same draws
