@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from vae_lightning.families import Bernoulli, BernoulliMRF, Categorical, Multinomial, Normal
+from vae_lightning.families import (
+    Bernoulli,
+    BernoulliMRF,
+    Categorical,
+    Multinomial,
+    Normal,
+    PartlyObserved,
+    Poisson,
+    Product,
+)
 
 ROWS = 4
 TOTALS = torch.tensor([0.0, 1.0, 3.0, 4.0], dtype=torch.float64)
@@ -62,6 +71,30 @@ def one_hot(k, size):
     return [float(i == k) for i in range(size)]
 
 
+TABLE = Product([Bernoulli(1), Categorical(3), Poisson(1), Categorical(2, 1)])
+
+
+def table():
+    """Every row of a bit, a category of three, a count that is small, and one of two."""
+    return discrete(list(itertools.product(range(2), range(3), range(30), range(2))))
+
+
+class Parts:
+    """The columns of such rows apart, by torch."""
+
+    def __init__(self, eta):
+        bit, three, count, two = eta.split((1, 3, 1, 2), -1)
+        self.parts = [
+            td.Bernoulli(logits=bit[..., 0]),
+            td.Categorical(logits=three),
+            td.Poisson(count[..., 0].exp()),
+            td.Categorical(logits=two),
+        ]
+
+    def log_prob(self, x):
+        return sum(part.log_prob(column) for part, column in zip(self.parts, x.unbind(-1), strict=True))
+
+
 CASES = {
     "bernoulli": (
         Bernoulli((2, 2)),
@@ -88,6 +121,13 @@ CASES = {
         plane,
         lambda eta: td.Independent(td.Normal(eta * 0.64, 0.8), 1),
     ),
+    "poisson": (
+        Poisson(2),
+        lambda: discrete(list(itertools.product(range(30), repeat=2))),
+        lambda eta: td.Independent(td.Poisson(eta.exp()), 1),
+    ),
+    "product": (TABLE, table, Parts),
+    "partly observed": (PartlyObserved(TABLE), table, Parts),
     "multinomial": (Multinomial(3).given(TOTALS), documents, None),
     "pairs of bits": (
         BernoulliMRF(1, 2),

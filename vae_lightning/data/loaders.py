@@ -75,11 +75,12 @@ class Observations:
 
     @property
     def limits(self) -> tuple[float, float]:
-        """Between which numbers the entries of x lie, as the view says or the dense x shows."""
+        """Between which numbers the entries of x lie, as the view says or the dense x shows; NaN are none of them."""
         if self.view is not None:
             return self.view.limits
         assert isinstance(self.stored, Tensor), "sparse observations have no limits"
-        low, high = self.stored.aminmax()
+        missing = self.stored.isnan()
+        low, high = (self.stored[~missing] if missing.any() else self.stored).aminmax()
         return float(low), float(high)
 
     @classmethod

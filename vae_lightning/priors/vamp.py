@@ -104,5 +104,5 @@ class VampPrior(EncodedPrior):
     def _begin(self, inputs: Tensor, low: float, high: float) -> None:
         self.low.fill_(low)
         self.high.fill_(high)
-        share = (inputs - low) / max(high - low, torch.finfo(inputs.dtype).tiny)
+        share = ((inputs - low) / max(high - low, torch.finfo(inputs.dtype).tiny)).nan_to_num(0.5)  # of what is missing
         self.unbounded.copy_(share.clamp(_INWARD, 1 - _INWARD).logit())

@@ -16,6 +16,7 @@ from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.data.arrays.preparation import RowPreparation
 from vae_lightning.data.arrays.rows import Rows, Selection, check_finite, rows_in, rows_of
+from vae_lightning.data.arrays.scaling import scaling_of, which_columns
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.loaders import Observations
 from vae_lightning.data.protocols import SplitName
@@ -36,6 +37,9 @@ class Arrays(InMemoryDataModule):
     column `split` (train, val or test), or chosen by `split_seed`, in proportion to the labels. `names[i]` names the
     row of id i, `feature_names` the columns. ValueError, in one line, for what is no number, missing or infinite.
 
+    With `missing`, entries that are NaN, None or empty stay in x as NaN: they are not observed, means and standard
+    deviations are of those that are, and a model's family has to be `families.PartlyObserved` of another.
+
     Args:
         x: the rows, or the path of their file.
         y: a label for each row; whole numbers or texts.
@@ -45,7 +49,9 @@ class Arrays(InMemoryDataModule):
         label: a table's column of labels.
         id: a table's column of names.
         split: a table's column that says train, val or test.
-        standardise: whether each entry has mean 0 and standard deviation 1 over the training rows.
+        standardise: whether each entry has mean 0 and standard deviation 1 over the training rows; or the names of
+            the columns that have: the reals of a table that holds bits, counts and categories, too.
+        missing: whether entries may be missing.
         val_size: validation rows, a share below 1 or how many.
         test_size: likewise, for the test.
         split_seed: chooses them.
@@ -79,7 +85,8 @@ class Arrays(InMemoryDataModule):
         label: str | None = None,
         id: str | None = None,
         split: str | None = None,
-        standardise: bool = False,
+        standardise: bool | Sequence[str] = False,
+        missing: bool = False,
         val_size: int | float = 0.1,
         test_size: int | float = 0.1,
         split_seed: int = 0,
@@ -96,7 +103,7 @@ class Arrays(InMemoryDataModule):
             self.save_hyperparameters(logger=False)
         self.x, self.y, self.ids, self.path = x, y, ids, path
         self.selection = Selection(columns, label, id, split)
-        self.standardise, self.split_seed = standardise, split_seed
+        self.standardise, self.missing, self.split_seed = standardise, missing, split_seed
         self.sizes = {"val_size": val_size, "test_size": test_size}
 
     @cached_property
@@ -104,7 +111,7 @@ class Arrays(InMemoryDataModule):
         """All of them, as they are; read once."""
         place = self.path if self.path is not None else self.x if isinstance(self.x, str | Path) else None
         rows = rows_of(self.x, self.selection, "x") if place is None else rows_in(user_path(place), self.selection)
-        check_finite(rows.x, rows.feature_names, "x" if place is None else str(place))
+        check_finite(rows.x, rows.feature_names, "x" if place is None else str(place), self.missing)
         return rows
 
     @property
@@ -132,9 +139,8 @@ class Arrays(InMemoryDataModule):
         y, x = self._labels(), torch.from_numpy(self.rows.x)
         parts = self._parts(y)
         if self.standardise and self._scaling is None:
-            seen = x[parts[0]].double()
-            scale = seen.std(0, correction=0)
-            self._scaling = seen.mean(0).float(), torch.where(scale > 0, scale, 1).float()
+            chosen = which_columns(self.standardise, self.feature_names)
+            self._scaling = scaling_of(x[parts[0]].double(), self.feature_names, chosen)
         whole = Observations(self.to_model(x), y, torch.arange(len(self.names)))
         train, val, test = (whole.select(rows) for rows in parts)
         return train, val, test
@@ -163,7 +169,8 @@ class Arrays(InMemoryDataModule):
     def preparation(self) -> RowPreparation:
         """How other rows become x."""
         mean, scale = (value.flatten().tolist() if self.standardise else None for value in self.scaling)
-        return RowPreparation(list(self.observed_shape), self.rows.feature_names, self.selection.id, mean, scale)
+        names, id = self.rows.feature_names, self.selection.id
+        return RowPreparation(list(self.observed_shape), names, id, mean, scale, self.missing)
 
     def state_dict(self) -> dict[str, Any]:
         """The scaling, for whoever has other rows."""

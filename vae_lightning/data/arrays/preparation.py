@@ -29,6 +29,7 @@ class RowPreparation(Preparation):
         id: a table's column of names of rows, used where there is one.
         mean: of each entry, flattened, over the training rows; None if rows are not standardised.
         scale: likewise, their standard deviation.
+        missing: whether entries may be missing, as NaN.
 
     Examples:
         >>> import numpy as np
@@ -46,8 +47,10 @@ class RowPreparation(Preparation):
         id: str | None = None,
         mean: Sequence[float] | None = None,
         scale: Sequence[float] | None = None,
+        missing: bool = False,
     ) -> None:
         check_kinds(RowPreparation, locals())
+        self.missing = missing
         self.shape, self.names, self.id = tuple(shape), columns, id
         zeros = np.zeros(int(np.prod(self.shape)))
         self.mean = torch.tensor(zeros if mean is None else mean, dtype=torch.float32).view(self.shape)
@@ -65,7 +68,7 @@ class RowPreparation(Preparation):
         where = str(data) if is_file else "x"
         if rows.x.shape[1:] != self.shape:
             raise ValueError(f"{where}: the model takes rows of shape {self.shape}, got {tuple(rows.x.shape[1:])}")
-        check_finite(rows.x, rows.feature_names, where)
+        check_finite(rows.x, rows.feature_names, where, self.missing)
         return prepared((torch.from_numpy(rows.x) - self.mean) / self.scale, rows.names)
 
     def _rows(self, data: Any, is_file: bool) -> Rows:

@@ -121,15 +121,17 @@ def dense(x: Any, where: str) -> NDArray[np.float32]:
     return rows
 
 
-def check_finite(x: NDArray[np.float32], columns: Sequence[str] | None, where: str) -> None:
-    """ValueError names rows and columns of what is missing or infinite."""
-    bad = np.argwhere(~np.isfinite(x))
+def check_finite(x: NDArray[np.float32], columns: Sequence[str] | None, where: str, missing: bool = False) -> None:
+    """ValueError names rows and columns of what is infinite, or missing unless entries may be."""
+    bad = np.argwhere(np.isinf(x) if missing else ~np.isfinite(x))
     if len(bad):
         places = ", ".join(_place(place, columns) for place in bad[:SHOWN])
         more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+        kind = "infinite" if missing else "missing or infinite"
         raise ValueError(
-            f"{where}: {len(bad)} of {x.size} numbers are missing or infinite, at {places}{more}: leave those rows or "
-            "columns out, or fill them in"
+            f"{where}: {len(bad)} of {x.size} numbers are {kind}, at {places}{more}: "
+            "leave those rows or columns out, or fill them in; missing=True takes missing ones, with a family that is "
+            "PartlyObserved"
         )
 
 
