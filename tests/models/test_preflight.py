@@ -67,7 +67,8 @@ def test_every_model_looks_at_its_validation_data_before_it_trains(name: str) ->
         trainer(max_epochs=0).fit(model, data)
     assert str(refused.value) == (
         "Bernoulli((6,)) takes finite numbers, got nan among the validation data (2 of 10 rows, the first row 7 at "
-        "(1,)): leave such observations out, or fill in what is missing"
+        "(1,)): leave such observations out, or fill in what is missing; families.PartlyObserved around the family "
+        "takes NaN"
     )
 
 

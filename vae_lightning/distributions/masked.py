@@ -75,5 +75,5 @@ def observed_part(p: td.Distribution) -> td.Independent[Any]:
     return td.Independent(Masked(p.base_dist), p.reinterpreted_batch_ndims, validate_args=False)
 
 
-def _any(missing: Bool[Tensor, "*S"], axes: int) -> Bool[Tensor, "*S"]:
+def _any(missing: Bool[Tensor, "*S"], axes: int) -> Bool[Tensor, "*R"]:
     return missing.flatten(-axes).any(-1) if axes else missing

@@ -17,7 +17,7 @@ from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.data.protocols import HasValidation, datamodule
 from vae_lightning.estimators import Reparameterised
-from vae_lightning.families import ExponentialFamily
+from vae_lightning.families import ExponentialFamily, reader
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.models.best import BestWeights
 from vae_lightning.models.gaussian import gaussian_codes
@@ -111,7 +111,7 @@ class LiBI(LatentVariableModule, Phased):
         latent = gaussian_codes(latent_dim)
         model = LatentVariableModel.of_families(latent, observed, encoder, decoder, prior)
         # not assigned to the arguments' own names: the hyperparameters saved are the arguments as they were given
-        build = partial(Conditional, latent, observed.event_shape, encoder)
+        build = partial(Conditional, latent, observed.event_shape, reader(observed, encoder))
         first, codes = _with_codes(generator or CodeLikelihood(), build)
         objective = GeneratorFirst(first, inference or AnalyticELBO(Reparameterised()), steps, repeats)
         super().__init__(model, objective, optimizer, scheduler, evaluation_samples)

@@ -213,3 +213,50 @@ def test_a_pickle_is_not_opened(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.array([{"a": 1}], object), allow_pickle=True)
     with pytest.raises(ValueError, match="is no file of an array"):
         Arrays(path=tmp_path / "x.npy").setup()
+
+
+# -- what is missing -------------------------------------------------------------------------------------------------
+
+
+def test_missing_entries_stay_and_are_in_no_mean() -> None:
+    """Means and deviations are of the observed entries of training rows; to_original leaves NaN where it was."""
+    x = np.where(np.arange(60).reshape(20, 3) % 7 == 2, np.nan, X)
+    data = Arrays(x, standardise=True, missing=True)
+    data.setup()
+    kept = x[data.train.ids.numpy()]
+    np.testing.assert_allclose(data.scaling[0], np.nanmean(kept, 0), rtol=1e-6)
+    np.testing.assert_allclose(data.scaling[1], np.nanstd(kept, 0), rtol=1e-6)
+    np.testing.assert_allclose(data.to_original(data.train.x), kept, rtol=1e-5)
+    again = data.preparation.read(x).observations.x
+    np.testing.assert_array_equal(again.numpy()[data.train.ids.numpy()], data.train.x.numpy())
+
+
+def test_nothing_missing_is_bit_for_bit_as_without() -> None:
+    told = []
+    for missing in (False, True):
+        data = Arrays(X, standardise=True, missing=missing)
+        data.setup()
+        told.append((*data.scaling, data.train.x))
+    assert all(torch.equal(one, other) for one, other in zip(*told, strict=True))
+
+
+def test_some_columns_are_standardised() -> None:
+    data = Arrays(pd.DataFrame(TABLE), columns=["one", "two"], standardise=["two"])
+    data.setup()
+    ids = data.train.ids.numpy()
+    np.testing.assert_array_equal(data.train.x[:, 0], TABLE["one"][ids].astype(np.float32))
+    assert data.train.x[:, 1].mean().abs() < 1e-6
+    with pytest.raises(ValueError, match="standardise names a column 'no'; there are only one, two"):
+        Arrays(pd.DataFrame(TABLE), columns=["one", "two"], standardise=["no"]).setup()
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (np.where(np.arange(3) == 1, np.nan, X), "no training row has a value in column 1: leave that column out"),
+        (MISSING * np.where(MISSING > 50, np.inf, 1), "numbers are infinite, at"),
+    ],
+)
+def test_what_missing_does_not_take(x: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Arrays(x, standardise=True, missing=True).setup()
