@@ -119,6 +119,10 @@ class LatentVariableModel(nn.Module):
         """Log p(x | z) in nats, (S, B), of codes (S, B, *Z) for observations (B, *X); any shapes that broadcast."""
         return self.decoder(z).log_prob(x)  # type: ignore[arg-type]  # a bag of words takes Counts
 
+    def log_joint(self, x: Tensor | Counts, z: Tensor) -> Tensor:
+        """Log p(x, z) in nats, (S, B), of codes (S, B, *Z): the posterior p(z | x) but for a factor of x alone."""
+        return self.log_likelihood(x, z) + self.prior().log_prob(z)
+
     def kl(self, q: Distribution) -> Float[Tensor, " batch"]:
         """KL(q || p(z)) in closed form, in nats, (B,); NotImplementedError where torch knows none."""
         return td.kl_divergence(q, self.prior().expand(q.batch_shape))

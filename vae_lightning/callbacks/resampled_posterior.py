@@ -87,14 +87,8 @@ class ResampledPosterior(Diagnostic):
         box = window(model, x, self.pixels)
         z = grid(box, self.pixels).reshape(-1, 1, *model.prior.event_shape)
         densities = [Resampled(model, x, k, self.replicates).log_prob(z) for k in self.ks]
-        densities.append(log_joint(model, x, z))
+        densities.append(model.log_joint(x, z))
         return box.cpu(), [density.reshape(self.pixels, self.pixels).cpu() for density in densities]
-
-
-def log_joint(model: LatentVariableModel, x: Tensor | Counts, z: Tensor) -> Tensor:
-    """Log p(x, z): the true posterior but for a constant."""
-    draw = model.draw(x, model.encoder(x), z)
-    return draw.log_likelihood + draw.log_prior
 
 
 def window(model: LatentVariableModel, x: Tensor | Counts, pixels: int) -> Tensor:
@@ -106,7 +100,7 @@ def window(model: LatentVariableModel, x: Tensor | Counts, pixels: int) -> Tenso
     for _ in range(3):
         points = grid(box, pixels)
         z = points.reshape(-1, 1, *model.prior.event_shape)
-        inside = [density > density.max() - WITHIN for density in (log_joint(model, x, z), q.log_prob(z))]
+        inside = [density > density.max() - WITHIN for density in (model.log_joint(x, z), q.log_prob(z))]
         kept, cell = points.flatten(0, 1)[(inside[0] | inside[1])[:, 0]], (box[1] - box[0]) / pixels
         box = torch.stack((kept.amin(0) - cell, kept.amax(0) + cell))
     return box

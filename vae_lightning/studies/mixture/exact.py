@@ -36,7 +36,7 @@ def exact(model: LatentVariableModel, process: GaussianMixture, spacing: float =
 def log_joint(model: LatentVariableModel, x: Float[Tensor, "B dims"]) -> Float[Tensor, "B codes"]:
     """Log p(z) p(x | z) for every code z, the first bit slowest, in nats."""
     codes = enumerate_codes(model.encoder.prototype()).to(x)
-    return (model.prior().log_prob(codes) + model.decoder(codes).log_prob(x)).T
+    return model.log_joint(x, codes).T
 
 
 def model_posterior(model: LatentVariableModel, x: Float[Tensor, "B dims"]) -> Float[Tensor, "B codes"]:
