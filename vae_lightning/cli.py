@@ -30,6 +30,10 @@ train and evaluate (PyTorch Lightning; every option is also a key of a YAML file
   test        figures on the test split, read once, after selection (--ckpt_path)
   predict     write the codes of documents as .npz, with their ids (--ckpt_path)
 
+choose
+  sweep       train every combination: vae-lightning sweep --config C.yaml --grid.model.latent_dim 8,16 --jobs 2
+  compare     runs in a table, the best first: vae-lightning compare runs/sweep --by val/nelbo
+
 use and reproduce
   search      nearest documents by their hashes: vae-lightning search --ckpt CHECKPOINT --query "text"
   reproduce   a paper's experiment, its table and picture: vae-lightning reproduce mixture (or libi, priors, ...)
@@ -172,11 +176,26 @@ def _reproduce(arguments: list[str]) -> None:
     auto_cli(reproduce, args=arguments[1:], prog="vae-lightning reproduce")
 
 
+def _sweep(arguments: list[str]) -> None:
+    from vae_lightning.sweeps.sweep import sweep
+
+    _one_line_warnings()
+    sweep(arguments[1:])
+
+
+def _compare(arguments: list[str]) -> None:
+    from vae_lightning.sweeps.compare import compare
+
+    compare(arguments[1:])
+
+
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "fit": _train,
     "validate": _train,
     "test": _train,
     "predict": _train,
+    "sweep": _sweep,
+    "compare": _compare,
     "search": _search,
     "reproduce": _reproduce,
 }

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 
-from vae_lightning.studies.executors import Local, RayCluster, chosen_executor
+from vae_lightning.executors import Local, RayCluster, chosen_executor
 from vae_lightning.studies.libi.cell import LiBISize
 from vae_lightning.studies.libi.methods import METHODS, PAPER_GRID, Grid, Training, label, late_decay
 from vae_lightning.studies.libi.results import Evaluation, Result

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from vae_lightning.executors import Local
 from vae_lightning.studies.documents import DocumentsStudy
-from vae_lightning.studies.executors import Local
 from vae_lightning.studies.libi import METHODS, WORLDS, LiBIStudy
 from vae_lightning.studies.libi.results import Evaluation, EvaluationsAndWeights, Result
 from vae_lightning.studies.priors import PriorsStudy

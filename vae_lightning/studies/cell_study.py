@@ -9,8 +9,8 @@ from typing import Generic
 
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from vae_lightning.executors import chosen_executor
 from vae_lightning.studies.base import Size, Study
-from vae_lightning.studies.executors import chosen_executor
 from vae_lightning.studies.provenance import CELLS, Settings
 from vae_lightning.studies.store import CellStore, CellT, Format, Result
 

@@ -11,8 +11,8 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from rich.progress import Progress
 
+from vae_lightning.executors import Executor
 from vae_lightning.files import atomic_write
-from vae_lightning.studies.executors import Executor
 from vae_lightning.studies.provenance import FIGURES, Settings, environment, kept
 
 Figures = dict[str, float]

@@ -1,0 +1,95 @@
+"""Compare: folders of runs -> a table of what differs and of what was found, the best first."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from vae_lightning.files import atomic_write, expanded
+from vae_lightning.sweeps.comparable import check, remarks
+from vae_lightning.sweeps.table import Question, as_csv, show, texts
+from vae_lightning.sweeps.trained import Trained, found, higher_is_better
+
+_DESCRIPTION = """\
+Put runs beside each other: a row for each, with the options in which they differ and the best value of a figure on
+validation, the best run first. Other figures are those of the same step. Runs of different data are refused, and so is
+a figure that means something else in each run, as the loss does under different objectives.
+
+  vae-lightning compare runs/sweep
+  vae-lightning compare runs/sweep --by val/nelbo --also val/kl --over seed_everything --csv table.csv
+  vae-lightning compare runs/version_0 runs/version_1 --by val/log_likelihood
+"""
+
+
+def compare(arguments: Sequence[str]) -> None:
+    """`vae-lightning compare ARGUMENTS`; ValueError for runs that cannot be compared, and an output that exists."""
+    given = _parser().parse_args(arguments)
+    target = Path(expanded(given.csv)) if given.csv else None
+    if target is not None and target.exists() and not given.overwrite:
+        raise ValueError(f"{target} exists: give another file, or --overwrite to replace it")
+    runs = found(given.runs)
+    question = _question(given, runs)
+    check(runs, question.figures)
+    there, without = _with_figure(runs, question)
+    rows = question.rows(there)
+    if target is not None:
+        with atomic_write(target) as file:
+            file.write(as_csv(rows, question))
+    show(texts(rows, question), Console())
+    for line in [*remarks(there, question.by), *without, *_last_words(rows[0].runs, there)]:
+        print(line)
+
+
+def _question(given: argparse.Namespace, runs: Sequence[Trained]) -> Question:
+    by = str(given.by)
+    if not given.test and any(name.startswith("test/") for name in (by, *given.also)):
+        raise ValueError(
+            "figures of the test split are for the run that was chosen on validation: to see those, add --test"
+        )
+    tested = [f"test/{name.partition('/')[2]}" for name in (by, *given.also)] if given.test else []
+    higher = given.mode == "max" if given.mode else higher_is_better(by, runs)
+    return Question(by, higher, given.also, [name for name in dict.fromkeys(tested) if name != by], given.over)
+
+
+def _with_figure(runs: Sequence[Trained], question: Question) -> tuple[list[Trained], list[str]]:
+    """The runs that have it, and a line for each that has not; ValueError if none has."""
+    there = [run for run in runs if run.best(question.by, question.higher) is not None]
+    if not there:
+        logged = sorted({name for run in runs for name in run.figures})
+        has = f"there are {', '.join(logged)}" if logged else "nothing was logged"
+        raise ValueError(f"no run has {question.by}: {has}")
+    without = [f"{run.name}: no {question.by}" for run in runs if run not in there]
+    return there, [*without, *(f"{run.name}: {run.unfinished}" for run in runs if run.unfinished)]
+
+
+def _last_words(best: Sequence[Trained], runs: Sequence[Trained]) -> list[str]:
+    """Where the best run is."""
+    return [f"best: {best[0].folder}"] if len(best) == 1 and len(runs) > 1 else []
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "vae-lightning compare",
+        usage="vae-lightning compare RUN [RUN ...] [--by FIGURE] [--over OPTION] [--csv FILE]",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder, or one with runs below it")
+    parser.add_argument("--by", default="val/nelbo", help="the figure to sort by; by default val/nelbo")
+    parser.add_argument("--mode", choices=("min", "max"), help="which is better; by default as the figure's name says")
+    parser.add_argument("--also", type=_names, default=[], metavar="FIGURES", help="others: val/kl,val/fid")
+    parser.add_argument(
+        "--over", type=_names, default=[], metavar="OPTIONS", help="means over these, with their errors"
+    )
+    parser.add_argument("--test", action="store_true", help="show figures of the test split, too, where runs have them")
+    parser.add_argument("--csv", metavar="FILE", help="write the table with all digits")
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
+    return parser
+
+
+def _names(typed: str) -> list[str]:
+    return [name for name in typed.split(",") if name]

@@ -1,0 +1,77 @@
+"""Options: the configuration of a run -> its options by name, and where those of two runs differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vae_lightning.construction.leaves import flat
+
+Options = dict[str, Any]
+"""The leaves of a configuration by their keys, as `model.objective.beta`."""
+_OF_A_START = ("ckpt_path", "start_from")
+_SEED = "seed_everything"
+_PLACES = ("save_dir", "version", "name", "dirpath", "default_root_dir", "filename")
+
+
+def written(folder: Path) -> Options:
+    """The options of the run that this folder holds; ValueError if its config.yaml is damaged."""
+    file = folder / "config.yaml"
+    try:
+        read = yaml.safe_load(file.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} is damaged: {' '.join(str(error).split())}") from error
+    if not isinstance(read, dict):
+        raise ValueError(f"{file} is damaged: it holds no options")
+    return leaves(read)
+
+
+def leaves(config: Mapping[str, Any]) -> Options:
+    """The options of a configuration, but for those that say what it started from."""
+    return dict(flat({name: value for name, value in config.items() if name not in _OF_A_START}))
+
+
+def differences(there: Options, here: Options) -> str:
+    """The options that differ, with both values; nothing if all are the same."""
+    names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
+    return ", ".join(f"{name} {there.get(name)} there, {here.get(name)} here" for name in names)
+
+
+def differing(runs: Sequence[Options]) -> list[str]:
+    """The options in which runs differ, but for where they log.
+
+    Of what only some runs have, since another class has no such option, those that differ among these.
+    """
+    names = sorted(dict.fromkeys(name for run in runs for name in run), key=_SEED.__eq__)  # it comes last
+    found = [name for name in names if _spread([run.get(name) for run in runs]) and not _is_place(name)]
+    return [
+        name for name in found
+        if all(name in run for run in runs) or not _has_parent(name, found)
+        or _spread([run[name] for run in runs if name in run])
+    ]  # fmt: skip
+
+
+def shown(value: object) -> str:
+    """A value in a table: of a class path the class."""
+    if isinstance(value, str) and value.replace(".", "_").isidentifier():
+        return value.rpartition(".")[2]
+    text = "" if value is None else str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _spread(values: Iterable[object]) -> bool:
+    """Whether there is more than one value: 1 and 1.0 are the same, 1 and true are not."""
+    return (
+        len({repr(float(v)) if isinstance(v, int | float) and not isinstance(v, bool) else repr(v) for v in values}) > 1
+    )
+
+
+def _is_place(name: str) -> bool:
+    return name.rpartition(".")[2] in _PLACES and name.startswith(("trainer.", "best."))
+
+
+def _has_parent(name: str, others: Iterable[str]) -> bool:
+    return any(name.startswith(f"{other}.") for other in others)

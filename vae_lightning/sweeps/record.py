@@ -1,0 +1,54 @@
+"""Record: a run of a sweep -> sweep.json in its folder, which says what was asked for and how it ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+from vae_lightning.files import atomic_write, expanded
+
+State = Literal["started", "finished", "pruned", "failed"]
+NAME = "sweep.json"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a run was asked for, by its options and by what was in its configuration files, and how far it has come."""
+
+    settings: list[str]
+    state: State
+    error: str = ""
+
+    def write(self, folder: Path) -> None:
+        """Into the run's folder."""
+        with atomic_write(folder / NAME) as file:
+            file.write((json.dumps(asdict(self), indent=1) + "\n").encode())
+
+
+def read(folder: Path) -> Record | None:
+    """The record of a folder; None if there is none, or a damaged one: then nothing is known of the run."""
+    try:
+        content = json.loads((folder / NAME).read_bytes())
+        return Record(list(content["settings"]), content["state"], str(content["error"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def settings(arguments: Sequence[str]) -> list[str]:
+    """The options, and for each configuration file what is in it."""
+    return [*arguments, *(f"{name}: {_digest(name)}" for name in _files(arguments))]
+
+
+def _files(arguments: Sequence[str]) -> list[str]:
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    split = [argument.partition("=")[::2] if "=" in argument else (argument, after) for argument, after in pairs]
+    return [value for option, value in split if option in ("--config", "-c")]
+
+
+def _digest(name: str) -> str:
+    path = Path(expanded(name))
+    return sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
