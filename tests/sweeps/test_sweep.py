@@ -84,7 +84,7 @@ def test_every_combination_has_a_folder_that_says_what_differs(
         assert {"config.yaml", "metrics.json", "output.txt", "sweep.json"} <= {p.name for p in (out / name).iterdir()}
     lines = [line for line in done.stderr.splitlines() if "val/nelbo" in line]
     assert [line.partition(" ")[0] for line in lines] == ["1/4", "2/4", "3/4", "4/4"]
-    assert "compare: vae-lightning compare runs/sweep" in done.stdout
+    assert "compare: vae-lightning compare runs/sweep" in done.stderr
 
 
 def test_a_run_is_what_fit_makes_of_its_options_and_two_jobs_are_as_one(

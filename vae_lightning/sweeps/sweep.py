@@ -32,7 +32,8 @@ def sweep(arguments: Sequence[str]) -> None:
     except Interrupted as error:
         error.add_note(go_on)
         raise
-    print(f"compare: vae-lightning compare {shlex.quote(str(wanted.out))}; watch: tensorboard --logdir {wanted.out}")
+    where = shlex.quote(str(wanted.out))
+    print(f"compare: vae-lightning compare {where}; watch: tensorboard --logdir {where}", file=sys.stderr)
     for task, outcome in failed:
         print(f"vae-lightning: {task.run.name} failed: {outcome.error} (see {task.folder / OUTPUT})", file=sys.stderr)
     if failed:
