@@ -112,6 +112,7 @@ class End:
     metrics: str
     events: dict[str, list[tuple[int, Any]]]
     config: str
+    pictures: dict[str, bytes]
 
 
 def end(folder: Path) -> End:
@@ -123,7 +124,7 @@ def end(folder: Path) -> End:
     kept = ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step")
     return End(
         last, {name: best[name] for name in kept}, (run / "metrics.json").read_text(), _points(run),
-        (run / "config.yaml").read_text(),
+        (run / "config.yaml").read_text(), {path.name: path.read_bytes() for path in run.glob("pictures/*")},
     )  # fmt: skip
 
 

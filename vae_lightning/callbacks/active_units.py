@@ -11,7 +11,8 @@ from torch import Tensor
 from vae_lightning import metrics
 from vae_lightning.batches import Batch
 from vae_lightning.callbacks.base import MetricDiagnostic
-from vae_lightning.callbacks.reporting import log_figures, logged_step, tensorboard
+from vae_lightning.callbacks.gallery import has_gallery, show
+from vae_lightning.callbacks.reporting import log_figures, logged_step, silent_tensorboard
 from vae_lightning.callbacks.requirements import check_size, require_latent_variable_model, require_mean
 from vae_lightning.latent_variable import Draw
 
@@ -62,10 +63,10 @@ class ActiveUnits(MetricDiagnostic):
         units = self.metric.compute()
         count, variances = units["count"].float(), units["variances"]
         log_figures(module, split, {"active_units": count, "active_units_fraction": count / len(variances)})
-        if writer := tensorboard(trainer):
-            step = logged_step(trainer)
-            writer.add_figure(f"{split}/active_units", bar_chart(variances, self.metric.threshold), step)
-            writer.add_tensor(f"{split}/active_unit_variances", variances, step)
+        if has_gallery(trainer):
+            show(trainer, split, "active_units", bar_chart(variances, self.metric.threshold))
+        if writer := silent_tensorboard(trainer):
+            writer.add_tensor(f"{split}/active_unit_variances", variances, logged_step(trainer))
 
 
 def bar_chart(variances: Float[Tensor, " units"] | Float64[Tensor, " units"], threshold: float) -> Figure:

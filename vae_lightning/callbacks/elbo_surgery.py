@@ -14,7 +14,8 @@ from torch import Tensor
 from vae_lightning import metrics
 from vae_lightning.batches import Batch
 from vae_lightning.callbacks.base import MetricDiagnostic
-from vae_lightning.callbacks.reporting import logged_step, occasion, tensorboard
+from vae_lightning.callbacks.gallery import has_gallery, show
+from vae_lightning.callbacks.reporting import occasion
 from vae_lightning.callbacks.requirements import require_latent_variable_model
 from vae_lightning.latent_variable import Draw
 from vae_lightning.metrics.functional.aggregated import CHUNK
@@ -93,8 +94,8 @@ class ELBOSurgery(MetricDiagnostic):
         self._tell(trainer, split, figures)
         figures["reconstruction_error"] = float(self.reconstruction.compute()["reconstruction_error"])
         module.log_dict({f"{split}/{name}": value for name, value in figures.items()}, sync_dist=True)
-        if trainer.state.fn != "fit" and (writer := tensorboard(trainer)):
-            writer.add_figure(f"{split}/elbo_surgery", surgery_picture(figures), logged_step(trainer))
+        if trainer.state.fn != "fit" and has_gallery(trainer):
+            show(trainer, split, "elbo_surgery", surgery_picture(figures))
 
     def _tell(self, trainer: pl.Trainer, split: str, figures: Mapping[str, float]) -> None:
         """Once, when it begins."""

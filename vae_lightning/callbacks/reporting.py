@@ -1,4 +1,4 @@
-"""Reporting: figures and pictures of a diagnostic -> the run's loggers, at the step they are of."""
+"""Reporting: figures and other findings of a diagnostic -> the run's loggers, at the step they are of."""
 
 from __future__ import annotations
 
@@ -38,18 +38,24 @@ def occasion(trainer: pl.Trainer, split: str) -> str:
 
 def tensorboard(trainer: pl.Trainer) -> SummaryWriter | None:
     """The TensorBoard writer of this run, on the rank that has one; where a run has none, that is said once."""
-    for logger in trainer.loggers:
-        if trainer.is_global_zero and isinstance(logger, TensorBoardLogger):
-            return logger.experiment
-    if (
-        not any(isinstance(logger, TensorBoardLogger | DummyLogger) for logger in trainer.loggers)
-        and trainer not in _TOLD
+    if (writer := silent_tensorboard(trainer)) is None and not any(
+        isinstance(logger, TensorBoardLogger) for logger in trainer.loggers
     ):
+        say_lost(trainer, "histograms and texts are not kept: they go to a TensorBoardLogger alone")
+    return writer
+
+
+def silent_tensorboard(trainer: pl.Trainer) -> SummaryWriter | None:
+    """The same, for those that have another place for what they found."""
+    loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+    return loggers[0].experiment if loggers and trainer.is_global_zero else None
+
+
+def say_lost(trainer: pl.Trainer, what: str) -> None:
+    """Say once of a run what it does not keep; nothing of a dry run, which keeps nothing."""
+    if trainer not in _TOLD and not any(isinstance(logger, DummyLogger) for logger in trainer.loggers):
         _TOLD.add(trainer)
-        rank_zero_warn(
-            "pictures and histograms are not kept: they go to a TensorBoardLogger alone, and this run has none"
-        )
-    return None
+        rank_zero_warn(f"{what}, and this run has none")
 
 
 _TOLD: weakref.WeakSet[pl.Trainer] = weakref.WeakSet()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vae_lightning.batches import Batch
 from vae_lightning.callbacks.base import Diagnostic
-from vae_lightning.callbacks.reporting import logged_step, tensorboard
+from vae_lightning.callbacks.gallery import has_gallery, show
 from vae_lightning.callbacks.requirements import require_latent_variable_model
 from vae_lightning.counts import Counts, select
 from vae_lightning.inference.resampled import ResampledPosterior as Resampled
@@ -70,7 +70,7 @@ class ResampledPosterior(Diagnostic):
 
     def observe(self, trainer: pl.Trainer, module: pl.LightningModule, draw: Draw, batch: Batch) -> None:
         """Draw the first observations of the first batch, which is the first process's."""
-        if self.figure is None and tensorboard(trainer):
+        if self.figure is None and has_gallery(trainer):
             model = require_latent_variable_model(self, module)
             x = select(draw.x, torch.arange(min(self.observations, len(draw.x))))
             with torch.no_grad(), torch.autocast(module.device.type, enabled=False):
@@ -79,8 +79,8 @@ class ResampledPosterior(Diagnostic):
 
     def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         """Write the picture."""
-        if (writer := tensorboard(trainer)) and self.figure is not None:
-            writer.add_figure(f"{split}/resampled_posterior", self.figure, logged_step(trainer))
+        if has_gallery(trainer) and self.figure is not None:
+            show(trainer, split, "resampled_posterior", self.figure)
 
     def _row(self, model: LatentVariableModel, x: Tensor | Counts) -> tuple[Tensor, list[Tensor]]:
         """The box (2, 2) of one observation, and the log-densities on its grid."""

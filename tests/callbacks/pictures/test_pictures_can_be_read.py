@@ -12,11 +12,11 @@ from matplotlib.text import Text
 
 from vae_lightning.callbacks.active_units import bar_chart
 from vae_lightning.callbacks.elbo_surgery import surgery_picture
+from vae_lightning.callbacks.gallery import render
 from vae_lightning.callbacks.hashing.logits_by_length import length_picture
 from vae_lightning.callbacks.pictures.curves import paint_curves
 from vae_lightning.callbacks.pictures.images import paint_images
 from vae_lightning.callbacks.pictures.latent_scatter import scatter
-from vae_lightning.callbacks.pictures.painters import render
 from vae_lightning.callbacks.pictures.plane import paint_plane
 from vae_lightning.callbacks.pictures.strips import Strips
 from vae_lightning.callbacks.resampled_posterior import posteriors_picture

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vae_lightning.batches import Batch
 from vae_lightning.callbacks.base import Diagnostic
-from vae_lightning.callbacks.reporting import logged_step, tensorboard
+from vae_lightning.callbacks.gallery import has_gallery, show
 from vae_lightning.callbacks.requirements import require_latent_variable_model
 from vae_lightning.counts import Counts
 from vae_lightning.distributions import as_bits, is_bag_of_words, parameters
@@ -50,9 +50,8 @@ class LogitsByLength(Diagnostic):
 
     def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         """Draw the picture, from this rank's share of the documents."""
-        if writer := tensorboard(trainer):
-            figure = length_picture(torch.cat(self.lengths), torch.cat(self.logits))
-            writer.add_figure(f"{split}/logits_by_length", figure, logged_step(trainer))
+        if has_gallery(trainer):
+            show(trainer, split, "logits_by_length", length_picture(torch.cat(self.lengths), torch.cat(self.logits)))
 
 
 def length_picture(lengths: Tensor, logits: Tensor, num_bins: int = 12) -> Figure:

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from vae_lightning.callbacks.base import Diagnostic
-from vae_lightning.callbacks.reporting import logged_step, tensorboard
+from vae_lightning.callbacks.gallery import has_gallery, show
+from vae_lightning.callbacks.reporting import logged_step, silent_tensorboard
 from vae_lightning.callbacks.requirements import require_latent_variable_model
 from vae_lightning.data.protocols import HasWords, datamodule
 from vae_lightning.distributions import is_bag_of_words
@@ -43,11 +44,12 @@ class NearestWords(Diagnostic):
     def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         """Draw the picture."""
         data = datamodule(trainer)
-        if (writer := tensorboard(trainer)) and isinstance(data, HasWords) and data.words:
+        if has_gallery(trainer) and isinstance(data, HasWords) and data.words:
             effects = bit_effects(require_latent_variable_model(self, module), self.num_codes)
             rows = named(effects[:16], data.words, self.num_words)
-            writer.add_figure(f"{split}/nearest_words", word_table(rows), logged_step(trainer))
-            writer.add_text(f"{split}/nearest_words", in_markdown(rows), logged_step(trainer))
+            show(trainer, split, "nearest_words", word_table(rows))
+            if writer := silent_tensorboard(trainer):
+                writer.add_text(f"{split}/nearest_words", in_markdown(rows), logged_step(trainer))
 
 
 @torch.no_grad()

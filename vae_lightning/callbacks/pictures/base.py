@@ -12,20 +12,21 @@ from torch import Tensor
 
 from vae_lightning.batches import Batch
 from vae_lightning.callbacks.base import Diagnostic
+from vae_lightning.callbacks.gallery import Pixels, has_gallery, show
 from vae_lightning.callbacks.pictures.painters import painter
-from vae_lightning.callbacks.pictures.strips import Pixels, Strips
-from vae_lightning.callbacks.reporting import logged_step, tensorboard
+from vae_lightning.callbacks.pictures.strips import Strips
 from vae_lightning.callbacks.requirements import require_latent_variable_model
 from vae_lightning.distributions import is_bag_of_words
 from vae_lightning.latent_variable import Draw, LatentVariableModel
 
 
 class Picture(Diagnostic):
-    """A TensorBoard image `{split}/{tag}` of a split's first batch: the same on any number of processes.
+    """A picture `{split}/{tag}` of a split's first batch: the same on any number of processes.
 
-    That batch holds the split's first observations and belongs to the process that writes. The image is made by that
-    process alone, and not at all without TensorBoard. TypeError at setup for a model without encoder, decoder and
-    prior, or whose observations no picture can be made of.
+    TensorBoard gets it as an image, and the run's folder as a file, `pictures/{split}-{tag}-{step}.png`: those of the
+    last 20 steps at which it was drawn. The batch holds the split's first observations and belongs to the process that
+    writes. The picture is made by that process alone, and not at all in a run without a logger. TypeError at setup for
+    a model without encoder, decoder and prior, or whose observations no picture can be made of.
     """
 
     tag: ClassVar[str]
@@ -57,9 +58,9 @@ class Picture(Diagnostic):
 
     def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         """Make the picture."""
-        if (writer := tensorboard(trainer)) and self.first is not None:
+        if has_gallery(trainer) and self.first is not None:
             picture = self.draw(require_latent_variable_model(self, module), self.first)
-            writer.add_image(f"{split}/{self.tag}", picture, logged_step(trainer), dataformats="HWC")
+            show(trainer, split, self.tag, picture)
 
     @torch.no_grad()
     def draw(self, model: LatentVariableModel, first: Draw) -> Pixels:

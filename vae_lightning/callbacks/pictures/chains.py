@@ -9,9 +9,9 @@ import lightning.pytorch as pl
 import torch
 
 from vae_lightning.callbacks.base import Diagnostic
+from vae_lightning.callbacks.gallery import Pixels, has_gallery, show
 from vae_lightning.callbacks.pictures.painters import painter
-from vae_lightning.callbacks.pictures.strips import Pixels, Strips
-from vae_lightning.callbacks.reporting import logged_step, tensorboard
+from vae_lightning.callbacks.pictures.strips import Strips
 from vae_lightning.callbacks.requirements import require_harmonium
 from vae_lightning.harmonium.negative_phase import NegativePhase
 from vae_lightning.models.protocols import part
@@ -47,8 +47,8 @@ class Chains(Diagnostic):
 
     def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         """Make the picture."""
-        if writer := tensorboard(trainer):
-            writer.add_image(f"{split}/chains", self.draw(module), logged_step(trainer), dataformats="HWC")
+        if has_gallery(trainer):
+            show(trainer, split, "chains", self.draw(module))
 
     @torch.no_grad()
     def draw(self, module: pl.LightningModule) -> Pixels:

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate, pad
 from torchvision.utils import make_grid
 
-from vae_lightning.callbacks.pictures.strips import Pixels, Strips
+from vae_lightning.callbacks.gallery import Pixels
+from vae_lightning.callbacks.pictures.strips import Strips
 
 TILE = 48
 """Pixels: smaller images are enlarged by a whole factor until their longer side has as many."""

@@ -17,8 +17,7 @@ from torchmetrics.utilities import dim_zero_cat
 
 from vae_lightning.batches import Batch, labels
 from vae_lightning.callbacks.base import MetricDiagnostic
-from vae_lightning.callbacks.pictures.painters import render
-from vae_lightning.callbacks.reporting import logged_step, tensorboard
+from vae_lightning.callbacks.gallery import has_gallery, show
 from vae_lightning.callbacks.requirements import require_latent_variable_model
 from vae_lightning.distributions import mean_code
 from vae_lightning.latent_variable import Draw
@@ -94,10 +93,10 @@ class LatentScatter(MetricDiagnostic):
     def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         """Gather them from all processes before one of them draws."""
         codes, labels = self.metric.compute()
-        if (writer := tensorboard(trainer)) and len(codes):
+        if has_gallery(trainer) and len(codes):
             with torch.no_grad():
-                picture = render(scatter(codes, labels, require_latent_variable_model(self, module).prior()))
-            writer.add_image(f"{split}/latent_scatter", picture, logged_step(trainer), dataformats="HWC")
+                picture = scatter(codes, labels, require_latent_variable_model(self, module).prior())
+            show(trainer, split, "latent_scatter", picture)
 
 
 def scatter(codes: Float[Tensor, "n d"], labels: Shaped[Tensor, " n"], prior: Distribution) -> Figure:

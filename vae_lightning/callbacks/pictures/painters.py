@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from torch import Size, Tensor
 
+from vae_lightning.callbacks.gallery import Pixels, render
 from vae_lightning.callbacks.pictures.curves import paint_curves
 from vae_lightning.callbacks.pictures.images import paint_images
 from vae_lightning.callbacks.pictures.plane import paint_plane
-from vae_lightning.callbacks.pictures.strips import Pixels, Strips
+from vae_lightning.callbacks.pictures.strips import Strips
 
 Painter = Callable[[Strips, Tensor], Pixels]
 """Draws strips of observations of one shape; (N, *X) are observations to see them beside, where there is room."""
@@ -32,10 +29,3 @@ def painter(event_shape: Size) -> Painter:
         "pictures are made of observations (1, H, W) or (3, H, W), images, (2,), points of a plane, or (d,), curves of "
         f"d > 2 values; these are {tuple(event_shape)}"
     )
-
-
-def render(figure: Figure) -> Pixels:
-    """A figure's pixels."""
-    canvas: Any = FigureCanvasAgg(figure)  # without annotations
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

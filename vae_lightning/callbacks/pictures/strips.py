@@ -1,16 +1,11 @@
-"""Strips: observations in short sequences, which is what a picture shows; Pixels: the picture."""
+"""Strips: observations in short sequences, which is what a picture shows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from jaxtyping import UInt8
 from torch import Tensor
-
-Pixels = UInt8[np.ndarray, "height width 3"]
-"""A picture."""
 
 
 @dataclass(frozen=True, eq=False)
