@@ -30,6 +30,7 @@ from vae_lightning.callbacks.pictures import (
     Traversals,
 )
 from vae_lightning.callbacks.resampled_posterior import ResampledPosterior
+from vae_lightning.callbacks.run.about import AboutFile
 from vae_lightning.callbacks.run.best_checkpoint import BestCheckpoint
 from vae_lightning.callbacks.run.checkpoint_io import AtomicCheckpointIO
 from vae_lightning.callbacks.run.code_writer import CodeWriter
@@ -40,6 +41,7 @@ from vae_lightning.callbacks.run.records import MetricsFile
 from vae_lightning.callbacks.smooth_knn import SmoothKNN
 
 __all__ = [
+    "AboutFile",
     "ActiveUnits",
     "AggressiveInference",
     "AnnealedLikelihood",

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import platform
-import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-
-import vae_lightning
+from vae_lightning.callbacks.run.about import environment
 
 Settings = Mapping[str, str | int | float]
 """What figures depend on, by name."""
@@ -35,17 +31,6 @@ class Provenance:
         return found
 
 
-def environment() -> dict[str, str]:
-    """The version, the commit if this is a checkout, and the machine of this process."""
-    commit = _commit()
-    return {
-        "version": vae_lightning.__version__,
-        **({"commit": commit} if commit else {}),
-        "torch": torch.__version__,
-        "machine": f"{platform.machine()} CPU, {torch.get_num_threads()} threads",
-    }
-
-
 def commits(folder: Path) -> str:
     """The commits that the cells below a folder were run at: a study that goes on may be of several."""
     found = [kept(path) for path in folder.rglob(FIGURES)]
@@ -59,18 +44,3 @@ def kept(target: Path) -> dict[str, object]:
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _commit() -> str | None:
-    """The commit of the checkout this package is in, marked if changed; None for an installed copy or without git."""
-    package = Path(vae_lightning.__file__)
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(package.parent), *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-    try:
-        git("ls-files", "--error-unmatch", package.name)  # a copy installed inside somebody else's checkout is not it
-        return git("describe", "--always", "--dirty", "--exclude=*")
-    except (OSError, subprocess.CalledProcessError):
-        return None

@@ -11,9 +11,10 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from rich.progress import Progress
 
+from vae_lightning.callbacks.run.about import environment
 from vae_lightning.executors import Executor
 from vae_lightning.files import atomic_write
-from vae_lightning.studies.provenance import FIGURES, Settings, environment, kept
+from vae_lightning.studies.provenance import FIGURES, Settings, kept
 
 Figures = dict[str, float]
 """Numbers by name."""

@@ -10,7 +10,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar, RichProgressBar
 from lightning.pytorch.plugins import CheckpointIO
 
-from vae_lightning.callbacks import AtomicCheckpointIO, CodeWriter, FinalFigures, MetricsFile
+from vae_lightning.callbacks import AboutFile, AtomicCheckpointIO, CodeWriter, FinalFigures, MetricsFile
 from vae_lightning.training.loggers import RunTensorBoard
 
 DEFAULTS: dict[str, Any] = {"log_every_n_steps": 20, "num_sanity_val_steps": 0}
@@ -47,7 +47,7 @@ def own_callbacks(options: Mapping[str, Any], checkpoints: list[Callback]) -> li
     kept = [] if options["enable_checkpointing"] is False else checkpoints
     other_bar = any(isinstance(each, ProgressBar) for each in listed(options["callbacks"]))
     bar = [] if other_bar or options["enable_progress_bar"] is False else [RichProgressBar(refresh_rate=10)]
-    return [*kept, *bar, MetricsFile(), FinalFigures(), CodeWriter()]
+    return [*kept, *bar, AboutFile(), MetricsFile(), FinalFigures(), CodeWriter()]
 
 
 def check(options: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """A run's files: checkpoints that are whole, the last figures, the codes."""
 
+from vae_lightning.callbacks.run.about import AboutFile
 from vae_lightning.callbacks.run.best_checkpoint import BestCheckpoint
 from vae_lightning.callbacks.run.checkpoint_io import AtomicCheckpointIO
 from vae_lightning.callbacks.run.code_writer import CodeWriter
@@ -9,6 +10,7 @@ from vae_lightning.callbacks.run.member_checkpoints import MemberCheckpoints
 from vae_lightning.callbacks.run.records import MetricsFile
 
 __all__ = [
+    "AboutFile",
     "AtomicCheckpointIO",
     "BestCheckpoint",
     "CodeWriter",
