@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import runpy
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 import torch
-from support.command import HASHING, ROOT, command, figures, forked, on_miniature
-from support.crafted import LOOP, whole, written
+from support.command import ROOT, command, figures
 
 from vae_lightning.models import HashingVAE
 
@@ -59,46 +56,3 @@ def test_the_text_model_writes_documents() -> None:
     documents = model.sample(50)
     assert len(documents) == 50
     assert 30 < documents.total.median() < 500  # the training documents' median is 132 words
-
-
-def ship(*arguments: Path) -> subprocess.CompletedProcess[str]:
-    return forked(*arguments, script=ROOT / "checkpoints" / "ship.py")
-
-
-def test_a_run_is_shipped_without_what_only_training_needs(miniature: Path, tmp_path: Path) -> None:
-    options = [*on_miniature(miniature, tmp_path), "--trainer.max_epochs", "1", "--seed_everything", "3"]
-    command("fit", "--config", HASHING, *options)
-    source, target = tmp_path / "version_0" / "checkpoints" / "best.ckpt", tmp_path / "shipped.ckpt"
-    assert ship(source, target).returncode == 0
-    trained, shipped = (torch.load(path, weights_only=True) for path in (source, target))
-    assert trained["optimizer_states"]
-    assert "optimizer_states" not in shipped
-    assert trained["datamodule_hyper_parameters"]["path"] == str(miniature)
-    assert shipped["datamodule_hyper_parameters"]["path"] is None
-    assert str(miniature).encode() not in target.read_bytes()
-    assert shipped["seed"] == 3
-    assert shipped["Newsgroups"] == trained["Newsgroups"]
-    ours, theirs = (HashingVAE.load_from_checkpoint(path, weights_only=True).state_dict() for path in (target, source))
-    assert all(torch.equal(ours[name], weight) for name, weight in theirs.items())
-
-
-def test_whatever_a_model_and_its_data_need_is_shipped(tmp_path: Path) -> None:
-    """Objects that were given, records of any data module, and no place where data lay that there is none of."""
-    parts = {"given_as_objects": ["observed"], "Digits": {"seed": 4}, "of_my_model": {"temperature": 0.5}}
-    named = {"datamodule_hyper_parameters": {"val_size": 61}, "hyper_parameters": {"latent_dim": 2}}
-    run = {"optimizer_states": [], "lr_schedulers": [], "callbacks": {}, "loops": {"fit_loop": LOOP}}
-    script = runpy.run_path(str(ROOT / "checkpoints" / "ship.py"))
-    script["ship"](written(tmp_path / "run.ckpt", **parts, **named, **run), tmp_path / "shipped.ckpt")
-    assert torch.load(tmp_path / "shipped.ckpt", weights_only=True) == whole(**parts, **named)
-
-
-def test_shipping_says_how_it_is_used(tmp_path: Path) -> None:
-    for arguments, complaint in (
-        ((), "the following arguments are required: source, target"),
-        ((tmp_path / "none.ckpt", tmp_path / "b.ckpt"), "there is no "),
-    ):
-        done = ship(*arguments)
-        assert done.returncode == 2
-        assert done.stderr.startswith("usage: ship.py [-h] source target")
-        assert complaint in done.stderr
-        assert not list(tmp_path.iterdir())

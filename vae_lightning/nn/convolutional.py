@@ -90,7 +90,7 @@ class Deconvolutions(nn.Module):
     def forward(self, c: Float[Tensor, "*batch_and_context"]) -> Float[Tensor, "*batch outputs"]:
         """(*B, *C) -> (*B, P)."""
         batch = c.shape[: c.ndim - self.context_dims]
-        hidden = self.hidden(c.reshape(batch.numel(), -1)).unflatten(1, self.start)
+        hidden = self.hidden(c.reshape(-1, self.hidden.in_features)).unflatten(1, self.start)
         return self.output(hidden).reshape(*batch, -1)
 
 

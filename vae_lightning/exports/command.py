@@ -1,0 +1,87 @@
+"""`vae-lightning export`: a run's model -> a checkpoint to send, or programs that run without this package."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from vae_lightning.exports.programs import Save, programs, save_onnx, save_pt2
+from vae_lightning.exports.ship import ship
+from vae_lightning.files import atomic_write, expanded
+from vae_lightning.loading import load
+from vae_lightning.training.checkpoint import find
+
+_EXPORT = """Write a run's best model into a file for those who only use it.
+
+  --to model.ckpt   a checkpoint to send: weights, hyper-parameters and how data are read; not the optimizer's state,
+                    nor where the data lay. `vae_lightning.load` and every command read it.
+  --to model.pt2    two programs of torch.export, model-encoder.pt2 (x to the mean code) and model-decoder.pt2 (z to the
+                    mean of x), for batches of any size. `torch.export.load(FILE).module()(x)` runs one, without this
+                    package. x is as the model sees it, after what its data module does to it.
+  --to model.onnx   the same two for ONNX, if the packages onnx and onnxscript are installed.
+
+  vae-lightning export --ckpt runs/version_0 --to model.ckpt
+"""
+_PROGRAMS: dict[str, Save] = {".pt2": save_pt2, ".onnx": save_onnx}
+
+
+def export_command(arguments: Sequence[str]) -> None:
+    """`vae-lightning export`."""
+    parser = argparse.ArgumentParser(
+        prog="vae-lightning export", description=_EXPORT, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--ckpt", type=Path, required=True, metavar="RUN", help="a run's folder, or a checkpoint")
+    parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="ends in .ckpt, .pt2 or .onnx")
+    parser.add_argument(
+        "--trust", action="append", default=[], metavar="PACKAGE", help="of your own, that the checkpoint may name"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    given = parser.parse_args(arguments)
+    export(given.ckpt, given.to, given.trust, given.overwrite)
+
+
+def export(ckpt: Path | str, to: Path | str, trust: Sequence[str] = (), overwrite: bool = False) -> list[Path]:
+    """Write the model of a run or a checkpoint as `to`, whose ending says as what; return the files that were written.
+
+    ValueError for another ending and for files that exist, unless they are to be replaced; TypeError for programs of a
+    model that has none. See `vae-lightning export --help`.
+    """
+    source, target = find(expanded(str(ckpt)), "ckpt", "best", Path("runs")), Path(expanded(str(to)))
+    if target.suffix not in (".ckpt", *_PROGRAMS):
+        raise ValueError(f"--to {target}: give a name that ends in .ckpt, {' or '.join(_PROGRAMS)}")
+    shipped = target.suffix == ".ckpt"
+    targets = [target] if shipped else [_part(target, name) for name in ("encoder", "decoder")]
+    _check_free(targets, source, overwrite)
+    if shipped:
+        ship(source, target, trust)
+    else:
+        made = programs(load(source, trust))
+        for each, program in zip(targets, (made["encoder"], made["decoder"]), strict=True):
+            _write(each, partial(_PROGRAMS[target.suffix], program))
+    for each in targets:
+        print(f"exported: {each} ({each.stat().st_size / 1e6:.2f} MB)")
+    return targets
+
+
+def _part(target: Path, name: str) -> Path:
+    return target.with_name(f"{target.stem}-{name}{target.suffix}")
+
+
+def _check_free(targets: Sequence[Path], source: Path, overwrite: bool) -> None:
+    for target in targets:
+        if target.exists() and target.resolve() == source.resolve():
+            raise ValueError(f"--to {target} is the checkpoint itself: name another file")
+        if target.exists() and not overwrite:
+            raise ValueError(f"{target} exists: give --overwrite to replace it, or another --to")
+
+
+def _write(target: Path, save: partial[None]) -> None:
+    """Let a library write a file elsewhere, and put it into its place whole."""
+    with TemporaryDirectory() as folder:
+        made = Path(folder, target.name)
+        save(made)
+        with atomic_write(target) as file:
+            file.write(made.read_bytes())

@@ -1,0 +1,34 @@
+"""ship: a run's checkpoint -> one to send: the model and how its data are read, not what only training needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vae_lightning.callbacks import AtomicCheckpointIO
+from vae_lightning.trust import read_checkpoint
+
+TRAINING = ("optimizer_states", "lr_schedulers", "loops", "callbacks", "MixedPrecision", "logged")
+"""What a checkpoint holds for a training that goes on."""
+
+
+def ship(source: Path, target: Path, trust: Sequence[str] = ()) -> None:
+    """Write what is kept of one checkpoint into another file: without the optimizer, and without where data lay."""
+    shipped = {name: value for name, value in read_checkpoint(source, trust=trust).items() if name not in TRAINING}
+    if "datamodule_hyper_parameters" in shipped:
+        shipped["datamodule_hyper_parameters"] = _placeless(shipped["datamodule_hyper_parameters"])
+    AtomicCheckpointIO().save_checkpoint(shipped, target)
+
+
+def _placeless(data: Mapping[str, Any]) -> dict[str, Any]:
+    """How data were described, without their place; that of data in other data modules, as FullBatch has, neither."""
+    return {name: None if name == "path" else _within(name, value) for name, value in data.items()}
+
+
+def _within(name: str, value: Any) -> Any:
+    if isinstance(value, list) and name == "members":
+        return [_within("data", each) for each in value]
+    if isinstance(value, Mapping) and name == "data" and isinstance(value.get("init_args"), Mapping):
+        return {**value, "init_args": _placeless(value["init_args"])}
+    return value
