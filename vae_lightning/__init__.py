@@ -10,6 +10,8 @@ __version__ = "0.1.0"
 
 _NAMES = {
     "loading": "load",
+    "reports": "card report",
+    "exports": "export",
     "models": """
         Compiled Eager Ensemble EveryStep GaussianVAE HVAE HashingVAE LiBI MRFVAE RBM Replayed VAE
     """,
@@ -43,7 +45,7 @@ _NAMES = {
         AggregatedPosterior FactorisedPrior HierarchicalPrior Mixture MixturePrior Prior VampPrior
     """,
     "callbacks": """
-        ActiveUnits AggressiveInference AnnealedLikelihood AtomicCheckpointIO BestCheckpoint BitUse Chains
+        AboutFile ActiveUnits AggressiveInference AnnealedLikelihood AtomicCheckpointIO BestCheckpoint BitUse Chains
         CheckpointReference CodeWriter CollapseWatch Consistency DataReference Diagnostic ELBOSurgery
         FinalFigures FrechetInceptionDistance Freeze GradientVariance HammingPrecision ImageMeans
         ImageSamples InferenceGaps Interpolations LastCheckpoint LatentScatter LogLikelihood LogitsByLength

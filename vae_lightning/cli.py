@@ -38,6 +38,11 @@ use and reproduce
   search      nearest documents by their hashes: vae-lightning search --ckpt CHECKPOINT --query "text"
   reproduce   a paper's experiment, its table and picture: vae-lightning reproduce mixture (or libi, priors, ...)
 
+tell others
+  report      one page about runs, sweeps or studies: vae-lightning report runs/version_0 --out report.html
+  card        the model card of a run: vae-lightning card runs/version_0 --out model-card.md
+  export      a checkpoint to send, or programs: vae-lightning export --ckpt runs/version_0 --to model.ckpt (or .pt2)
+
 `vae-lightning COMMAND --help` teaches each one; `--print_config` shows a run's whole configuration.
 Watch runs with `tensorboard --logdir runs`. Data is found in $VAE_LIGHTNING_DATA (default ~/.cache/vae-lightning).
 """
@@ -189,6 +194,24 @@ def _compare(arguments: list[str]) -> None:
     compare(arguments[1:])
 
 
+def _report(arguments: list[str]) -> None:
+    from vae_lightning.reports.command import report_command
+
+    report_command(arguments[1:])
+
+
+def _card(arguments: list[str]) -> None:
+    from vae_lightning.reports.command import card_command
+
+    card_command(arguments[1:])
+
+
+def _export(arguments: list[str]) -> None:
+    from vae_lightning.exports.command import export_command
+
+    export_command(arguments[1:])
+
+
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "fit": _train,
     "validate": _train,
@@ -198,4 +221,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "compare": _compare,
     "search": _search,
     "reproduce": _reproduce,
+    "report": _report,
+    "card": _card,
+    "export": _export,
 }

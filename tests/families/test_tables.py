@@ -264,9 +264,7 @@ def test_the_column_that_does_not_fit_is_named(place: tuple[int, int], value: fl
         with pytest.raises(ValueError, match=message):
             check_support(family, [spoilt(place, value)])
     check_support(PartlyObserved(TABLE), [rows(40, 0.5)])
-    with pytest.raises(
-        ValueError, match=r"takes finite numbers, got nan .*PartlyObserved around the family takes NaN"
-    ):
+    with pytest.raises(ValueError, match=r"takes finite numbers, got nan .*PartlyObserved around the family takes NaN"):
         check_support(TABLE, [rows(40, 0.5)])
 
 

@@ -1,0 +1,106 @@
+"""Differences: several runs -> a table of the options that differ between them, with their main figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vae_lightning.reports.description import told
+from vae_lightning.reports.figures import lines
+from vae_lightning.reports.run import Run, class_name, mapping
+from vae_lightning.training.arguments import flat
+
+IN_DETAIL = 8
+"""Runs that a page shows in detail, and colours that it has for lines."""
+_FIGURES = 6
+_PLACES = ("trainer.logger", "trainer.default_root_dir", "ckpt_path", "start_from")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A row for each run: its label, the options that differ, and figures with errors. `data` if those differ, too."""
+
+    options: Sequence[str]
+    figures: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[str], Sequence[str]]]
+    data: bool
+
+
+def differences(runs: Sequence[Run]) -> Table:
+    """What differs between runs, in the order of their options."""
+    labelled = dict(zip(labels(runs), runs, strict=True))
+    configs = {label: _options(run.config) for label, run in labelled.items()}
+    every = {name: None for config in configs.values() for name in config}
+    changed = {name for name in every if len({config.get(name, "-") for config in configs.values()}) > 1}
+    differing = [name for name in every if name in changed and not changed & _above(name)]
+    figures = _columns(runs)
+    rows = [
+        (label, [configs[label].get(name, "-") for name in differing], [_told(run, name) for name in figures])
+        for label, run in labelled.items()
+    ]
+    return Table(
+        [_short(name) for name in differing], figures, rows, any(name.startswith("data") for name in differing)
+    )
+
+
+def labels(runs: Sequence[Run]) -> list[str]:
+    """What each run is called among these: the name of its folder, or the whole path where names are equal."""
+    names = [run.name for run in runs]
+    return names if len(set(names)) == len(names) else [str(run.folder) for run in runs]
+
+
+def best(runs: Sequence[Run]) -> tuple[list[Run], str]:
+    """The runs to show in detail, and the figure by which they were chosen; all of a few, and no figure."""
+    if len(runs) <= IN_DETAIL:
+        return list(runs), ""
+    chosen = mapping(runs[0].config.get("best"))
+    monitor, sign = str(chosen.get("monitor") or "val/nelbo"), -1 if chosen.get("mode") == "max" else 1
+
+    def place(run: Run) -> float:
+        value = run.figures.get(monitor)
+        return math.inf if value is None else sign * value
+
+    return sorted(runs, key=place)[:IN_DETAIL], monitor
+
+
+def _columns(runs: Sequence[Run]) -> list[str]:
+    """The figures that most runs have, those of the test first where all were tested."""
+    for split in ("test", "val"):
+        shown = [{line.name for line in lines(run.figures) if split in line.values} for run in runs]
+        if all(shown):
+            common = set.intersection(*shown) or set.union(*shown)
+            return [f"{split}/{line.name}" for line in lines(dict.fromkeys(f"{split}/{n}" for n in common))][:_FIGURES]
+    return []
+
+
+def _told(run: Run, name: str) -> str:
+    split, _, figure = name.partition("/")
+    found = [line.values[split] for line in lines(run.figures) if line.name == figure and split in line.values]
+    return str(found[0]) if found else "-"
+
+
+def _options(config: dict[str, Any]) -> dict[str, str]:
+    """Every option as text, by its name; what is in a list of parts stands under the name of its class."""
+    return {name: told(value) for name, value in flat(_by_class(config)) if not name.startswith(_PLACES)}
+
+
+def _above(name: str) -> set[str]:
+    """The parts that an option belongs to: where they differ in their class, that tells enough."""
+    parts = name.split(".")
+    return {".".join(parts[:number]) for number in range(1, len(parts))}
+
+
+def _by_class(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _by_class(each) for name, each in value.items()}
+    if isinstance(value, list) and value and all(class_name(each) for each in value if isinstance(each, Mapping)):
+        parts = {class_name(each): _by_class(each) for each in value if isinstance(each, Mapping)}
+        return parts if len(parts) == len(value) else value
+    return value
+
+
+def _short(name: str) -> str:
+    """An option as a heading: without what all options of a part have in common."""
+    return name.removeprefix("model.").removeprefix("trainer.")

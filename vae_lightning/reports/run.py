@@ -1,0 +1,131 @@
+"""Run: a run's folder -> what its files say of it, as data; nothing in them is built or run."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vae_lightning.callbacks.gallery import FOLDER
+from vae_lightning.callbacks.run.about import ABOUT
+from vae_lightning.reports.curves import Curve, read_curves
+
+Figures = Mapping[str, float | None]
+"""Values by `split/name`; None where one was not finite."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A folder that `vae-lightning fit` or a Trainer has logged in. What a file does not say is empty.
+
+    A file that is there and cannot be read is a ValueError that names it.
+    """
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """What a person calls it: the last part of its path."""
+        return self.folder.resolve().name
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """Every option of the run, as its configuration file has them."""
+        return mapping(_yaml(self.folder / "config.yaml"))
+
+    @cached_property
+    def config_text(self) -> str:
+        """The configuration as it is written; of a run without one, what the logger wrote of its model."""
+        for name in ("config.yaml", "hparams.yaml"):
+            if (file := self.folder / name).is_file():
+                return file.read_text(errors="replace")
+        return ""
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """What no option says: observations, parameters, environments."""
+        return mapping(_json(self.folder / ABOUT))
+
+    @cached_property
+    def figures(self) -> Figures:
+        """The last value of each; of a run that kept no metrics.json, the ends of its curves."""
+        found = mapping(_json(self.folder / "metrics.json"))
+        if not found:
+            found = {name: curve.values[-1] for name, curve in self.curves.items()}
+        return {name: _finite(value) for name, value in found.items()}
+
+    @cached_property
+    def curves(self) -> Mapping[str, Curve]:
+        """What was logged of each figure, in the order of steps."""
+        return read_curves(self.folder)
+
+    @cached_property
+    def pictures(self) -> Mapping[str, Path]:
+        """The last picture of each name, as `val-samples`; those of `test` first, which are of the best model."""
+        files = sorted(self.folder.glob(f"{FOLDER}/*-*.png"))
+        last = {file.stem.rpartition("-")[0]: file for file in files}
+        return dict(sorted(last.items(), key=lambda item: (not item[0].startswith("test"), item[0])))
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """Its best model, or else its last one."""
+        files = [self.folder / "checkpoints" / f"{name}.ckpt" for name in ("best", "last")]
+        return next((file for file in files if file.is_file()), None)
+
+    @property
+    def environments(self) -> list[dict[str, Any]]:
+        """The versions and machines of its parts."""
+        found = self.about.get("environments", [])
+        return [mapping(each) for each in found] if isinstance(found, list) else []
+
+    @property
+    def model(self) -> str:
+        """The name of its class, if the configuration says it."""
+        return class_name(self.config.get("model"))
+
+    @property
+    def data(self) -> str:
+        """The name of its data's class, if the configuration says it."""
+        return class_name(self.config.get("data"))
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a run has logged here."""
+    signs = ("config.yaml", "metrics.json", "metrics.csv", "events.out.tfevents.*", "checkpoints/*.ckpt")
+    return any(next(folder.glob(sign), None) is not None for sign in signs)
+
+
+def class_name(described: object) -> str:
+    """The last part of a class path, of what a configuration describes; empty if it describes none."""
+    path = described.get("class_path") if isinstance(described, Mapping) else described
+    return path.rpartition(".")[2] if isinstance(path, str) else ""
+
+
+def mapping(value: object) -> dict[str, Any]:
+    """The value, if it is a mapping with names as keys; else nothing."""
+    return {str(key): each for key, each in value.items()} if isinstance(value, Mapping) else {}
+
+
+def _yaml(file: Path) -> object:
+    try:
+        return yaml.safe_load(file.read_bytes()) if file.is_file() else {}
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise ValueError(f"{file} is no YAML file that can be read: {' '.join(str(error).split())[:200]}") from error
+
+
+def _json(file: Path) -> object:
+    try:
+        return json.loads(file.read_bytes()) if file.is_file() else {}
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file} is no JSON file that can be read: {error}") from error
+
+
+def _finite(value: object) -> float | None:
+    number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    return number if math.isfinite(number) else None
