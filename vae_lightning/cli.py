@@ -34,7 +34,14 @@ choose
   sweep       train every combination: vae-lightning sweep --config C.yaml --grid.model.latent_dim 8,16 --jobs 2
   compare     runs in a table, the best first: vae-lightning compare runs/sweep --by val/nelbo
 
-use and reproduce
+use, by a checkpoint or a run's folder alone (--ckpt) and data of the kind it was trained on (--data)
+  encode      codes of rows or pictures: vae-lightning encode --ckpt runs/version_0 --data photos/ --out codes.npz
+  decode      and back from codes:      ... --data codes.npz --out pictures/
+  reconstruct what the model makes of data: ... --data photos/ --out grid.png
+  interpolate from each row to the next: ... --data photos/ --out lines.png
+  sample      new rows:                 vae-lightning sample --ckpt runs/version_0 --n 64 --out grid.png
+
+search and reproduce
   search      nearest documents by their hashes: vae-lightning search --ckpt CHECKPOINT --query "text"
   reproduce   a paper's experiment, its table and picture: vae-lightning reproduce mixture (or libi, priors, ...)
 
@@ -173,6 +180,17 @@ def _search(arguments: list[str]) -> None:
     auto_cli(search, args=arguments[1:], as_positional=False, prog="vae-lightning search")
 
 
+def _use(arguments: list[str]) -> None:
+    from vae_lightning.commands.parser import parsed
+
+    given = parsed(arguments[0], arguments[1:])
+
+    from vae_lightning.commands.use import USE
+
+    _one_line_warnings()
+    USE[arguments[0]](given)
+
+
 def _reproduce(arguments: list[str]) -> None:
     from jsonargparse import auto_cli
 
@@ -219,6 +237,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "predict": _train,
     "sweep": _sweep,
     "compare": _compare,
+    **dict.fromkeys(("encode", "decode", "reconstruct", "interpolate", "sample"), _use),
     "search": _search,
     "reproduce": _reproduce,
     "report": _report,

@@ -34,6 +34,10 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> ReproducibleModule:
     """
     file = find(str(path), "path", "best", Path("runs"))
     content = read_checkpoint(file, trust=trust)
+    if "seeds" in content:
+        members = ", ".join(sorted(str(member) for member in file.parent.glob("member-*.ckpt")))
+        told = members or "fit with callbacks.MemberCheckpoints, or save ensemble.checkpoint(number)"
+        raise ValueError(f"{file} is of an Ensemble, which is many models: load one of them: {told}")
     said = content.get("hyper_parameters", {}) | content.get("specified", {})
     if "_class_path" not in said:
         given = content.get("given_as_objects", [])

@@ -5,18 +5,20 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vae_lightning.answers.records import Answer, Decoded, Encoded
-from vae_lightning.answers.verbs import Decode, Encode, Reconstruct, Verb
+from vae_lightning.answers.codes import between, blank, read_codes
+from vae_lightning.answers.missing import check_whole
+from vae_lightning.answers.neighbours import nearest
+from vae_lightning.answers.records import Answer, Decoded, Encoded, Nearest
+from vae_lightning.answers.verbs import Decode, Encode, Law, Reconstruct, Sample, Verb
 from vae_lightning.counts import Counts
-from vae_lightning.data.preparation import Preparation, Prepared, Unprepared, prepared
+from vae_lightning.data.arrays.preparation import RowPreparation
+from vae_lightning.data.preparation import Preparation, Prepared, Unprepared
 from vae_lightning.randomness import seeded
 
 ROWS = 256  # answered at once, each block under a seed of its own
@@ -31,6 +33,9 @@ class Answering(abc.ABC):
     to the training data is done to them, and undone in the answers, which are functions of (the model's seed, rows).
     """
 
+    takes_missing: ClassVar[bool] = False
+    """Whether the encoder was made for rows with missing entries."""
+
     seed: int
     training: bool
     preparation: Preparation | None
@@ -43,6 +48,19 @@ class Answering(abc.ABC):
     def likelihood(self, z: Tensor) -> Distribution:
         """P(x | z)."""
 
+    @abc.abstractmethod
+    def simulate(self, n: int) -> Law:
+        """P(x | z) at n codes of the model's own: what its samples are drawn from."""
+
+    def as_observed(self, x: Tensor) -> Tensor | Counts:
+        """Sampled observations as the model sees them: documents as `Counts`."""
+        return x
+
+    def draw(self, n: int) -> Any:
+        """N observations as the model sees them: what `sample` gives in the units of the data."""
+        with torch.no_grad():
+            return self.as_observed(self.simulate(n).sample())
+
     @property
     @abc.abstractmethod
     def observed_shape(self) -> Sequence[int]:
@@ -51,7 +69,13 @@ class Answering(abc.ABC):
     @property
     def read_by(self) -> Preparation:
         """How data become x: as those it was trained on, or else as they are."""
-        return self.preparation or Unprepared(self.observed_shape)
+        shape = self.observed_shape
+        return self.preparation or (RowPreparation(list(shape)) if shape else Unprepared())
+
+    @property
+    @abc.abstractmethod
+    def code_shape(self) -> Sequence[int]:
+        """(*Z) of a code."""
 
     # -- the verbs -----------------------------------------------------------------------------------------------
 
@@ -60,8 +84,8 @@ class Answering(abc.ABC):
         return self.answer(Encode(samples), self.read_by.read(x))
 
     def decode(self, z: Any) -> Decoded:
-        """The observations of codes (N, *Z): the mean of p(x | z)."""
-        return self.answer(Decode(), prepared(torch.from_numpy(np.asarray(z, np.float32))))
+        """The observations of codes (N, *Z), or of what `encode` answered: the mean of p(x | z)."""
+        return self.answer(Decode(), read_codes(z, self.code_shape))
 
     def reconstruct(self, x: Any) -> Decoded:
         """What the model makes of data: the mean of p(x | z) at the code of each row."""
@@ -69,17 +93,26 @@ class Answering(abc.ABC):
 
     def interpolate(self, a: Any, b: Any, steps: int = 8) -> Decoded:
         """So many observations on the straight line from the code of each row of a to that of b, ends included."""
-        if steps < 2:
-            raise ValueError(f"interpolate needs at least 2 steps, the two ends; got {steps}")
-        start, end = self.encode(a), self.encode(b)
-        if len(start) != len(end):
-            raise ValueError(f"interpolate goes from each row of a to that of b, got {len(start)} and {len(end)} rows")
-        names = [
-            f"{one} to {other}, {step}"
-            for one, other in zip(start.names, end.names, strict=True)
-            for step in range(steps)
-        ]
-        return self.answer(Decode(), prepared(torch.from_numpy(_between(start.mean, end.mean, steps)), names))
+        return self.answer(Decode(), between(self.encode(a), self.encode(b), steps))
+
+    def generate(self, n: int, mean: bool = False) -> Decoded:
+        """N new rows, or the means of what they are drawn from; the same at every call, by the model's seed."""
+        return self.answer(Sample(mean), blank(n))
+
+    def sample(self, n: int, mean: bool = False) -> Any:
+        """N observations from the model (n, *X) in the units of the data, or their means E[x | z]; torch draws them."""
+        with torch.no_grad():
+            law = self.simulate(n)
+            return self.as_observed(self.read_by.to_original(law.mean if mean else law.sample()))
+
+    def nearest(self, query: Any, among: Any, k: int = 10) -> Nearest:
+        """The k rows of `among` whose codes are nearest to that of each row of `query`.
+
+        By Hamming distance where codes are bits, else by Euclidean distance of their means. Both are data, or what
+        `encode` answered of them.
+        """
+        ours, theirs = (each if isinstance(each, Encoded) else self.encode(each) for each in (query, among))
+        return nearest(ours, theirs, k)
 
     # -- how -----------------------------------------------------------------------------------------------------
 
@@ -92,6 +125,8 @@ class Answering(abc.ABC):
         if not len(rows):
             raise ValueError("there are no rows to answer for")
         for number, (names, x) in enumerate(rows.chunks(ROWS)):
+            if isinstance(x, Tensor) and not (verb.takes_missing or self.takes_missing):
+                check_whole(x, names, self.read_by.columns)
             with self._ready(), seeded(self.seed, type(verb).__name__, number):
                 yield verb(self, names, x.to(self.where))
 
@@ -118,9 +153,3 @@ class Answering(abc.ABC):
     @abc.abstractmethod
     def train(self, mode: bool = True) -> Any:
         """As torch's modules do."""
-
-
-def _between(a: NDArray[Any], b: NDArray[Any], steps: int) -> NDArray[Any]:
-    """(N * steps, *Z): the points of N straight lines, one line after another."""
-    share = np.linspace(0, 1, steps, dtype=a.dtype).reshape(1, steps, *[1] * (a.ndim - 1))
-    return ((1 - share) * a[:, None] + share * b[:, None]).reshape(-1, *a.shape[1:])

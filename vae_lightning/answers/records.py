@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
@@ -12,18 +12,23 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
+from vae_lightning.answers.shown import shown
+
 A = TypeVar("A", bound="Answer")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Answer:
-    """N rows: `names[n]` is of row n of every array. `columns` names the entries of x, where the data have names."""
+    """N rows: `names[n]` is of row n of every array. `columns` names the entries of x, where the data have names.
+
+    Its `repr` is one line; `print` shows the first rows.
+    """
 
     names: Sequence[str]
     columns: Sequence[str] | None = field(kw_only=True, default=None)
 
-    prefixes: ClassVar[dict[str, str]] = {}
-    """What the entries of each array are called in a frame, before their number."""
+    prefixes: ClassVar[Mapping[str, str]] = {}
+    """What the entries of each array are called in a table, before their number."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -38,11 +43,17 @@ class Answer:
         }
 
     @property
+    def tabled(self) -> Sequence[str]:
+        """Which arrays a table shows, in this order."""
+        return list(self.arrays)
+
+    @property
     def table(self) -> dict[str, Sequence[Any]]:
         """One column for the names and one for each number of a row, in this order."""
         columns: dict[str, Sequence[Any]] = {"name": list(self.names)}
-        for array, values in self.arrays.items():
-            columns |= dict(zip(self._headers(array), values.reshape(len(self), -1).T, strict=True))
+        for array in self.tabled:
+            values = self.arrays[array].reshape(len(self), -1).T
+            columns |= dict(zip(self._headers(array), values, strict=True))
         return columns
 
     def to_frame(self) -> Any:
@@ -55,13 +66,13 @@ class Answer:
         raise ImportError("to_frame needs pandas or polars: pip install pandas")
 
     def _headers(self, array: str) -> list[str]:
-        values = self.arrays[array]
+        values, prefix = self.arrays[array], self.prefixes.get(array, array)
         if values.ndim == 1:
             return [array]
-        prefix, width = self.prefixes.get(array, array), int(np.prod(values.shape[1:]))
-        if self.columns is not None and prefix.startswith("{}"):
+        of_x, width = prefix.startswith("{}"), int(np.prod(values.shape[1:]))
+        if of_x and self.columns is not None:
             return [prefix.format(name) for name in self.columns]
-        return [prefix.format(f"{'x' if prefix.startswith('{}') else ''}{number}") for number in range(width)]
+        return [prefix.format(f"x{number}" if of_x else number) for number in range(width)]
 
     @classmethod
     def joined(cls: type[A], parts: Sequence[A]) -> A:
@@ -74,33 +85,60 @@ class Answer:
         shapes = ", ".join(f"{name} {tuple(array.shape)}" for name, array in self.arrays.items())
         return f"{type(self).__name__}({len(self):,} rows: {shapes})"
 
+    def __str__(self) -> str:
+        return shown(self.table)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Encoded(Answer):
-    """Codes: the mean of q(z | x), its standard deviation entry by entry, and samples of it if asked for."""
+    """Codes: the mean of q(z | x), its standard deviation entry by entry, and samples of it if asked for.
 
-    prefixes: ClassVar[dict[str, str]] = {"mean": "z{}", "sd": "z{}_sd", "samples": "z{}_sample"}
+    `bits` is the most probable code, where codes are independent bits; None otherwise. In a table z0, z1, ... are
+    the bits, or else the mean.
+    """
+
     mean: Float[np.ndarray, "n *Z"]
     sd: Float[np.ndarray, "n *Z"]
+    bits: Bool[np.ndarray, "n *Z"] | None = None
     samples: Float[np.ndarray, "n S *Z"] | None = None
 
     @property
-    def bits(self) -> Bool[np.ndarray, "n *Z"]:
-        """The most probable code where codes are bits, (N, *Z)."""
-        return self.mean > 0.5
+    def code(self) -> NDArray[Any]:
+        """The one code that stands for each row, (N, *Z): its bits, or else its mean."""
+        return self.mean if self.bits is None else self.bits
+
+    @property
+    def tabled(self) -> Sequence[str]:
+        """The code first."""
+        return sorted(self.arrays, key=lambda name: self.arrays[name] is not self.code)
+
+    @property
+    def prefixes(self) -> Mapping[str, str]:  # type: ignore[override]
+        """Those of the code are its numbers alone."""
+        mean = "z{}" if self.bits is None else "z{}_mean"
+        return {"bits": "z{}", "mean": mean, "sd": "z{}_sd", "samples": "z{}_sample"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Decoded(Answer):
-    """Observations: the mean of p(x | z), in the units of the data."""
+    """Observations in the units of the data; of documents, also as `text`, which a table shows in place of counts."""
 
-    prefixes: ClassVar[dict[str, str]] = {"x": "{}"}
+    prefixes: ClassVar[Mapping[str, str]] = {"x": "{}"}
     x: Float[np.ndarray, "n *X"]
+    text: NDArray[np.str_] | None = None
+
+    @property
+    def tabled(self) -> Sequence[str]:
+        """The text, if there is one."""
+        return ["x"] if self.text is None else ["text"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Scored(Answer):
-    """Log p(x) of each row in nats, in the units of the data, with its standard error and effective sample size."""
+    """Log p(x) of each row in nats, in the units of the data, with its standard error and effective sample size.
+
+    An exact figure has error 0 and infinitely many samples.
+    """
 
     log_likelihood: Float[np.ndarray, " n"]
     stderr: Float[np.ndarray, " n"]
@@ -113,9 +151,28 @@ class Scored(Answer):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class Anomalies(Answer):
+    """-log p(x) of each row in nats, with its standard error: the larger, the less such a row is expected."""
+
+    anomaly: Float[np.ndarray, " n"]
+    stderr: Float[np.ndarray, " n"]
+    effective_sample_size: Float[np.ndarray, " n"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Imputed(Answer):
     """Rows with their missing entries filled in, and the standard deviation of each; 0 of what was not missing."""
 
-    prefixes: ClassVar[dict[str, str]] = {"x": "{}", "sd": "{}_sd"}
+    prefixes: ClassVar[Mapping[str, str]] = {"x": "{}", "sd": "{}_sd"}
     x: Float[np.ndarray, "n *X"]
     sd: Float[np.ndarray, "n *X"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Nearest(Answer):
+    """The k rows whose codes are nearest to that of each row, nearest first: their names, and how far they are."""
+
+    neighbours: NDArray[np.str_]
+    distances: Float[np.ndarray, "n k"]
+
+    prefixes: ClassVar[Mapping[str, str]] = {"neighbours": "neighbour{}", "distances": "distance{}"}

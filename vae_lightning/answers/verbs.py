@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
+import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.distributions import Distribution
@@ -18,6 +20,21 @@ from vae_lightning.distributions import as_bits, mean_code, sample
 from vae_lightning.randomness import Noise
 
 A_co = TypeVar("A_co", bound=Answer, covariant=True)
+
+MOMENT_SAMPLES = 1000
+"""Of a posterior whose mean or deviation has no closed form."""
+
+
+@runtime_checkable
+class Law(Protocol):
+    """What observations are drawn from, such as a Distribution."""
+
+    @property
+    def mean(self) -> Tensor:
+        """(n, *X)."""
+
+    def sample(self) -> Tensor:
+        """(n, *X)."""
 
 
 @runtime_checkable
@@ -34,9 +51,15 @@ class Answers(Protocol):
     def likelihood(self, z: Tensor) -> Distribution:
         """P(x | z)."""
 
+    def simulate(self, n: int) -> Law:
+        """P(x | z) at n codes of the model's own."""
+
 
 class Verb(abc.ABC, Generic[A_co]):
     """One question, of some rows at a time."""
+
+    takes_missing: ClassVar[bool] = False
+    """Whether it answers for rows with missing entries."""
 
     @abc.abstractmethod
     def __call__(self, model: Answers, names: Sequence[str], x: Tensor | Counts) -> A_co:
@@ -45,7 +68,11 @@ class Verb(abc.ABC, Generic[A_co]):
 
 @dataclass(frozen=True)
 class Encode(Verb[Encoded]):
-    """x -> the mean of q(z | x) and its standard deviation, with so many samples of z."""
+    """x -> the mean of q(z | x) and its standard deviation, its bits, and so many samples of z.
+
+    Of several levels the mean of each is where those before it are at theirs. What has no closed form is estimated by
+    1,000 samples.
+    """
 
     samples: int = 0
 
@@ -53,7 +80,10 @@ class Encode(Verb[Encoded]):
         """Codes."""
         q = model.posterior(x)
         drawn = as_array(sample(q, self.samples, Noise()).transpose(0, 1)) if self.samples else None
-        return Encoded(names, as_array(mean_code(q)), as_array(q.stddev), drawn)
+        bits = as_bits(q)
+        chosen = None if bits is None else as_array(bits.logits > 0)
+        mean, sd = moments(q)
+        return Encoded(names, as_array(mean), as_array(sd), chosen, drawn)
 
 
 @dataclass(frozen=True)
@@ -63,7 +93,7 @@ class Decode(Verb[Decoded]):
     def __call__(self, model: Answers, names: Sequence[str], x: Tensor | Counts) -> Decoded:
         """Observations; here x are codes."""
         assert isinstance(x, Tensor), "codes are dense"
-        return decoded(model, names, x)
+        return decoded(model, names, model.likelihood(x).mean)
 
 
 @dataclass(frozen=True)
@@ -72,19 +102,43 @@ class Reconstruct(Verb[Decoded]):
 
     def __call__(self, model: Answers, names: Sequence[str], x: Tensor | Counts) -> Decoded:
         """Observations."""
-        return decoded(model, names, code(model.posterior(x)))
+        return decoded(model, names, model.likelihood(code(model.posterior(x))).mean)
+
+
+@dataclass(frozen=True)
+class Sample(Verb[Decoded]):
+    """Rows of nothing -> as many x ~ p(x), or the means E[x | z] for z ~ p(z)."""
+
+    mean: bool = False
+
+    def __call__(self, model: Answers, names: Sequence[str], x: Tensor | Counts) -> Decoded:
+        """Observations; of x only the number of rows is read."""
+        law = model.simulate(len(names))
+        return decoded(model, names, law.mean if self.mean else law.sample())
 
 
 def code(q: Distribution) -> Tensor:
     """The one code that stands for q: its mean, or its most probable bits."""
     bits = as_bits(q)
-    return mean_code(q) if bits is None else (bits.logits > 0).to(bits.logits.dtype)
+    return moments(q)[0].contiguous() if bits is None else (bits.logits > 0).to(bits.logits.dtype)
 
 
-def decoded(model: Answers, names: Sequence[str], z: Tensor) -> Decoded:
-    """The mean of p(x | z) in the units of the data."""
+def moments(q: Distribution) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each entry, by samples where there is no closed form."""
+    with suppress(NotImplementedError, TypeError):  # GibbsMRF's is a TypeError, which says what has one
+        return mean_code(q), q.stddev
+    drawn = sample(q, MOMENT_SAMPLES, Noise())
+    with suppress(NotImplementedError, TypeError):
+        return mean_code(q), drawn.std(0)
+    return drawn.mean(0), drawn.std(0)
+
+
+def decoded(model: Answers, names: Sequence[str], x: Tensor) -> Decoded:
+    """Observations as the model sees them, in the units of the data."""
     read = model.read_by
-    return Decoded(names, as_array(read.to_original(model.likelihood(z).mean)), columns=read.columns)
+    original = read.to_original(x)
+    texts = read.texts(original)
+    return Decoded(names, as_array(original), None if texts is None else np.array(texts), columns=read.columns)
 
 
 def as_array(x: Tensor) -> NDArray[Any]:

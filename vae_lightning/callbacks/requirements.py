@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import lightning.pytorch as pl
 import torch.distributions as td
+from torch import Tensor
 
+from vae_lightning.counts import Counts
 from vae_lightning.data.protocols import InMemory, datamodule
 from vae_lightning.harmonium.harmonium import Harmonium
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.models.preflight import NAMES, SPLITS
 from vae_lightning.models.protocols import Encodes, Generates, WritesMembers, part
+from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.objectives import Objective
 
 
@@ -44,6 +47,11 @@ def require_generates(callback: pl.Callback, module: pl.LightningModule) -> Gene
             f"{type(callback).__name__} needs a model with sample(n) -> observations; {type(module).__name__} has none"
         )
     return module
+
+
+def drawn(module: Generates, n: int) -> Tensor | Counts:
+    """Observations as a batch has them, of a module of whatever kind."""
+    return module.draw(n) if isinstance(module, ReproducibleModule) else module.sample(n)
 
 
 def require_harmonium(callback: pl.Callback, module: pl.LightningModule) -> Harmonium:

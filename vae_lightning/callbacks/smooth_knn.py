@@ -10,7 +10,7 @@ from torch import Tensor
 from vae_lightning import metrics
 from vae_lightning.batches import Batch
 from vae_lightning.callbacks.base import MetricDiagnostic
-from vae_lightning.callbacks.requirements import check_size, require_generates, require_latent_variable_model
+from vae_lightning.callbacks.requirements import check_size, drawn, require_generates, require_latent_variable_model
 from vae_lightning.distributions import is_bag_of_words
 from vae_lightning.latent_variable import Draw
 
@@ -67,7 +67,7 @@ class SmoothKNN(MetricDiagnostic):
         """Keep the batch beside as many samples, whose noise is a function of the batch's number."""
         if self.metric.full:
             return
-        samples = require_generates(self, module).sample(len(draw.x))
+        samples = drawn(require_generates(self, module), len(draw.x))
         assert isinstance(draw.x, Tensor), "bags of words are refused at setup"
         assert isinstance(samples, Tensor), "bags of words are refused at setup"
         self.metric.update(draw.x.flatten(1), samples.flatten(1))

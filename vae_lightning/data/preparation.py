@@ -38,6 +38,10 @@ class Prepared:
             x, _ = self.observations.batch(rows)
             yield self.names[int(rows[0]) : int(rows[-1]) + 1], x
 
+    def part(self, start: int, end: int) -> Prepared:
+        """The rows from start to before end."""
+        return Prepared(self.names[start:end], self.observations.select(torch.arange(start, end)), self.notes)
+
 
 class Preparation(abc.ABC):
     """What data go through before a model sees them; its constructor takes plain values, which a checkpoint keeps."""
@@ -53,6 +57,10 @@ class Preparation(abc.ABC):
     def spread(self, x: Float[Tensor, "*n *X"]) -> Float[Tensor, "*n *X"]:
         """A standard deviation of the model's x in the units of the data."""
         return x
+
+    def texts(self, x: Float[Tensor, "n *X"]) -> Sequence[str] | None:
+        """Rows in the units of the data as texts, where they are of texts."""
+        return None
 
     def log_volume(self, x: Tensor | Counts) -> Float[Tensor, " n"]:
         """Log of the Jacobian of data -> x of each row, (n,): log p(data) = log p(x) + this."""

@@ -117,6 +117,11 @@ class MarkovRandomField(td.Distribution):
         """E[z], the probability of each bit."""
         return self.mean_statistics[..., : self.event_shape[0]]
 
+    @property
+    def variance(self) -> Float[Tensor, "*B d"]:
+        """That of each bit."""
+        return self.mean * (1 - self.mean)
+
     @cached_property
     def mean_statistics(self) -> Float[Tensor, "*B P"]:
         """E[T(z)] = (E[z1], E[z2], E[z1 x z2]), the gradient of A."""

@@ -149,14 +149,12 @@ class HashingVAE(LatentVariableModule):
         decoder = as_conditional(self.model.decoder)
         return decoder.family.given(z.new_ones(len(z))).distribution(decoder.natural_parameters(z))
 
-    @torch.no_grad()
-    def sample(self, n: int) -> Counts:
-        """N documents: lengths from the log-normal fitted to the training documents, codes from the prior, words."""
+    def simulate(self, n: int) -> Distribution:
+        """P(x | z) of n documents: lengths from the log-normal fitted to the training documents, z from the prior."""
         lengths = LogNormal(*self.length_parameters).sample(Size([n])).round().clamp(min=1)
         z = self.model.prior().sample(Size([n]))
         decoder = as_conditional(self.model.decoder)
-        words = decoder.family.given(lengths).distribution(decoder.natural_parameters(z))
-        return Counts.from_dense(words.sample())
+        return decoder.family.given(lengths).distribution(decoder.natural_parameters(z))
 
 
 def _documents(batch: Batch) -> Counts:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.distributions as td
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -97,10 +95,14 @@ class LatentVariableModule(ReproducibleModule):
         """P(x | z)."""
         return self.model.decoder(z)
 
-    @torch.no_grad()
-    def sample(self, n: int) -> Any:
-        """n observations, (n, *X): z from the model's own prior, x from its decoder."""
-        return self.model.decoder(self.model.prior().sample(Size([n]))).sample()
+    def simulate(self, n: int) -> Distribution:
+        """P(x | z), of batch shape (n,), at z from the model's own prior."""
+        return self.model.decoder(self.model.prior().sample(Size([n])))
+
+    @property
+    def code_shape(self) -> Size:
+        """(*Z)."""
+        return self.model.prior.event_shape
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The codes of a batch: the posterior means E_q[z | x], (B, *Z), in full precision."""

@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from vae_lightning.answers import Answering
 from vae_lightning.batches import Batch, observations
 from vae_lightning.construction.specification import Unspecified, specification
+from vae_lightning.counts import Counts
 from vae_lightning.data.protocols import InMemory, Prepares, datamodule
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.metrics.averages import Averages
@@ -219,9 +220,9 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, Answering, abc.ABC)
             # merged over processes already: "synchronising" equal values leaves them as they are
             self.log(f"{split}/{name}", value.float(), prog_bar=name == "nelbo", sync_dist=True)
 
-    @abc.abstractmethod
-    def sample(self, n: int) -> Any:
-        """N observations from the model: z from its prior, x from its decoder."""
+    def as_observed(self, x: Tensor) -> Tensor | Counts:
+        """Documents as `Counts`, other observations as they are."""
+        return Counts.from_dense(x) if self.observed is not None and self.observed.has_length else x
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 

@@ -52,6 +52,7 @@ class RowPreparation(Preparation):
         check_kinds(RowPreparation, locals())
         self.missing = missing
         self.shape, self.names, self.id = tuple(shape), columns, id
+        self.scaled = mean is not None or scale is not None
         zeros = np.zeros(int(np.prod(self.shape)))
         self.mean = torch.tensor(zeros if mean is None else mean, dtype=torch.float32).view(self.shape)
         self.scale = torch.tensor(zeros + 1 if scale is None else scale, dtype=torch.float32).view(self.shape)
@@ -62,14 +63,15 @@ class RowPreparation(Preparation):
         return self.names
 
     def read(self, data: Any) -> Prepared:
-        """ValueError, in one line, for other columns, and for what is no number."""
+        """ValueError, in one line, for other columns, and for what is no number; a missing one is NaN."""
         is_file = isinstance(data, str | Path)
         rows = self._rows(data, is_file)
         where = str(data) if is_file else "x"
         if rows.x.shape[1:] != self.shape:
             raise ValueError(f"{where}: the model takes rows of shape {self.shape}, got {tuple(rows.x.shape[1:])}")
         check_finite(rows.x, rows.feature_names, where, self.missing)
-        return prepared((torch.from_numpy(rows.x) - self.mean) / self.scale, rows.names)
+        x = torch.from_numpy(rows.x)
+        return prepared((x - self.mean) / self.scale if self.scaled else x, rows.names)
 
     def _rows(self, data: Any, is_file: bool) -> Rows:
         if not is_file:
@@ -87,14 +89,14 @@ class RowPreparation(Preparation):
 
     def to_original(self, x: Float[Tensor, "*n *X"]) -> Float[Tensor, "*n *X"]:
         """X * scale + mean."""
-        return x * self.scale + self.mean
+        return x * self.scale.to(x) + self.mean.to(x) if self.scaled else x
 
     def spread(self, x: Float[Tensor, "*n *X"]) -> Float[Tensor, "*n *X"]:
         """X * scale."""
-        return x * self.scale
+        return x * self.scale.to(x)
 
     def log_volume(self, x: Tensor | Counts) -> Float[Tensor, " n"]:
         """-sum_d log scale_d over the entries that a row has."""
         assert isinstance(x, Tensor), "rows of numbers are dense"
-        logs = self.scale.double().log().expand_as(x)
+        logs = self.scale.to(x.device).double().log().expand_as(x)
         return -torch.where(x.isnan(), 0, logs).flatten(1).sum(1)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vae_lightning.construction.arguments import check_kinds
+from vae_lightning.data.arrays.rows import ARRAYS, array_of
 from vae_lightning.data.images.binarise import Binarisation
 from vae_lightning.data.images.decode import Shape, decode_all
 from vae_lightning.data.images.files import image_files
@@ -23,9 +24,9 @@ WHITE = 255
 
 
 class ImagePreparation(Preparation):
-    """Pictures as `data.ImageFolder` reads them: a folder, a file, a list of files, or arrays (N, C, H, W).
+    """Pictures as `data.ImageFolder` reads them: a folder, a file, a list of files, or an array (N, C, H, W).
 
-    An array of bytes has 255 for white; one of floats is x itself, in [0, 1].
+    An array, also one in a .npy or .npz, of bytes has 255 for white; one of floats is x itself, in [0, 1].
 
     Args:
         shape: (C, H, W) of an x.
@@ -52,6 +53,9 @@ class ImagePreparation(Preparation):
         """ValueError for a file that is no image, and for arrays of another shape."""
         if isinstance(data, str | Path) or (isinstance(data, list) and all(isinstance(p, str | Path) for p in data)):
             return self._files(data)
+        return self._arrays(data)
+
+    def _arrays(self, data: Any) -> Prepared:
         x = data if isinstance(data, Tensor) else torch.from_numpy(np.asarray(data))
         expected = (self.shape.channels, *(self.shape.size or ()))
         if tuple(x.shape[1:]) != expected:
@@ -59,6 +63,8 @@ class ImagePreparation(Preparation):
         return self._bytes(x, None) if x.dtype == torch.uint8 else prepared(x.float())
 
     def _files(self, data: str | Path | Sequence[str | Path]) -> Prepared:
+        if isinstance(data, str | Path) and (file := user_path(data)).suffix.lower() in ARRAYS:
+            return self._arrays(array_of(file))
         if isinstance(data, str | Path) and (folder := user_path(data)).is_dir():
             paths = image_files(folder)
             names = [path.relative_to(folder).as_posix() for path in paths]

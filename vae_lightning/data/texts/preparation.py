@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
+from jaxtyping import Float
+from torch import Tensor
 
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts
@@ -18,6 +20,8 @@ from vae_lightning.data.texts.formats import reader_of
 from vae_lightning.data.texts.readers import Reader
 from vae_lightning.data.texts.tokenizers import Tokenizer, UnicodeWords
 from vae_lightning.data.texts.vocabulary import keep_words
+
+SHOWN = 20  # words of a mean document
 
 
 class TextPreparation(Preparation):
@@ -52,10 +56,12 @@ class TextPreparation(Preparation):
         if isinstance(data, Counts) or scipy.sparse.issparse(data):
             return prepared(as_rows(data))
         corpus = self._corpus(data)
+        if not len(corpus):
+            raise ValueError(f"there are no texts in {data if isinstance(data, Path) else 'the list'}")
         numbers = {word: number for number, word in enumerate(corpus.words)}
         ids = np.array([numbers.get(word, -1) for word in self.words], np.int64)
         x = self._kept(corpus, ids)
-        if not len(corpus) or not len(x.indices):
+        if not len(x.indices):
             raise ValueError(
                 f"none of {len(corpus.words):,} words in {len(corpus):,} texts is in the model's vocabulary of "
                 f"{len(self.words):,}"
@@ -63,6 +69,13 @@ class TextPreparation(Preparation):
         empty = int((x.total == 0).sum())
         notes = [f"{empty:,} of {len(x):,} texts have no word of the vocabulary"] if empty else []
         return prepared(x, corpus.names, notes)
+
+    def texts(self, x: Float[Tensor, "n W"]) -> list[str]:
+        """Documents as texts, the most frequent words first: each as often as it is counted.
+
+        Of means, which count no words, the 20 most frequent ones, once each.
+        """
+        return [" ".join(self.words[word] for word in _chosen(row)) for row in x.cpu()]
 
     def _corpus(self, data: Any) -> Corpus:
         if isinstance(data, Path):
@@ -78,3 +91,11 @@ class TextPreparation(Preparation):
         there = np.flatnonzero(ids >= 0)
         kept = keep_words(corpus.documents, ids[there], len(corpus.words))
         return Counts(kept.indices.new_tensor(there)[kept.indices], kept.offsets, kept.values, kept.total)
+
+
+def _chosen(row: Float[Tensor, " W"]) -> list[int]:
+    """Words' ids, the most frequent first."""
+    counts, order = row.sort(descending=True, stable=True)
+    if not row.eq(row.round()).all():
+        return order[:SHOWN].tolist()
+    return order.repeat_interleave(counts.long()).tolist()

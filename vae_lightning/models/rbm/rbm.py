@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from jaxtyping import Bool
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from torch import Tensor
+from torch import Size, Tensor
 from torch.distributions import Distribution
 from torch.optim import Optimizer
 
@@ -25,6 +25,7 @@ from vae_lightning.harmonium.moments import contrast, likelihood_gradient
 from vae_lightning.harmonium.negative_phase import ContrastiveDivergence, NegativePhase, evenly
 from vae_lightning.harmonium.sparsity import Sparsity
 from vae_lightning.models.optimizers import check_decay, with_decay
+from vae_lightning.models.rbm.conditioned import Conditioned
 from vae_lightning.models.rbm.evaluated import Evaluated
 from vae_lightning.models.rbm.splits import check_options, check_shape, first_look, free_energy_gap
 from vae_lightning.models.reproducible import ReproducibleModule
@@ -219,8 +220,8 @@ class RBM(ReproducibleModule):
             self.log("val/free_energy_gap", gap.float(), sync_dist=True)
 
     @torch.no_grad()
-    def sample(self, n: int) -> Tensor | Counts:
-        """N observations by `sampling_steps` of Gibbs sampling, from the persistent chains where there are any.
+    def simulate(self, n: int) -> Conditioned:
+        """P(v | h) after `sampling_steps` of Gibbs sampling, from the persistent chains where there are any.
 
         Documents have the training documents' lengths, evenly spaced.
         """
@@ -228,8 +229,14 @@ class RBM(ReproducibleModule):
         if model.has_lengths:
             model = model.given(evenly(self.totals, n))
         v = model.visible.sample(model.visible_natural(self.algorithm.starts(model, n)))
-        v = model.gibbs(v, self.sampling_steps)
-        return Counts.from_dense(v) if model.has_lengths else v
+        if self.sampling_steps > 1:
+            v = model.gibbs(v, self.sampling_steps - 1)
+        return Conditioned(model.visible, model.visible_natural(model.hidden.sample(model.hidden_natural(v))))
+
+    @property
+    def code_shape(self) -> Size:
+        """(*Z) of h."""
+        return self.model.hidden.event_shape
 
     def posterior(self, x: Tensor | Counts) -> Distribution:
         """P(h | v), exactly."""

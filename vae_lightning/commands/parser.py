@@ -1,0 +1,92 @@
+"""Parser: the words of a command line -> its options, before anything that takes time is imported."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+TABLE = "the file to write: .csv, .tsv, .jsonl, .npz or .parquet (default: the first rows are printed)"
+PICTURES = (
+    "the file to write: .csv, .tsv, .jsonl, .npz or .parquet; of pictures also a .png, all in one grid, or a folder, a "
+    ".png each (default: the first rows are printed)"
+)
+DATA = "the file or folder of the data, of the kind that the model was trained on"
+
+ABOUT = {
+    "encode": """
+The code of each row of data: the mean and standard deviation of q(z | x), and bits where codes are bits.
+
+  vae-lightning encode --ckpt runs/version_0 --data photos/ --out codes.npz
+
+Data are prepared as those of the training were: of a table the same columns are taken, texts are cut into the words
+that the model knows, pictures are cut and resized. Names of rows and files are kept. In Python: load(ckpt).encode(data)
+""",
+    "decode": """
+The observation of each code: the mean of p(x | z), in the units of the data.
+
+  vae-lightning decode --ckpt runs/version_0 --data codes.npz --out pictures/
+
+In Python: load(ckpt).decode(codes)
+""",
+    "reconstruct": """
+What the model makes of each row of data: the mean of p(x | z) at the row's code.
+
+  vae-lightning reconstruct --ckpt runs/version_0 --data photos/ --out grid.png
+
+A grid has rows of originals, each above a row of their reconstructions. In Python: load(ckpt).reconstruct(data)
+""",
+    "interpolate": """
+Observations on straight lines between codes: from each row of data to the next, or to that of --to.
+
+  vae-lightning interpolate --ckpt runs/version_0 --data photos/ --out lines.png
+
+A grid has a row for each line. In Python: load(ckpt).interpolate(a, b, steps)
+""",
+    "sample": """
+New rows of data that the model makes: z from its prior and x from its decoder; of an RBM by Gibbs steps.
+
+  vae-lightning sample --ckpt runs/version_0 --n 64 --out grid.png
+
+A text is its words, the most frequent first. In Python: load(ckpt).generate(n, mean)
+""",
+}
+
+
+def parsed(command: str, arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of a command; SystemExit after its help, or one that it does not know."""
+    parser = argparse.ArgumentParser(
+        f"vae-lightning {command}",
+        description=ABOUT[command],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--ckpt", required=True, metavar="RUN", help="a checkpoint, or the folder of a run: its best.ckpt"
+    )
+    _own(command, parser)
+    parser.add_argument("--out", type=Path, metavar="FILE", help=TABLE if command == "encode" else PICTURES)
+    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    parser.add_argument("--seed", type=int, metavar="N", help="of what is drawn (default: that of the run)")
+    parser.add_argument("--device", default="cpu", help="where the model computes, such as cuda (default: cpu)")
+    parser.add_argument(
+        "--trust", action="append", default=[], metavar="PACKAGE", help="one of your own that the checkpoint may name"
+    )
+    return parser.parse_args(arguments)
+
+
+def _own(command: str, parser: argparse.ArgumentParser) -> None:
+    """What this command alone takes."""
+    if command == "sample":
+        parser.add_argument("--n", type=int, default=64, help="how many (default: 64)")
+        parser.add_argument("--mean", action="store_true", help="the means of p(x | z), in place of x drawn from it")
+        return
+    codes = "codes as `encode` writes them: a table with columns z0, z1, ..., or a .npz or .npy of (N, *Z)"
+    parser.add_argument("--data", type=Path, required=True, metavar="PATH", help=codes if command == "decode" else DATA)
+    if command == "encode":
+        parser.add_argument("--samples", type=int, default=0, metavar="S", help="also so many samples of z a row")
+    if command == "interpolate":
+        parser.add_argument("--to", type=Path, metavar="PATH", help="where lines end (default: each at the next row)")
+        parser.add_argument(
+            "--steps", type=int, default=8, metavar="N", help="of a line, its ends included (default: 8)"
+        )
