@@ -48,9 +48,9 @@ class Answer:
         return list(self.arrays)
 
     @property
-    def table(self) -> dict[str, Sequence[Any]]:
+    def table(self) -> dict[str, NDArray[Any]]:
         """One column for the names and one for each number of a row, in this order."""
-        columns: dict[str, Sequence[Any]] = {"name": list(self.names)}
+        columns = {"name": np.array(self.names, np.str_)}
         for array in self.tabled:
             values = self.arrays[array].reshape(len(self), -1).T
             columns |= dict(zip(self._headers(array), values, strict=True))
@@ -125,7 +125,7 @@ class Decoded(Answer):
 
     prefixes: ClassVar[Mapping[str, str]] = {"x": "{}"}
     x: Float[np.ndarray, "n *X"]
-    text: NDArray[np.str_] | None = None
+    text: NDArray[Any] | None = None
 
     @property
     def tabled(self) -> Sequence[str]:
@@ -172,7 +172,7 @@ class Imputed(Answer):
 class Nearest(Answer):
     """The k rows whose codes are nearest to that of each row, nearest first: their names, and how far they are."""
 
-    neighbours: NDArray[np.str_]
+    neighbours: NDArray[Any]
     distances: Float[np.ndarray, "n k"]
 
     prefixes: ClassVar[Mapping[str, str]] = {"neighbours": "neighbour{}", "distances": "distance{}"}

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 ROWS, COLUMNS, WIDTH = 10, 8, 60
 """How many rows and columns are shown, and characters of an entry."""
 
 
-def shown(table: Mapping[str, Sequence[Any]], rows: int = ROWS, total: int | None = None) -> str:
+def shown(table: Mapping[str, NDArray[Any]], rows: int = ROWS, total: int | None = None) -> str:
     """The first rows, numbers to four digits, and a line that says how many rows and columns more there are."""
     names = list(table)[:COLUMNS]
     there = len(next(iter(table.values())))
     columns = [[name, *map(_entry, table[name][:rows])] for name in names]
     widths = [max(map(len, column)) for column in columns]
-    numbers = [not isinstance(table[name][0], str) if there else False for name in names]
+    numbers = [table[name].dtype.kind != "U" for name in names]
     lines = [
         "  ".join(
             entry.rjust(width) if right else entry.ljust(width)

@@ -27,3 +27,6 @@ class Output(abc.ABC):
     @abc.abstractmethod
     def finish(self) -> None:
         """After the last row; the file stays open."""
+
+    def release(self) -> None:  # noqa: B027  (most formats hold nothing)
+        """Let go of the file, finished or not."""

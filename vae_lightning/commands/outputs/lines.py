@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vae_lightning.answers import Answer
 from vae_lightning.commands.outputs.base import Output
@@ -35,6 +35,10 @@ class Delimited(Output):
 
     def finish(self) -> None:
         """Write what is waiting."""
+        self.text.flush()
+
+    def release(self) -> None:
+        """Leave the file open."""
         self.text.detach()
 
 
@@ -59,10 +63,8 @@ class JSONLines(Output):
         """Nothing waits."""
 
 
-def _texts(column: Sequence[Any]) -> list[str]:
-    if isinstance(column, np.ndarray) and column.dtype == np.bool_:
-        column = column.astype(np.int8)
-    return [str(value) for value in column]
+def _texts(column: NDArray[Any]) -> list[str]:
+    return [str(value) for value in (column.astype(np.int8) if column.dtype == np.bool_ else column)]
 
 
 def _plain(value: Any) -> Any:

@@ -29,4 +29,9 @@ class Parquet(Output):
 
     def finish(self) -> None:
         """Write the footer."""
-        self.writer.close()
+        self.release()
+
+    def release(self) -> None:
+        """Close the writer, which would do so once the file is gone."""
+        if self.writer is not None:
+            self.writer.close()

@@ -76,5 +76,8 @@ class Target:
             return
         with atomic_write(self.path) as file:
             output = Grid(file, layout) if self.ending == GRID else TABLES[self.ending](file)
-            yield output.write
-            output.finish()
+            try:
+                yield output.write
+                output.finish()
+            finally:
+                output.release()

@@ -1,0 +1,163 @@
+"""Commands on a checkpoint alone: the figures of Python, bit for bit, in every format, with names and units kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from support.command import command
+from support.kinds import KINDS, Trained, trained
+
+import vae_lightning as vl
+from vae_lightning.answers import Answer
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> Trained:
+    return trained(request.param)
+
+
+def use(name: str, kind: Trained, out: Path, *more: str | Path, data: Path | None = None) -> Path:
+    """`vae-lightning NAME` on this checkpoint and its data; the file."""
+    given = () if name == "sample" else ("--data", data or kind.data)
+    command(name, "--ckpt", kind.checkpoint, *given, "--out", out, *more)
+    return out
+
+
+def check_arrays(path: Path, answer: Answer) -> None:
+    """A .npz has the names and all arrays of an answer, of the same bits."""
+    with np.load(path) as found:
+        assert found["names"].tolist() == list(answer.names)
+        for name, values in answer.arrays.items():
+            assert found[name].dtype.kind == values.dtype.kind
+            np.testing.assert_array_equal(found[name], values)
+
+
+def check_table(found: pd.DataFrame, answer: Answer) -> None:
+    """A table has the columns of `to_frame`, its numbers of the same bits."""
+    expected = answer.to_frame()
+    assert list(found.columns) == list(expected.columns)
+    for name in expected:
+        assert found[name].astype(expected[name].dtype).tolist() == expected[name].tolist()
+
+
+def test_every_kind_answers_by_a_command_as_in_python(kind: Trained, tmp_path: Path) -> None:
+    model = vl.load(kind.checkpoint)
+    codes = model.encode(kind.data, samples=3)
+    check_arrays(use("encode", kind, tmp_path / "codes.npz", "--samples", "3"), codes)
+    check_arrays(use("decode", kind, tmp_path / "back.npz", data=tmp_path / "codes.npz"), model.decode(codes))
+    check_arrays(use("reconstruct", kind, tmp_path / "made.npz"), model.reconstruct(kind.data))
+    check_arrays(use("sample", kind, tmp_path / "new.npz", "--n", "5"), model.generate(5))
+    check_arrays(use("sample", kind, tmp_path / "means.npz", "--n", "5", "--mean"), model.generate(5, mean=True))
+
+
+@pytest.mark.parametrize("name", ["GaussianVAE", "HashingVAE"])
+def test_tables_have_the_columns_of_a_frame_and_its_bits(name: str, tmp_path: Path) -> None:
+    kind = trained(name)
+    expected = vl.load(kind.checkpoint).encode(kind.data, samples=2)
+    check_table(pd.read_csv(use("encode", kind, tmp_path / "c.csv", "--samples", "2")), expected)
+    check_table(pd.read_csv(use("encode", kind, tmp_path / "c.tsv", "--samples", "2"), sep="\t"), expected)
+    check_table(pd.read_parquet(use("encode", kind, tmp_path / "c.parquet", "--samples", "2")), expected)
+    lines = use("encode", kind, tmp_path / "c.jsonl", "--samples", "2").read_text().splitlines()
+    check_table(pd.DataFrame([json.loads(line) for line in lines]), expected)
+
+
+def test_a_table_of_codes_is_decoded_as_the_codes_are(tmp_path: Path) -> None:
+    for name in ("GaussianVAE", "HashingVAE"):
+        kind = trained(name)
+        codes = use("encode", kind, tmp_path / f"{name}.csv")
+        found = use("decode", kind, tmp_path / f"{name}.npz", data=codes)
+        check_arrays(found, vl.load(kind.checkpoint).reconstruct(kind.data))
+
+
+def test_rows_and_columns_keep_their_names_and_units(tmp_path: Path) -> None:
+    found = pd.read_csv(use("reconstruct", trained("GaussianVAE"), tmp_path / "made.csv"), index_col="name")
+    assert list(found.columns) == ["age", "dose", "steps"]
+    assert list(found.index) == [f"r{number}" for number in range(60, 66)]
+    assert found["steps"].between(4000, 6000).all()  # not standard deviations
+    texts = pd.read_csv(use("encode", trained("HashingVAE"), tmp_path / "codes.csv"), index_col="name")
+    assert list(texts.index) == ["a.txt", "b.txt", "d.txt", "part/c.txt"]
+
+
+def test_a_sampled_text_is_a_text_of_the_words_drawn(tmp_path: Path) -> None:
+    kind = trained("HashingVAE")
+    path = use("sample", kind, tmp_path / "new.csv", "--n", "6")
+    model = vl.load(kind.checkpoint)
+    read = model.read_by.read(path)  # as somebody's own texts
+    np.testing.assert_array_equal(read.observations.x.dense(5).numpy(), model.generate(6).x)
+
+
+def test_a_seed_of_the_command_is_another_draw(tmp_path: Path) -> None:
+    kind = trained("GaussianVAE")
+    found = [np.load(use("sample", kind, tmp_path / f"{seed}.npz", "--seed", seed))["x"] for seed in ("1", "2")]
+    assert not np.array_equal(*found)
+    model = vl.load(kind.checkpoint)
+    model.seed = 2
+    np.testing.assert_array_equal(model.generate(64).x, found[1])
+
+
+def test_interpolation_goes_from_row_to_row_or_to_others(tmp_path: Path) -> None:
+    kind = trained("VAE")
+    model = vl.load(kind.checkpoint)
+    files = sorted(kind.data.iterdir())
+    line = use("interpolate", kind, tmp_path / "line.npz", "--steps", "3")
+    check_arrays(line, model.answer(vl.answers.Decode(), _between(model, files)))
+    to = use("interpolate", kind, tmp_path / "to.npz", "--to", kind.data, "--steps", "2")
+    check_arrays(to, model.interpolate(kind.data, kind.data, 2))
+
+
+def _between(model: vl.VAE, files: list[Path]) -> vl.data.preparation.Prepared:
+    codes = model.encode(files[0].parent)
+    return vl.answers.codes.between(
+        *(
+            vl.answers.Encoded(codes.names[rows], codes.mean[rows], codes.sd[rows])
+            for rows in (slice(0, -1), slice(1, None))
+        ),
+        3,
+    )
+
+
+# -- pictures --------------------------------------------------------------------------------------------------------
+
+
+def test_pictures_come_out_as_one_grid_or_each(tmp_path: Path) -> None:
+    kind = trained("VAE")
+    with Image.open(use("sample", kind, tmp_path / "grid.png", "--n", "9", "--mean")) as grid:
+        assert grid.size == (3 * 48 + 4 * 2, 3 * 48 + 4 * 2)  # small ones are shown larger
+    use("reconstruct", kind, tmp_path / "made")
+    assert sorted(path.name for path in (tmp_path / "made").iterdir()) == [f"{number}.png" for number in range(5)]
+    x = vl.load(kind.checkpoint).reconstruct(kind.data).x
+    with Image.open(tmp_path / "made" / "3.png") as picture:
+        np.testing.assert_array_equal(np.asarray(picture), (x[3, 0] * 255).astype(np.uint8))
+
+
+def test_a_grid_has_originals_above_what_is_made_of_them(tmp_path: Path) -> None:
+    kind = trained("VAE")
+    with Image.open(use("reconstruct", kind, tmp_path / "grid.png")) as picture:
+        grid = np.asarray(picture)[..., 0]
+    assert grid.shape == (2 * 50 + 2, 5 * 50 + 2)
+    original = vl.load(kind.checkpoint).read_by.read(kind.data).observations.x[2, 0].numpy()
+    np.testing.assert_array_equal(grid[2:50:6, 102:150:6] > 128, original > 0.5)
+
+
+# -- without a file --------------------------------------------------------------------------------------------------
+
+
+def test_without_a_file_the_first_rows_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    kind = trained("GaussianVAE")
+    command("sample", "--ckpt", kind.checkpoint, "--n", "300")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["name", "age", "dose", "steps"]
+    assert len(lines) == 12
+    assert lines[-1] == "... 290 more rows"
+
+
+def test_what_is_odd_of_the_data_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    use("encode", trained("HashingVAE"), tmp_path / "codes.csv")
+    told = capsys.readouterr()
+    assert "1 of 4 texts have no word of the vocabulary" in told.err
+    assert told.out == f"{tmp_path / 'codes.csv'}: 4 rows\n"
