@@ -58,7 +58,7 @@ DATA = {
     "mixed columns": (
         "GaussianVAE",
         _written("age,dose,steps\n1,2,many\n", "t.csv"),
-        "'steps'.: expected numbers, got",
+        "'steps': expected numbers, got 'many'",
     ),
     "an array of the wrong width": ("GaussianVAE", _array, r"takes rows of shape \(3,\), got \(7,\)"),
     "missing numbers": (

@@ -32,7 +32,7 @@ class Arrays(Output):
         self.columns = None if part.columns is None else list(part.columns)
         for name, values in part.arrays.items():
             if values.dtype.kind == "U":
-                self.texts.setdefault(name, []).extend(values.reshape(len(part), -1).tolist())
+                self.texts.setdefault(name, []).extend(values.tolist())
             else:
                 self._waiting(name, values).add(values)
 
