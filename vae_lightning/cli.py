@@ -40,6 +40,8 @@ use, by a checkpoint or a run's folder alone (--ckpt) and data of the kind it wa
   reconstruct what the model makes of data: ... --data photos/ --out grid.png
   interpolate from each row to the next: ... --data photos/ --out lines.png
   sample      new rows:                 vae-lightning sample --ckpt runs/version_0 --n 64 --out grid.png
+  score       log-likelihood of each row: vae-lightning score --ckpt runs/version_0 --data rows.csv --out scores.csv
+  impute      fill in missing entries:  ... --data rows.csv --out whole.csv
 
 search and reproduce
   search      nearest documents by their hashes: vae-lightning search --ckpt CHECKPOINT --query "text"
@@ -237,7 +239,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "predict": _train,
     "sweep": _sweep,
     "compare": _compare,
-    **dict.fromkeys(("encode", "decode", "reconstruct", "interpolate", "sample"), _use),
+    **dict.fromkeys(("encode", "decode", "reconstruct", "interpolate", "sample", "score", "impute"), _use),
     "search": _search,
     "reproduce": _reproduce,
     "report": _report,

@@ -53,6 +53,7 @@ def test_every_kind_answers_by_a_command_as_in_python(kind: Trained, tmp_path: P
     check_arrays(use("reconstruct", kind, tmp_path / "made.npz"), model.reconstruct(kind.data))
     check_arrays(use("sample", kind, tmp_path / "new.npz", "--n", "5"), model.generate(5))
     check_arrays(use("sample", kind, tmp_path / "means.npz", "--n", "5", "--mean"), model.generate(5, mean=True))
+    check_arrays(use("score", kind, tmp_path / "scores.npz", "--K", "9"), model.log_likelihood(kind.data, K=9))
 
 
 @pytest.mark.parametrize("name", ["GaussianVAE", "HashingVAE"])
@@ -81,6 +82,23 @@ def test_rows_and_columns_keep_their_names_and_units(tmp_path: Path) -> None:
     assert found["steps"].between(4000, 6000).all()  # not standard deviations
     texts = pd.read_csv(use("encode", trained("HashingVAE"), tmp_path / "codes.csv"), index_col="name")
     assert list(texts.index) == ["a.txt", "b.txt", "d.txt", "part/c.txt"]
+
+
+def test_scores_are_a_row_each_and_missing_entries_are_filled_in(tmp_path: Path) -> None:
+    kind = trained("GaussianVAE")
+    found = pd.read_csv(use("score", kind, tmp_path / "scores.csv"))
+    assert list(found.columns) == ["name", "log_likelihood", "stderr", "effective_sample_size"]
+    assert len(found) == 6
+    data = tmp_path / "holes.csv"
+    data.write_text("id,steps,age,dose\na,5000.25,,1.5\nb,4900,0.1,-2\n")
+    whole = pd.read_csv(use("impute", kind, tmp_path / "whole.csv", "--K", "50", data=data), index_col="name")
+    assert list(whole.columns[:3]) == ["age", "dose", "steps"]
+    assert whole.loc["a", ["dose", "steps", "dose_sd"]].tolist() == [1.5, 5000.25, 0]
+    assert whole.loc["b", "age"] == 0.1
+    assert 0 < whole.loc["a", "age_stderr"] < whole.loc["a", "age_sd"]
+    check_arrays(
+        use("impute", kind, tmp_path / "w.npz", "--K", "50", data=data), vl.load(kind.checkpoint).impute(data, 50)
+    )
 
 
 def test_a_sampled_text_is_a_text_of_the_words_drawn(tmp_path: Path) -> None:

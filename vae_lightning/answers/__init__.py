@@ -2,7 +2,7 @@
 
 from vae_lightning.answers.answering import Answering
 from vae_lightning.answers.records import Anomalies, Answer, Decoded, Encoded, Imputed, Nearest, Scored
-from vae_lightning.answers.verbs import Decode, Encode, Reconstruct, Sample, Verb
+from vae_lightning.answers.verbs import Decode, Encode, Impute, Reconstruct, Sample, Score, Verb
 
 __all__ = [
     "Anomalies",
@@ -12,10 +12,12 @@ __all__ = [
     "Decoded",
     "Encode",
     "Encoded",
+    "Impute",
     "Imputed",
     "Nearest",
     "Reconstruct",
     "Sample",
+    "Score",
     "Scored",
     "Verb",
 ]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,11 +15,14 @@ from torch.distributions import Distribution
 from vae_lightning.answers.codes import between, blank, read_codes
 from vae_lightning.answers.missing import check_whole
 from vae_lightning.answers.neighbours import nearest
-from vae_lightning.answers.records import Answer, Decoded, Encoded, Nearest
-from vae_lightning.answers.verbs import Decode, Encode, Law, Reconstruct, Sample, Verb
+from vae_lightning.answers.records import Anomalies, Answer, Decoded, Encoded, Imputed, Nearest, Scored
+from vae_lightning.answers.verbs import Decode, Encode, Impute, Law, Reconstruct, Sample, Score, Verb
 from vae_lightning.counts import Counts
 from vae_lightning.data.arrays.preparation import RowPreparation
+from vae_lightning.data.loaders import Observations
 from vae_lightning.data.preparation import Preparation, Prepared, Unprepared
+from vae_lightning.inference import Imputed as Filled
+from vae_lightning.inference import Scores
 from vae_lightning.randomness import seeded
 
 ROWS = 256  # answered at once, each block under a seed of its own
@@ -32,9 +36,6 @@ class Answering(abc.ABC):
     Data are whatever the data module of its training reads: an array, a frame, a path; texts; pictures. What was done
     to the training data is done to them, and undone in the answers, which are functions of (the model's seed, rows).
     """
-
-    takes_missing: ClassVar[bool] = False
-    """Whether the encoder was made for rows with missing entries."""
 
     seed: int
     training: bool
@@ -61,10 +62,23 @@ class Answering(abc.ABC):
         with torch.no_grad():
             return self.as_observed(self.simulate(n).sample())
 
+    @abc.abstractmethod
+    def scorer(self, rows: Observations, samples: int | None) -> Callable[[Tensor | Counts], Scores]:
+        """Of any of these rows log p(x) with its error, by so many samples or, for None, as many as suit the model."""
+
+    @abc.abstractmethod
+    def imputed(self, x: Tensor, samples: int | None) -> Filled:
+        """Rows with their missing entries, likewise."""
+
     @property
     @abc.abstractmethod
     def observed_shape(self) -> Sequence[int]:
         """(*X) of an observation; () of a bag of words."""
+
+    @property
+    @abc.abstractmethod
+    def takes_missing(self) -> bool:
+        """Whether the encoder was made for rows with missing entries."""
 
     @property
     def read_by(self) -> Preparation:
@@ -105,6 +119,26 @@ class Answering(abc.ABC):
             law = self.simulate(n)
             return self.as_observed(self.read_by.to_original(law.mean if mean else law.sample()))
 
+    def log_likelihood(self, x: Any, K: int | None = None) -> Scored:
+        """Log p(x) of each row with its standard error, in nats and the units of the data; of missing entries without.
+
+        By K importance samples of each row, 1,000 by default; of an RBM exactly where one side is small, or else by K
+        chains of annealing, 100 by default.
+        """
+        return self.answer(Score(K), self.read_by.read(x))
+
+    def anomaly(self, x: Any, K: int | None = None) -> Anomalies:
+        """-log p(x) of each row: the larger, the less such a row is expected."""
+        found = self.log_likelihood(x, K)
+        return Anomalies(found.names, found.anomaly, found.stderr, found.effective_sample_size)
+
+    def impute(self, x: Any, K: int | None = None) -> Imputed:
+        """Rows whose missing entries (NaN) are filled in given the others, with errors; these stay as they are.
+
+        By K importance samples of each row, 1,000 by default; of an RBM by K Gibbs chains, 20 by default.
+        """
+        return self.answer(Impute(K), self.read_by.read(x))
+
     def nearest(self, query: Any, among: Any, k: int = 10) -> Nearest:
         """The k rows of `among` whose codes are nearest to that of each row of `query`.
 
@@ -124,11 +158,13 @@ class Answering(abc.ABC):
         """The same, some rows at a time, so that no more need be in memory; ValueError for none."""
         if not len(rows):
             raise ValueError("there are no rows to answer for")
-        for number, (names, x) in enumerate(rows.chunks(ROWS)):
-            if isinstance(x, Tensor) and not (verb.takes_missing or self.takes_missing):
-                check_whole(x, names, self.read_by.columns)
+        with self._ready(), seeded(self.seed, type(verb).__name__):
+            verb = verb.begun(self, rows)
+        for number, block in enumerate(rows.blocks(ROWS)):
+            if isinstance(block.x, Tensor) and not (verb.takes_missing or self.takes_missing):
+                check_whole(block.x, block.names, self.read_by.columns)
             with self._ready(), seeded(self.seed, type(verb).__name__, number):
-                yield verb(self, names, x.to(self.where))
+                yield verb(self, replace(block, x=block.x.to(self.where)))
 
     @property
     def where(self) -> torch.device:

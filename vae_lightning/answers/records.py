@@ -161,11 +161,17 @@ class Anomalies(Answer):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Imputed(Answer):
-    """Rows with their missing entries filled in, and the standard deviation of each; 0 of what was not missing."""
+    """Rows with their missing entries filled in: by their mean given the others, or the most probable category.
 
-    prefixes: ClassVar[Mapping[str, str]] = {"x": "{}", "sd": "{}_sd"}
+    `sd` is the standard deviation of a missing entry given the others, `stderr` the standard error of its mean over
+    the samples: how far it may be off because these are few. Both are 0 of what was not missing.
+    """
+
+    prefixes: ClassVar[Mapping[str, str]] = {"x": "{}", "sd": "{}_sd", "stderr": "{}_stderr"}
     x: Float[np.ndarray, "n *X"]
     sd: Float[np.ndarray, "n *X"]
+    stderr: Float[np.ndarray, "n *X"]
+    effective_sample_size: Float[np.ndarray, " n"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

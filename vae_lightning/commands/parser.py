@@ -50,6 +50,24 @@ New rows of data that the model makes: z from its prior and x from its decoder; 
 
 A text is its words, the most frequent first. In Python: load(ckpt).generate(n, mean)
 """,
+    "score": """
+The log-likelihood of each row of data in nats, with its standard error and effective sample size.
+
+  vae-lightning score --ckpt runs/version_0 --data rows.csv --out scores.csv
+
+The lower it is, the less such a row is expected. It is in the units of the data: of a density in 1 / their product. Of
+rows with missing entries it is that of the others. With an effective sample size near 1 neither figure nor error can be
+trusted: a larger --K helps. Of an RBM it is exact where one side is small (error 0). In Python:
+load(ckpt).log_likelihood(data, K)
+""",
+    "impute": """
+Rows with their missing entries filled in, given the others, by the mean or the most probable category.
+
+  vae-lightning impute --ckpt runs/version_0 --data rows.csv --out whole.csv
+
+Beside each column its standard deviation given the others, and the standard error of the mean over the samples; both
+are 0 of what was not missing, which stays as it was. In Python: load(ckpt).impute(data, K)
+""",
 }
 
 
@@ -65,7 +83,8 @@ def parsed(command: str, arguments: Sequence[str]) -> argparse.Namespace:
         "--ckpt", required=True, metavar="RUN", help="a checkpoint, or the folder of a run: its best.ckpt"
     )
     _own(command, parser)
-    parser.add_argument("--out", type=Path, metavar="FILE", help=TABLE if command == "encode" else PICTURES)
+    out = TABLE if command in ("encode", "score") else PICTURES
+    parser.add_argument("--out", type=Path, metavar="FILE", help=out)
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
     parser.add_argument("--seed", type=int, metavar="N", help="of what is drawn (default: that of the run)")
     parser.add_argument("--device", default="cpu", help="where the model computes, such as cuda (default: cpu)")
@@ -90,3 +109,6 @@ def _own(command: str, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             "--steps", type=int, default=8, metavar="N", help="of a line, its ends included (default: 8)"
         )
+    if command in ("score", "impute"):
+        samples = "samples of z a row (default: 1000), or chains of an RBM (default: 100 to score, 20 to impute)"
+        parser.add_argument("--K", type=int, help=samples)

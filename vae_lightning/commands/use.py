@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vae_lightning.answers.codes import between, blank, read_codes
-from vae_lightning.answers.verbs import Decode, Encode, Reconstruct, Sample
+from vae_lightning.answers.verbs import Decode, Encode, Impute, Reconstruct, Sample, Score
 from vae_lightning.commands.job import Job
 from vae_lightning.commands.outputs import Pairs, Plain
 from vae_lightning.data.preparation import Prepared
@@ -48,8 +48,20 @@ def sample(given: Namespace) -> None:
     job.answer(Sample(given.mean), blank(given.n))
 
 
+def score(given: Namespace) -> None:
+    """Log p(x) of each row."""
+    job = Job(given, pictures=False)
+    job.answer(Score(given.K), job.read(given.data))
+
+
+def impute(given: Namespace) -> None:
+    """Rows with their missing entries filled in."""
+    job = Job(given, pictures=True)
+    job.answer(Impute(given.K), job.read(given.data))
+
+
 USE: dict[str, Callable[[Namespace], None]] = {
-    function.__name__: function for function in (encode, decode, reconstruct, interpolate, sample)
+    function.__name__: function for function in (encode, decode, reconstruct, interpolate, sample, score, impute)
 }
 
 

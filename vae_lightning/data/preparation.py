@@ -22,25 +22,43 @@ from vae_lightning.data.loaders import Observations
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
-    """N named rows: `names[n]` is of row n of `observations`; `notes` are lines to tell of them."""
+class Block:
+    """Some named rows as the model sees them, and in the units of the data."""
 
     names: Sequence[str]
-    observations: Observations
-    notes: Sequence[str] = ()
+    x: Tensor | Counts
+    original: Tensor | Counts
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def chunks(self, size: int) -> Iterator[tuple[Sequence[str], Tensor | Counts]]:
-        """So many rows at a time, with their names."""
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """N named rows: `names[n]` is of row n of `observations`; `notes` are lines to tell of them.
+
+    `original` are the rows in the units of the data, where x is not.
+    """
+
+    names: Sequence[str]
+    observations: Observations
+    notes: Sequence[str] = ()
+    original: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def blocks(self, size: int) -> Iterator[Block]:
+        """So many rows at a time."""
         for rows in torch.arange(len(self)).split(size):
             x, _ = self.observations.batch(rows)
-            yield self.names[int(rows[0]) : int(rows[-1]) + 1], x
+            original = x if self.original is None else self.original[rows]
+            yield Block(self.names[int(rows[0]) : int(rows[-1]) + 1], x, original)
 
     def part(self, start: int, end: int) -> Prepared:
         """The rows from start to before end."""
-        return Prepared(self.names[start:end], self.observations.select(torch.arange(start, end)), self.notes)
+        original = None if self.original is None else self.original[start:end]
+        return Prepared(self.names[start:end], self.observations.select(torch.arange(start, end)), (), original)
 
 
 class Preparation(abc.ABC):

@@ -7,11 +7,12 @@ from vae_lightning.inference.importance import Inflated, Posterior, Proposal, lo
 from vae_lightning.inference.imputation import imputed
 from vae_lightning.inference.inference_gaps import FreePosterior, InferenceGaps, inference_gaps
 from vae_lightning.inference.resampled import ResampledPosterior
-from vae_lightning.inference.scores import Scores, harmonium_scores, scores
+from vae_lightning.inference.scores import HarmoniumScorer, Scores, harmonium_scores, scores
 
 __all__ = [
     "FreePosterior",
     "Hamiltonian",
+    "HarmoniumScorer",
     "Imputed",
     "InferenceGaps",
     "Inflated",

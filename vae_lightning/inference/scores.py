@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from vae_lightning.counts import Counts
@@ -100,16 +100,53 @@ def harmonium_scores(
         >>> harmonium_scores(rbm, torch.ones(2, 4)).log_likelihood  # 4 log 1/2
         tensor([-2.7726, -2.7726], dtype=torch.float64)
     """
-    free_energy = model.free_energy(x).double()
-    if not free_energy.isfinite().all():
-        bad = int((~free_energy.isfinite()).sum())
-        raise ValueError(f"log p(v) is of complete rows, {bad} of {len(free_energy)} are not: impute them first")
-    sizes, which = free_energy.new_zeros(1), torch.zeros_like(free_energy).long()
-    if model.has_lengths:
-        sizes, which = (x.total if isinstance(x, Counts) else x.sum(-1)).unique(return_inverse=True)
-        model = model.given(sizes)
-    log_z = log_normaliser(model, num_chains, steps, start, most_bits)
-    value, stderr, worth = (
-        each.expand(len(sizes))[which] for each in (log_z.value, log_z.stderr, log_z.effective_sample_size)
-    )
-    return Scores(-free_energy - value, stderr, worth)
+    return HarmoniumScorer.of(model, sizes_of(model, x), num_chains, steps, start, most_bits)(x)
+
+
+@dataclass(frozen=True, eq=False)
+class HarmoniumScorer:
+    """Log p(v) = -F(v) - log Z of any rows, some at a time, by one log Z: `log_z` is that of documents of `sizes`."""
+
+    model: Harmonium
+    sizes: Float[Tensor, " sizes"]
+    log_z: LogMean
+
+    @classmethod
+    def of(
+        cls,
+        model: Harmonium,
+        sizes: Float[Tensor, " sizes"],
+        num_chains: int = 100,
+        steps: int = 1000,
+        start: Tensor | None = None,
+        most_bits: int = 16,
+    ) -> HarmoniumScorer:
+        """For documents of these sizes, ascending, or of any one size for other rows; else as `harmonium_scores`."""
+        of_sizes = model.given(sizes) if model.has_lengths else model
+        return cls(model, sizes, log_normaliser(of_sizes, num_chains, steps, start, most_bits))
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor | Counts) -> Scores:
+        """ValueError for rows that are not complete."""
+        free_energy = self.model.free_energy(x).double()
+        if not free_energy.isfinite().all():
+            bad = int((~free_energy.isfinite()).sum())
+            raise ValueError(f"log p(v) is of complete rows, {bad} of {len(free_energy)} are not: impute them first")
+        which = torch.searchsorted(self.sizes, sizes_of_each(self.model, x))
+        value, stderr, worth = (
+            each.expand(len(self.sizes))[which]
+            for each in (self.log_z.value, self.log_z.stderr, self.log_z.effective_sample_size)
+        )
+        return Scores(-free_energy - value, stderr, worth)
+
+
+def sizes_of_each(model: Harmonium, x: Tensor | Counts) -> Float[Tensor, " n"]:
+    """How long each document is; 0 for other rows."""
+    if not model.has_lengths:
+        return model.weight.new_zeros(len(x))
+    return x.total if isinstance(x, Counts) else x.sum(-1)
+
+
+def sizes_of(model: Harmonium, x: Tensor | Counts) -> Float[Tensor, " sizes"]:
+    """The distinct ones, ascending."""
+    return sizes_of_each(model, x).unique()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 import torch.distributions as td
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -12,13 +15,17 @@ from torch.distributions import Distribution
 from vae_lightning.batches import Batch, observations
 from vae_lightning.conditional import Conditional
 from vae_lightning.counts import Counts
+from vae_lightning.data.loaders import Observations
 from vae_lightning.data.protocols import HasTraining, observed_shape
-from vae_lightning.distributions import mean_code, sample
+from vae_lightning.distributions import Unnormalised, mean_code, sample
 from vae_lightning.families import ExponentialFamily
+from vae_lightning.inference import Imputed, Scores, imputed, scores
 from vae_lightning.latent_variable import Draw, LatentVariableModel
 from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.objectives import Objective
 from vae_lightning.randomness import Noise, seeded
+
+SAMPLES = 1000  # of z for each row that is scored or filled in
 
 
 class LatentVariableModule(ReproducibleModule):
@@ -98,6 +105,19 @@ class LatentVariableModule(ReproducibleModule):
     def simulate(self, n: int) -> Distribution:
         """P(x | z), of batch shape (n,), at z from the model's own prior."""
         return self.model.decoder(self.model.prior().sample(Size([n])))
+
+    def scorer(self, rows: Observations, samples: int | None) -> Callable[[Tensor | Counts], Scores]:
+        """By importance samples of q(z | x), 1,000 by default; TypeError for a q without a normaliser."""
+        if isinstance(q := self.model.encoder.prototype(), Unnormalised):
+            raise TypeError(
+                f"log p(x) is estimated by samples of q(z | x) and their probabilities, which {type(q).__name__} does "
+                "not know: use BernoulliMRF with a group of at most 16 bits"
+            )
+        return partial(scores, self.model, num_samples=SAMPLES if samples is None else samples)
+
+    def imputed(self, x: Tensor, samples: int | None) -> Imputed:
+        """By importance samples of q(z | x), 1,000 by default."""
+        return imputed(self.model, x, SAMPLES if samples is None else samples)
 
     @property
     def code_shape(self) -> Size:

@@ -20,7 +20,7 @@ from vae_lightning.batches import Batch, observations
 from vae_lightning.construction.specification import Unspecified, specification
 from vae_lightning.counts import Counts
 from vae_lightning.data.protocols import InMemory, Prepares, datamodule
-from vae_lightning.families import ExponentialFamily
+from vae_lightning.families import ExponentialFamily, PartlyObserved
 from vae_lightning.metrics.averages import Averages
 from vae_lightning.models.failure import alone_in_batch_norm, broken_parameters, way_out
 from vae_lightning.models.preflight import Preflight, check_precision, stage_of
@@ -219,6 +219,11 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, Answering, abc.ABC)
         for name, value in self.summary(self.averages.compute()).items():
             # merged over processes already: "synchronising" equal values leaves them as they are
             self.log(f"{split}/{name}", value.float(), prog_bar=name == "nelbo", sync_dist=True)
+
+    @property
+    def takes_missing(self) -> bool:
+        """Whether observations are of a family that has missing entries."""
+        return isinstance(self.observed, PartlyObserved)
 
     def as_observed(self, x: Tensor) -> Tensor | Counts:
         """Documents as `Counts`, other observations as they are."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +72,13 @@ class RowPreparation(Preparation):
             raise ValueError(f"{where}: the model takes rows of shape {self.shape}, got {tuple(rows.x.shape[1:])}")
         check_finite(rows.x, rows.feature_names, where, self.missing)
         x = torch.from_numpy(rows.x)
-        return prepared((x - self.mean) / self.scale if self.scaled else x, rows.names)
+        if not self.scaled:
+            return prepared(x, rows.names)
+        return replace(prepared((x - self.mean) / self.scale, rows.names), original=x)
 
     def _rows(self, data: Any, is_file: bool) -> Rows:
         if not is_file:
-            return rows_of(data, self._selection(data.columns if isinstance(data, Frame) else ()), "x")
+            return rows_of(data, self._selection(list(data.columns) if isinstance(data, Frame) else ()), "x")
         path = user_path(data)
         try:
             return rows_in(path, self._selection([] if self.id is None else [self.id]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import lightning.pytorch as pl
 import torch
@@ -78,6 +78,15 @@ class RankedMembers(FromCheckpoint, pl.LightningModule, abc.ABC):
                 "members by a diagnostic such as LogLikelihood, of the checkpoints that MemberCheckpoints writes"
             )
         return self.common_loss.argsort().tolist()
+
+    # -- answers -------------------------------------------------------------------------------------------------
+
+    def _asked(self, *_: object, **__: object) -> NoReturn:
+        """TypeError: each member answers for itself."""
+        raise TypeError("an Ensemble is many models: ask one, as ensemble.member(ensemble.ranking[0]), the best")
+
+    encode = decode = reconstruct = interpolate = generate = sample = _asked
+    log_likelihood = anomaly = impute = nearest = _asked
 
     # -- the best ------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from vae_lightning.batches import Batch, observations
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.counts import Counts
+from vae_lightning.data.loaders import Observations
 from vae_lightning.data.protocols import HasTraining, HasValidation, datamodule
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.gradients import with_gradients
@@ -24,6 +25,8 @@ from vae_lightning.harmonium.harmonium import Harmonium
 from vae_lightning.harmonium.moments import contrast, likelihood_gradient
 from vae_lightning.harmonium.negative_phase import ContrastiveDivergence, NegativePhase, evenly
 from vae_lightning.harmonium.sparsity import Sparsity
+from vae_lightning.inference import HarmoniumScorer, Imputed, Scores, harmonium_imputed
+from vae_lightning.inference.scores import sizes_of
 from vae_lightning.models.optimizers import check_decay, with_decay
 from vae_lightning.models.rbm.conditioned import Conditioned
 from vae_lightning.models.rbm.evaluated import Evaluated
@@ -232,6 +235,15 @@ class RBM(ReproducibleModule):
         if self.sampling_steps > 1:
             v = model.gibbs(v, self.sampling_steps - 1)
         return Conditioned(model.visible, model.visible_natural(model.hidden.sample(model.hidden_natural(v))))
+
+    def scorer(self, rows: Observations, samples: int | None) -> Callable[[Tensor | Counts], Scores]:
+        """By one log Z: exact where one side has few values, else of so many chains of annealing, 100 by default."""
+        sizes = sizes_of(self.model, rows.x).to(self.model.weight)
+        return HarmoniumScorer.of(self.model, sizes, 100 if samples is None else samples, start=self.independent_bias)
+
+    def imputed(self, x: Tensor, samples: int | None) -> Imputed:
+        """By so many Gibbs chains of each row, 20 by default."""
+        return harmonium_imputed(self.model, x, 20 if samples is None else samples)
 
     @property
     def code_shape(self) -> Size:
