@@ -51,6 +51,37 @@ def _remove_left_behind(target: Path) -> None:
                 left.unlink(missing_ok=True)
 
 
+@contextmanager
+def locked(target: Path) -> Iterator[None]:
+    """Within the block, no other process is in one for this target; where no file can be locked, others may be.
+
+    The lock goes with its owner, however that ends, and its file with the block.
+    """
+    lock = target.with_name(f".{target.name}.lock")
+    held = _lock(lock)
+    try:
+        yield
+    finally:
+        if held is not None:
+            lock.unlink(missing_ok=True)
+            held.close()
+
+
+def _lock(path: Path) -> BinaryIO | None:
+    """The file with its lock, which nobody has removed meanwhile; None where that cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            file = path.open("ab")
+            fcntl.flock(file, fcntl.LOCK_EX)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                    return file
+            file.close()
+    except OSError:
+        return None
+
+
 def expanded(path: str) -> str:
     """A path with `~` and $NAME as a shell has them, wherever it was written; ValueError for an unset $NAME."""
     whole = os.path.expandvars(str(Path(path).expanduser()) if path.startswith("~") else path)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import math
+import mmap
+import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,35 +16,56 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SEAL = "seal"
+_LOCAL_HEADER = 30  # bytes of a member's header in a .zip, before its name
+_LONGEST_HEADER = 1 << 12  # bytes of that of an array
 
 
 def keep_arrays(file: BinaryIO, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write them, with a sha256 over their names, types, shapes and bytes."""
+    """Write them, with a sha256 over their names, types, shapes and bytes; memory is bounded where they are mapped."""
     sealed: dict[str, Any] = {_SEAL: np.array(_sha256(arrays))} | dict(arrays)
     np.savez(file, **sealed)
 
 
 def kept_arrays(path: Path) -> dict[str, NDArray[Any]] | None:
-    """Every array, by the sha256 beside them; no pickled objects, no more memory than the file has bytes.
+    """Every array, in memory, by the sha256 beside them; no pickled objects, no more memory than the file has bytes.
 
     None for a file that is damaged in any way, or that is not of `keep_arrays`: it is made again where it is not there,
     and so it is where it cannot be read.
     """
+    mapped = mapped_arrays(path)
+    return None if mapped is None else {name: np.array(array, order="K") for name, array in mapped.items()}
+
+
+def mapped_arrays(path: Path) -> dict[str, NDArray[Any]] | None:
+    """As `kept_arrays`, but mapped from the file: not to be written to, and shared by all processes that read it."""
     try:
-        with zipfile.ZipFile(path) as file:
-            if any(record.compress_type != zipfile.ZIP_STORED for record in file.infolist()):
-                return None
-        with np.load(path, allow_pickle=False) as found:
-            arrays = {name: array for name, array in found.items() if array.nbytes <= path.stat().st_size}
+        with path.open("rb") as file, zipfile.ZipFile(file) as members:
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            records = {record.filename.removesuffix(".npy"): record for record in members.infolist()}
+        arrays = {name: _mapped(content, record) for name, record in records.items()}
         seal = str(arrays.pop(_SEAL))
-        return arrays if seal == _sha256(arrays) else None
+        whole = seal == _sha256(arrays)
+        content.madvise(mmap.MADV_DONTNEED)
+        return arrays if whole else None
     except Exception:  # zipfile and NumPy raise all kinds, by what the bytes happen to look like
         return None
+
+
+def _mapped(content: mmap.mmap, record: zipfile.ZipInfo) -> NDArray[Any]:
+    """A member of the file, which is stored as it is; ValueError for one that is packed or holds objects."""
+    lengths = struct.unpack_from("<HH", content, record.header_offset + _LOCAL_HEADER - 4)
+    begins = record.header_offset + _LOCAL_HEADER + sum(lengths)
+    header = io.BytesIO(content[begins : begins + _LONGEST_HEADER])
+    if record.compress_type != zipfile.ZIP_STORED or np.lib.format.read_magic(header) != (1, 0):
+        raise ValueError(f"{record.filename} is not of keep_arrays")
+    shape, by_columns, dtype = np.lib.format.read_array_header_1_0(header)
+    flat = np.frombuffer(content, dtype, math.prod(shape), begins + header.tell())
+    return flat.reshape(shape, order="F" if by_columns else "C")
 
 
 def _sha256(arrays: Mapping[str, NDArray[Any]]) -> str:
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()

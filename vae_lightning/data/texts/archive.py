@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vae_lightning.data.reading import LONGEST_LINE, Bounded, check_file, text_lines
+from vae_lightning.data.texts.documents import Documents
 
 FOLDER = "20news-bydate/matlab"
 MEMBERS = ("train.data", "train.label", "train.map", "test.data", "test.label", "test.map")
@@ -24,26 +25,6 @@ LARGEST_LIST = 1 << 23  # bytes of .label and .map
 LARGEST_ARCHIVE = 1 << 29  # bytes of all that is packed into it
 CHUNK = 1 << 22  # bytes of text parsed at once, which bounds the memory
 LINE = re.compile(rb"(\s*0*[1-9]\d{0,8}\s+0*[1-9]\d{0,8}\s+0*[1-9]\d{0,8})?\s*")
-
-
-@dataclass(frozen=True, eq=False)
-class Documents:
-    """N documents in compressed form: document n has the words (0-based) and counts at `offsets[n]:offsets[n + 1]`."""
-
-    offsets: NDArray[np.int64]
-    words: NDArray[np.int32]
-    counts: NDArray[np.int32]
-    labels: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def select(self, rows: NDArray[np.int64]) -> Documents:
-        """The documents of these rows, in this order."""
-        lengths = np.diff(self.offsets)[rows]
-        offsets = np.concatenate(([0], lengths.cumsum())).astype(np.int64)
-        entries = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
-        return Documents(offsets, self.words[entries], self.counts[entries], self.labels[rows])
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,46 +1,62 @@
-"""Cache: an archive -> its parsed corpus, parsed once and then read from a file named after the archive's content."""
+"""Cache: an archive, or a path of texts -> its corpus, parsed once and then mapped from the user's cache folder."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+import os
+import time
+import unicodedata
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from vae_lightning.construction.specification import Unspecified, specification
 from vae_lightning.data.download import cache_folder
 from vae_lightning.data.reading import check_file
-from vae_lightning.data.texts.archive import LARGEST_ARCHIVE, Corpus, Documents, read_corpus
-from vae_lightning.files import atomic_write
-from vae_lightning.trust import keep_arrays, kept_arrays
+from vae_lightning.data.texts import archive
+from vae_lightning.data.texts.archive import LARGEST_ARCHIVE, read_corpus
+from vae_lightning.data.texts.corpus import Corpus
+from vae_lightning.data.texts.readers import Reader
+from vae_lightning.data.texts.record import Record
+from vae_lightning.data.texts.tokenizers import Tokenizer
+from vae_lightning.files import locked
 
-FORMAT = 2  # raise it when the record changes: old files are then left alone
-SPLITS = ("train", "test")
-FIELDS = ("offsets", "words", "counts", "labels")
-TEXTS = ("label_names", "members", "hashes")
-NAMES = {*TEXTS, *(f"{split}.{field}" for split in SPLITS for field in FIELDS)}
+FORMAT = 3  # raise it when the record changes: old files are then left alone
+SETTLED = 2.0  # seconds after which a file that changes again has another time, on any file system
+OURS = ("vae_lightning",)
 
 
 def cached_corpus(
-    archive: Path,
+    path: Path,
     trust: Callable[[Mapping[str, str]], None] = lambda hashes: None,
-    check: Callable[[Corpus], Any] = lambda corpus: None,
-) -> Corpus:
+    check: Callable[[archive.Corpus], Any] = lambda corpus: None,
+) -> archive.Corpus:
     """The corpus of an archive, from the user's cache folder if it is there.
 
     `trust` raises for the sha256 of members that are not to be used, before they are parsed, `check` for a corpus that
     is not: no cache is made of it.
     """
-    place = cache_folder() / f"20news-{_digest(archive)[:16]}-v{FORMAT}.npz"
-    if (cached := _load(place)) is not None:
+    place = cache_folder() / f"20news-{_digest(path)[:16]}-v{FORMAT}.npz"
+    if (cached := _load_archive(place)) is not None:
         trust(cached.hashes)
         check(cached)
         return cached
-    corpus = read_corpus(archive, trust)
+    corpus = read_corpus(path, trust)
     check(corpus)
-    _save(corpus, place)
+    hashes = {"members": list(corpus.hashes), "hashes": list(corpus.hashes.values())}
+    parts = {"train": corpus.train, "test": corpus.test}
+    Record(parts, {"label_names": corpus.label_names} | hashes).save(place)
     return corpus
+
+
+def _load_archive(place: Path) -> archive.Corpus | None:
+    found = Record.load(place, ("train", "test"), ("label_names", "members", "hashes"))
+    if found is None or any(part.labels.min(initial=0) < 0 for part in found.documents.values()):
+        return None
+    hashes = dict(zip(found.texts["members"], found.texts["hashes"], strict=False))
+    return archive.Corpus(found.documents["train"], found.documents["test"], found.texts["label_names"], hashes)
 
 
 def _digest(path: Path) -> str:
@@ -52,35 +68,67 @@ def _digest(path: Path) -> str:
         raise ValueError(f"cannot read the archive {path}: {error.strerror}") from error
 
 
-def _load(path: Path) -> Corpus | None:
-    """None for a file that is missing or damaged: it will be made again."""
-    arrays = kept_arrays(path) or {}
-    if set(arrays) != NAMES or any(array.ndim != 1 for array in arrays.values()):
+def cached_texts(path: Path, reader: Reader, tokenizer: Tokenizer) -> Corpus:
+    """What a reader makes of a path, from the user's cache folder if it is there and no file has changed since.
+
+    There is one file for each path, reader and tokenizer. Only one process parses, and the others wait for it. Nothing
+    is kept of readers and tokenizers that may have changed (classes of somebody's own without a `version`), nor of
+    files that were written in the last two seconds, whose next change might leave their time as it is.
+    """
+    made = _made_by(reader, tokenizer)
+    if made is None:
+        return reader.read(path, tokenizer)
+    said = json.dumps([str(path.absolute()), made, unicodedata.unidata_version, FORMAT])
+    place = cache_folder() / f"texts-{hashlib.sha256(said.encode()).hexdigest()[:16]}.npz"
+    if (cached := _load_texts(place, reader, path)) is not None:
+        return cached
+    with locked(place):
+        if (cached := _load_texts(place, reader, path)) is not None:
+            return cached
+        before = Stamp.of(reader, path)
+        corpus = reader.read(path, tokenizer)
+        if before is not None and before == Stamp.of(reader, path) and time.time() - before.newest > SETTLED:
+            texts = {name: vars(corpus)[name] for name in ("words", "names", "label_names")}
+            Record({"all": corpus.documents}, texts | {"stamp": [before.digest]}).save(place)
+    return corpus
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What changes when a file does, or when another one is read, and when the last change was."""
+
+    digest: str
+    newest: float
+
+    @classmethod
+    def of(cls, reader: Reader, path: Path) -> Stamp | None:
+        """By path, size, times and number of each file; None where they cannot be had."""
+        digest, newest = hashlib.sha256(), 0.0
+        try:
+            for source in reader.sources(path):
+                info = source.stat()
+                said = f"{info.st_size} {info.st_mtime_ns} {info.st_ctime_ns} {info.st_ino}"
+                digest.update(os.fsencode(source) + b"\0" + said.encode() + b"\0")
+                newest = max(newest, info.st_mtime, info.st_ctime)
+        except (OSError, ValueError):
+            return None
+        return cls(digest.hexdigest(), newest)
+
+
+def _load_texts(place: Path, reader: Reader, path: Path) -> Corpus | None:
+    if not place.exists() or (stamp := Stamp.of(reader, path)) is None:
         return None
-    if any(arrays[name].dtype.kind != ("U" if name in TEXTS else "i") for name in NAMES):
+    found = Record.load(place, ("all",), ("words", "names", "label_names", "stamp"))
+    if found is None or found.texts["stamp"] != [stamp.digest]:
         return None
-    train, test = (Documents(*(arrays[f"{split}.{field}"] for field in FIELDS)) for split in SPLITS)
-    label_names, members, hashes = (arrays[name].tolist() for name in TEXTS)
-    whole = len(members) == len(hashes) and all(_whole(part, len(label_names)) for part in (train, test))
-    return Corpus(train, test, label_names, dict(zip(members, hashes, strict=True))) if whole else None
+    documents, (words, names, label_names, _) = found.documents["all"], found.texts.values()
+    whole = len(documents) == len(names) and documents.words.max(initial=-1) < len(words)
+    return Corpus(documents, words, names, label_names) if whole else None
 
 
-def _whole(part: Documents, num_labels: int) -> bool:
-    """Whether the rows are those of a matrix of counts, each with one of the labels."""
-    ends, labels = part.offsets, part.labels
-    rows = len(ends) == len(labels) + 1 and ends[0] == 0 and ends[-1] == len(part.words) == len(part.counts)
-    ranges = (np.diff(ends) >= 0, part.words >= 0, part.counts > 0, labels >= 0, labels < num_labels)
-    return bool(rows) and all(bool(held.all()) for held in ranges)
-
-
-def _save(corpus: Corpus, path: Path) -> None:
-    """Write the cache; where it cannot be written, the archive is parsed again next time."""
-    parts = zip(SPLITS, (corpus.train, corpus.test), strict=True)
-    arrays = {f"{split}.{field}": array for split, part in parts for field, array in vars(part).items()}
-    arrays["label_names"] = np.array(corpus.label_names)
-    arrays["members"], arrays["hashes"] = np.array(list(corpus.hashes)), np.array(list(corpus.hashes.values()))
+def _made_by(*parts: Reader | Tokenizer) -> list[Any] | None:
+    """Class paths, arguments and versions; None where they do not say what will be made."""
     try:
-        with atomic_write(path) as file:
-            keep_arrays(file, arrays)
-    except OSError:
-        return
+        return [[specification(part, () if part.version else OURS), part.version] for part in parts]
+    except Unspecified:
+        return None

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import count
 from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import NDArray
 
 from vae_lightning.counts import count_rows
-from vae_lightning.data.texts.archive import Documents
+from vae_lightning.data.texts.counting import Counting, Merging, Rows, watched
+from vae_lightning.data.texts.documents import Documents
 from vae_lightning.data.texts.tokenizers import Tokenizer
+from vae_lightning.data.workers import in_order
 
 NO_LABEL = -1
+PIECE = 1 << 22  # characters counted at once, which bounds the memory
 
 
 class Text(NamedTuple):
@@ -41,40 +42,34 @@ class Corpus:
         return len(self.names)
 
 
-@dataclass
-class Counting:
-    """Counts words document by document; ids are given to words in the order in which they come."""
+def count_words(texts: Iterable[Text], tokenizer: Tokenizer, size: int | None = None) -> Corpus:
+    """Read every text once, and count on all cores; words are numbered in alphabetical order, labels too.
 
-    tokenizer: Tokenizer
-    ids: dict[str, int] = field(default_factory=dict)
-    offsets: array[int] = field(default_factory=lambda: array("q", [0]))
-    words: array[int] = field(default_factory=lambda: array("i"))
-    counts: array[int] = field(default_factory=lambda: array("i"))
-
-    def add(self, text: str) -> None:
-        """One more document."""
-        found = Counter(self.tokenizer(text))
-        ids = self.ids
-        self.words.extend([ids.setdefault(word, len(ids)) for word in found])
-        self.counts.extend(found.values())
-        self.offsets.append(len(self.words))
-
-
-def count_words(texts: Iterable[Text], tokenizer: Tokenizer) -> Corpus:
-    """Read every text once; words are numbered in alphabetical order, labels too. ValueError for names that repeat."""
-    counting, names, labels = Counting(tokenizer), [], []
-    for text in texts:
-        counting.add(text.text)
-        names.append(text.name)
-        labels.append(text.label)
-    words = sorted(counting.ids)
-    places = np.empty(len(words), np.int32)
-    places[[counting.ids[word] for word in words]] = np.arange(len(words), dtype=np.int32)
-    offsets = np.frombuffer(counting.offsets, np.int64)
-    documents = _sorted(
-        offsets, places[np.frombuffer(counting.words, np.int32)], np.frombuffer(counting.counts, np.int32)
-    )
+    `size` is how many characters there will be, roughly, for the progress bar. ValueError for names that repeat.
+    """
+    names: list[str] = []
+    labels: list[str | None] = []
+    merging = Merging()
+    for part in watched(in_order(Counting(tokenizer), _pieces(texts, names, labels)), size):
+        merging.add(part)
+    words, documents = merging.documents()
     return labelled(documents, words, names, labels)
+
+
+def _pieces(texts: Iterable[Text], names: list[str], labels: list[str | None]) -> Iterator[list[str]]:
+    """Some million characters at a time; names and labels are kept here."""
+    piece: list[str] = []
+    size = 0
+    for name, text, label in texts:
+        names.append(name)
+        labels.append(label)
+        piece.append(text)
+        size += len(text)
+        if size >= PIECE:
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece
 
 
 def from_matrix(
@@ -93,7 +88,7 @@ def from_matrix(
 
 
 def labelled(
-    documents: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]],
+    documents: Rows,
     words: list[str],
     names: list[str],
     labels: Sequence[str | None],
@@ -106,12 +101,3 @@ def labelled(
     ids = dict(zip(label_names, count(), strict=False))
     numbers = np.array([NO_LABEL if label is None else ids[label] for label in labels], np.int64)
     return Corpus(Documents(*documents, numbers), words, names, label_names)
-
-
-def _sorted(
-    offsets: NDArray[np.int64], words: NDArray[np.int32], counts: NDArray[np.int32]
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
-    """Each row in the order of its words."""
-    rows = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    order = np.lexsort((words, rows))
-    return offsets.copy(), words[order], counts[order]

@@ -56,6 +56,10 @@ class MatrixReader(Reader):
         except Exception as error:  # scipy, NumPy and zipfile raise all kinds, by what the bytes happen to look like
             raise ValueError(f"{path} with {place.name}: {said(error)}") from error
 
+    def sources(self, path: Path) -> list[Path]:
+        """The matrix and its vocabulary."""
+        return [path, self._place(path)]
+
     def _place(self, path: Path) -> Path:
         if self.vocabulary is not None:
             return user_path(self.vocabulary)

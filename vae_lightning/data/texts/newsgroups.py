@@ -17,9 +17,10 @@ from vae_lightning.data.download import RemoteFile, by_hand, data_folder, fetch
 from vae_lightning.data.loaders import Observations
 from vae_lightning.data.protocols import SplitName
 from vae_lightning.data.reading import check_file, read_bytes, text_lines, user_path
-from vae_lightning.data.texts.archive import LARGEST_ARCHIVE, Corpus, Documents
+from vae_lightning.data.texts.archive import LARGEST_ARCHIVE, Corpus
 from vae_lightning.data.texts.base import BagsOfWords
 from vae_lightning.data.texts.cache import cached_corpus
+from vae_lightning.data.texts.documents import Documents
 from vae_lightning.data.texts.tokenizers import LatinLetters
 from vae_lightning.data.texts.vocabulary import ByCount, Ranking, StopWords, choose_words, keep_words
 from vae_lightning.randomness import derive_seed
@@ -144,5 +145,5 @@ def split_rows(num: int, val_size: int | float, seed: int) -> tuple[Tensor, Tens
 
 
 def _observations(documents: Documents, chosen: NDArray[np.int64], num_words: int) -> Observations:
-    labels = torch.from_numpy(documents.labels)
+    labels = torch.from_numpy(documents.labels.copy())
     return Observations(keep_words(documents, chosen, num_words), labels, torch.arange(1, len(labels) + 1))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import abc
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.data.reading import check_file, read_bytes, said
@@ -20,9 +20,16 @@ LARGEST_TEXT = 1 << 28  # bytes of one file of text
 class Reader(abc.ABC):
     """A format of documents."""
 
+    version: ClassVar[str | None] = None
+    """Of a class of your own: a name of what it does now. With it what was read is kept, for as long as it is so."""
+
     @abc.abstractmethod
     def read(self, path: Path, tokenizer: Tokenizer) -> Corpus:
         """All documents of a path; ValueError, in one line that names the file, for what is not of the format."""
+
+    def sources(self, path: Path) -> Iterable[Path]:
+        """The files that are read: what is kept of them is read again when one of them changes."""
+        return sorted(path.rglob("*")) if path.is_dir() else [path]
 
 
 class TextReader(Reader):
@@ -32,10 +39,14 @@ class TextReader(Reader):
     def texts(self, path: Path) -> Iterator[Text]:
         """One after another."""
 
+    def size(self, path: Path) -> int | None:
+        """About how many characters the texts have, for the progress bar; None if that cannot be told."""
+        return path.stat().st_size
+
     def read(self, path: Path, tokenizer: Tokenizer) -> Corpus:
         """Count the words of all texts."""
         try:
-            return count_words(self.texts(path), tokenizer)
+            return count_words(self.texts(path), tokenizer, self.size(path))
         except ValueError as error:
             raise error if str(path) in str(error) else ValueError(f"{path}: {error}") from error
 
@@ -51,13 +62,20 @@ class Folder(TextReader):
         check_kinds(Folder, locals())
         self.pattern = pattern
 
-    def texts(self, path: Path) -> Iterator[Text]:
-        """In the order of their names; hidden files are none."""
+    def sources(self, path: Path) -> list[Path]:
+        """In the order of their names; ValueError if there are none."""
         files = sorted(file for file in path.glob(self.pattern) if file.is_file())
         shown = [file for file in files if not any(part.startswith(".") for part in file.relative_to(path).parts)]
         if not shown:
             raise ValueError(f"{path} has no files {self.pattern}: expected a folder of texts")
-        for file in shown:
+        return shown
+
+    def size(self, path: Path) -> None:
+        """Who asks every file would wait for it."""
+
+    def texts(self, path: Path) -> Iterator[Text]:
+        """In the order of their names; hidden files are none."""
+        for file in self.sources(path):
             name = file.relative_to(path)
             yield Text(str(name), _utf8(file), name.parts[0] if len(name.parts) > 1 else None)
 
@@ -115,6 +133,9 @@ class JSONLines(Table):
 
 class Parquet(Table):
     """A .parquet file, read by pyarrow (`pip install vae-lightning[text]`)."""
+
+    def size(self, path: Path) -> None:
+        """Columns are packed."""
 
     def rows(self, path: Path) -> Iterator[Mapping[str, Any]]:
         """Read batch by batch, the three columns alone."""

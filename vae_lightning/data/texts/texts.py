@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.construction.hyperparameters import only_plain
@@ -14,6 +15,7 @@ from vae_lightning.data.protocols import SplitName
 from vae_lightning.data.reading import user_path
 from vae_lightning.data.splits import stratified_rows
 from vae_lightning.data.texts.base import BagsOfWords
+from vae_lightning.data.texts.cache import cached_texts
 from vae_lightning.data.texts.corpus import Corpus
 from vae_lightning.data.texts.formats import reader_of
 from vae_lightning.data.texts.readers import Reader
@@ -88,6 +90,7 @@ class Texts(BagsOfWords):
         self.min_documents = min_documents
         self.sizes, self.split_seed = {"val_size": val_size, "test_size": test_size}, split_seed
         self.names: list[str] = []
+        self._corpus: Corpus | None = None  # what was prepared and not loaded yet
 
     @property
     def num_words(self) -> int:
@@ -95,25 +98,44 @@ class Texts(BagsOfWords):
         self.setup()
         return len(self.words)
 
+    def prepare_data(self) -> None:
+        """Count the words into the cache, on one process."""
+        if not self._splits:
+            self._corpus = self._read()
+
     def load(self) -> tuple[Observations, Observations, Observations]:
         """The three splits over the chosen words."""
-        path = user_path(self.path)
-        corpus = (self.reader or reader_of(path)).read(path, self.tokenizer)
+        corpus = self._read() if self._corpus is None else self._corpus
+        self._corpus = None
         self.names, self.label_names = corpus.names, corpus.label_names
         val, test, train = (rows.sort().values for rows in self._rows(corpus))
-        seen = corpus.documents.select(np.sort(torch.cat([train, val]).numpy()))
-        chosen = best_words(seen, corpus.words, self.most_words, self.ranking, self.stop_words, self.min_documents)
+        seen = np.sort(torch.cat([train, val]).numpy())
+        chosen = best_words(
+            corpus.documents, corpus.words, self.most_words, self.ranking, self.stop_words, self.min_documents, seen
+        )
         if len(chosen) < 2:
-            raise ValueError(f"{path}: {len(chosen)} words are left of {len(corpus.words)}, and a vocabulary needs 2")
+            raise ValueError(
+                f"{self.path}: {len(chosen)} words are left of {len(corpus.words)}, and a vocabulary needs 2"
+            )
         self.words = [corpus.words[n] for n in chosen]
-        labels = torch.from_numpy(corpus.documents.labels)
-        every = Observations.numbered(keep_words(corpus.documents, chosen, len(corpus.words)), labels)
-        parts = every.select(train), every.select(val), every.select(test)
-        splits: dict[SplitName, Observations] = dict(zip(("train", "val", "test"), parts, strict=True))
-        self.report(path.name, len(corpus.words), int(seen.counts.sum()), splits)
-        return parts
+        of_train, of_val, of_test = (_observations(corpus, chosen, rows) for rows in (train, val, test))
+        splits: dict[SplitName, Observations] = {"train": of_train, "val": of_val, "test": of_test}
+        occurrences = sum(int(piece.counts.sum()) for piece in corpus.documents.pieces(seen))
+        self.report(Path(self.path).name, len(corpus.words), occurrences, splits)
+        return of_train, of_val, of_test
+
+    def _read(self) -> Corpus:
+        path = user_path(self.path)
+        return cached_texts(path, self.reader or reader_of(path), self.tokenizer)
 
     def _rows(self, corpus: Corpus) -> list[torch.Tensor]:
         if not len(corpus):
             raise ValueError(f"{self.path} has no documents")
-        return stratified_rows(torch.from_numpy(corpus.documents.labels), dict(self.sizes), self.split_seed)
+        return stratified_rows(torch.from_numpy(corpus.documents.labels.copy()), dict(self.sizes), self.split_seed)
+
+
+def _observations(corpus: Corpus, chosen: NDArray[np.int64], rows: torch.Tensor) -> Observations:
+    """The documents of these rows; the row is the id."""
+    places = rows.numpy()
+    counts = keep_words(corpus.documents, chosen, len(corpus.words), places)
+    return Observations(counts, torch.from_numpy(corpus.documents.labels[places]), rows)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from vae_lightning.counts import Counts
-from vae_lightning.data.texts.archive import Documents
+from vae_lightning.data.texts.documents import Documents
 
 
 class Ranking(abc.ABC):
@@ -21,8 +21,23 @@ class Ranking(abc.ABC):
     def scores(self, documents: Documents, num_words: int) -> NDArray[np.int64]:
         """(num_words,) whole numbers, larger is better; words that do not occur score 0."""
 
+    def scores_of(self, documents: Documents, rows: NDArray[np.int64] | None, num_words: int) -> NDArray[np.int64]:
+        """The scores of the documents of these rows, or of all."""
+        return self.scores(documents if rows is None else documents.select(rows), num_words)
 
-class ByCount(Ranking):
+
+class AddedRanking(Ranking):
+    """A ranking whose scores of many documents are the sum of those of each: it takes little memory, however many."""
+
+    def scores_of(self, documents: Documents, rows: NDArray[np.int64] | None, num_words: int) -> NDArray[np.int64]:
+        """The sum over all of them, piece by piece."""
+        scores = np.zeros(num_words, np.int64)
+        for piece in documents.pieces(rows):
+            scores += self.scores(piece, num_words)
+        return scores
+
+
+class ByCount(AddedRanking):
     """How often a word occurs."""
 
     def scores(self, documents: Documents, num_words: int) -> NDArray[np.int64]:
@@ -30,7 +45,7 @@ class ByCount(Ranking):
         return np.bincount(documents.words, weights=documents.counts, minlength=num_words).astype(np.int64)
 
 
-class ByDocuments(Ranking):
+class ByDocuments(AddedRanking):
     """In how many documents a word occurs."""
 
     def scores(self, documents: Documents, num_words: int) -> NDArray[np.int64]:
@@ -66,15 +81,16 @@ def best_words(
     ranking: Ranking,
     stop_words: StopWords | None = None,
     min_documents: int = 1,
+    rows: NDArray[np.int64] | None = None,
 ) -> NDArray[np.int64]:
     """As `choose_words`, or all words there are if they are fewer; each occurs in at least so many documents.
 
-    Raises ValueError if fewer than 2 are asked for.
+    Only the documents of these `rows` are looked at, if there are some. ValueError if fewer than 2 are asked for.
     """
     if num_words < 2:
         raise ValueError(f"num_words must be at least 2, got {num_words}")
-    scores = ranking.scores(documents, len(words))
-    scores[ByDocuments().scores(documents, len(words)) < min_documents] = 0
+    scores = ranking.scores_of(documents, rows, len(words))
+    scores[ByDocuments().scores_of(documents, rows, len(words)) < min_documents] = 0
     if stop_words is not None:
         stopped = set(stop_words.words())
         scores[[n for n, word in enumerate(words) if word in stopped]] = 0
@@ -86,14 +102,27 @@ def vocabulary_hash(words: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(words).encode()).hexdigest()
 
 
-def keep_words(documents: Documents, chosen: NDArray[np.int64], num_words: int) -> Counts:
-    """The documents as counts of the chosen words only: word id n is chosen[n]. A document may become empty."""
+def keep_words(
+    documents: Documents, chosen: NDArray[np.int64], num_words: int, rows: NDArray[np.int64] | None = None
+) -> Counts:
+    """The documents, or those of these rows, as counts of the chosen words only: word id n is chosen[n].
+
+    A document may become empty.
+    """
     new_ids = np.full(num_words, -1, np.int32)
     new_ids[chosen] = np.arange(len(chosen), dtype=np.int32)
-    indices = new_ids[documents.words]
-    kept = indices >= 0
-    offsets = np.concatenate(([0], kept.cumsum(dtype=np.int64)))[documents.offsets]
-    values = torch.from_numpy(documents.counts[kept].astype(np.float32))
-    boundaries = torch.from_numpy(offsets)
-    total = torch.segment_reduce(values, "sum", offsets=boundaries)
-    return Counts(torch.from_numpy(indices[kept].astype(np.int64)), boundaries, values, total)
+    num = len(documents.words) if rows is None else int((documents.offsets[rows + 1] - documents.offsets[rows]).sum())
+    indices, values = np.empty(num, np.int64), np.empty(num, np.float32)  # memory that is not written to is not taken
+    offsets, end = [np.zeros(1, np.int64)], 0
+    for piece in documents.pieces(rows):
+        ids = new_ids[piece.words]
+        kept = ids >= 0
+        ends = end + np.concatenate(([0], kept.cumsum(dtype=np.int64)))[piece.offsets]
+        indices[end : ends[-1]], values[end : ends[-1]] = ids[kept], piece.counts[kept]
+        offsets.append(ends[1:])
+        end = int(ends[-1])
+    indices.resize(end, refcheck=False)
+    values.resize(end, refcheck=False)
+    entries, boundaries = torch.from_numpy(values), torch.from_numpy(np.concatenate(offsets))
+    total = torch.segment_reduce(entries, "sum", offsets=boundaries)
+    return Counts(torch.from_numpy(indices), boundaries, entries, total)
