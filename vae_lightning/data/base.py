@@ -19,7 +19,7 @@ from vae_lightning.data.loaders import (
     TrainingLoader,
     TrainingOrder,
 )
-from vae_lightning.data.protocols import SplitName
+from vae_lightning.data.protocols import Predicted
 from vae_lightning.randomness import run_seed
 from vae_lightning.trust import FromCheckpoint
 
@@ -32,13 +32,13 @@ class InMemoryDataModule(FromCheckpoint, LightningDataModule, abc.ABC):
     which is for torch's DataLoaders. Predictions are made for `predict_split`; `predict_ids` names their observations.
     """
 
-    def __init__(self, batch_size: int, eval_batch_size: int, predict_split: SplitName = "test") -> None:
+    def __init__(self, batch_size: int, eval_batch_size: int, predict_split: Predicted = "test") -> None:
         super().__init__()
         for name, size in {"batch_size": batch_size, "eval_batch_size": eval_batch_size}.items():
             if size < 1:
                 raise ValueError(f"{name} must be at least 1, got {size}")
         self.batch_size, self.eval_batch_size, self.predict_split = batch_size, eval_batch_size, predict_split
-        self._splits: dict[SplitName, Observations] = {}
+        self._splits: dict[Predicted, Observations] = {}
         self._seed = 0
         self._restored_seed: int | None = None
 
@@ -46,11 +46,18 @@ class InMemoryDataModule(FromCheckpoint, LightningDataModule, abc.ABC):
     def load(self) -> tuple[Observations, Observations, Observations]:
         """The training, validation and test split; called once, on every process."""
 
+    def whole(self) -> Observations:
+        """All observations in the order of their source; ValueError where there are splits alone."""
+        raise ValueError(f"{type(self).__name__} is predicted by its splits: predict_split is train, val or test")
+
     def setup(self, stage: str | None = None) -> None:
-        """Load the splits, once, whatever the stage."""
-        if not self._splits:
+        """Load the splits, once, whatever the stage; to predict all observations, these alone, unsplit."""
+        if stage == "predict" and self.predict_split == "all":
+            if "all" not in self._splits:
+                self._splits["all"] = self.whole()
+        elif "train" not in self._splits:
             train, val, test = self.load()
-            self._splits = {"train": train, "val": val, "test": test}
+            self._splits |= {"train": train, "val": val, "test": test}
 
     @property
     def train(self) -> Observations:
@@ -67,9 +74,9 @@ class InMemoryDataModule(FromCheckpoint, LightningDataModule, abc.ABC):
         """The test split; ValueError before setup()."""
         return self.split("test")
 
-    def split(self, name: SplitName) -> Observations:
+    def split(self, name: Predicted) -> Observations:
         """The split of this name; ValueError before setup()."""
-        if not self._splits:
+        if name not in self._splits:
             raise ValueError(f"{type(self).__name__} has no data yet: call setup() first")
         return self._splits[name]
 
@@ -84,7 +91,7 @@ class InMemoryDataModule(FromCheckpoint, LightningDataModule, abc.ABC):
         kind = SameOrder if trainer is not None and trainer.overfit_batches > 0 else TrainingOrder
         return TrainingLoader(self.train, kind(len(self.train), self.batch_size, self._seed, *self._process()))
 
-    def evaluation_dataloader(self, name: SplitName) -> EvaluationLoader:
+    def evaluation_dataloader(self, name: Predicted) -> EvaluationLoader:
         """Any split in the order of its data; ValueError for fewer batches than processes."""
         data, (rank, world_size) = self.split(name), self._process()
         if 0 < -(-len(data) // self.eval_batch_size) < world_size:  # Lightning would leave out what ends a split

@@ -17,6 +17,7 @@ from jaxtyping import Int64, Shaped
 from torch import Size, Tensor
 
 from vae_lightning.counts import Counts
+from vae_lightning.data.mapped import Mapped
 from vae_lightning.randomness import derive_seed
 
 Batch = tuple[Tensor | Counts, Tensor]
@@ -36,7 +37,7 @@ class View(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Observations:
-    """N observations in memory: `x` (N, *X) or sparse, their labels `y` (N,), and `ids` (N,), their source's own.
+    """N observations in memory or in a file that is mapped into it: `x` (N, *X) or sparse, labels `y` (N,), `ids` (N,).
 
     What is `stored` is x itself, unless there is a `view` of it.
 
@@ -49,7 +50,7 @@ class Observations:
         (torch.Size([3, 6]), torch.Size([3]), tensor([3, 1, 4]))
     """
 
-    stored: Tensor | Counts
+    stored: Tensor | Counts | Mapped
     y: Shaped[Tensor, " n"]
     ids: Int64[Tensor, " n"]
     view: View | None = None
@@ -63,7 +64,7 @@ class Observations:
     def x(self) -> Tensor | Counts:
         """All of x as evaluation sees it; made anew at each call where there is a view."""
         if self.view is None:
-            return self.stored
+            return self._stored(torch.arange(len(self))) if isinstance(self.stored, Mapped) else self.stored
         parts = torch.arange(len(self)).split(_VIEWED)
         return torch.cat([self.view(self._stored(rows), self.ids[rows]) for rows in parts])
 
@@ -98,7 +99,8 @@ class Observations:
 
     def select(self, rows: Int64[Tensor, " selected"]) -> Observations:
         """The observations of these rows, in this order."""
-        return Observations(self._stored(rows), self.y[rows], self.ids[rows], self.view)
+        stored = self.stored[rows] if isinstance(self.stored, Tensor) else self.stored.select(rows)
+        return Observations(stored, self.y[rows], self.ids[rows], self.view)
 
     def _stored(self, rows: Tensor) -> Tensor | Counts:
         return self.stored.select(rows) if isinstance(self.stored, Counts) else self.stored[rows]

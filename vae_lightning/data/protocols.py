@@ -14,9 +14,12 @@ from torch import Tensor
 from torch.distributions import LogNormal
 
 from vae_lightning.counts import Counts
+from vae_lightning.data.mapped import Mapped
 from vae_lightning.data.preparation import Preparation
 
 SplitName = Literal["train", "val", "test"]
+Predicted = SplitName | Literal["all"]
+"""What predictions are made for: a split, or all observations, of which then none need be set apart."""
 
 
 @runtime_checkable
@@ -24,7 +27,7 @@ class Split(Protocol):
     """Observations in memory: x as it is stored, or as a `view` shows it in a batch of some rows."""
 
     @property
-    def stored(self) -> Tensor | Counts:
+    def stored(self) -> Tensor | Counts | Mapped:
         """What x is made of."""
 
     @property

@@ -496,10 +496,13 @@ def test_a_zip_file_cannot_write_elsewhere(tmp_path: Path, name: str) -> None:
 
 
 def test_more_images_than_the_machine_can_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_labelled(tmp_path)
+    """Which matters where no cache can be written."""
+    write_labelled(tmp_path / "images")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     monkeypatch.setattr("os.sysconf", lambda name: {"SC_PAGE_SIZE": 1000, "SC_PHYS_PAGES": 4}[name])
     assert "7 images of 12 x 16 pixels take 0.0 GB, and this machine has 0.0: give a smaller size" in refused(
-        ImageFolder(tmp_path)
+        ImageFolder(tmp_path / "images")
     )
 
 

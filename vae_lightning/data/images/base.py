@@ -18,7 +18,8 @@ from vae_lightning.data.images.decode import Shape
 from vae_lightning.data.images.pixels import Pixels
 from vae_lightning.data.images.preparation import ImagePreparation
 from vae_lightning.data.loaders import Observations
-from vae_lightning.data.protocols import SplitName
+from vae_lightning.data.mapped import Mapped
+from vae_lightning.data.protocols import Predicted
 from vae_lightning.data.reading import user_path
 from vae_lightning.data.splits import stratified_rows
 
@@ -27,9 +28,9 @@ WHITE = 255
 
 @dataclass(frozen=True)
 class Labelled:
-    """Images as bytes (N, C, H, W) and their labels (N,)."""
+    """Images as bytes (N, C, H, W), in memory or in a file, and their labels (N,)."""
 
-    images: UInt8[Tensor, "N C H W"]
+    images: UInt8[Tensor, "N C H W"] | Mapped
     labels: Int64[Tensor, " N"]
 
 
@@ -51,7 +52,7 @@ class ImageDataModule(InMemoryDataModule, abc.ABC):
         seed: int,
         batch_size: int,
         eval_batch_size: int,
-        predict_split: SplitName,
+        predict_split: Predicted,
     ) -> None:
         super().__init__(batch_size, eval_batch_size, predict_split)
         self.path, self.shape, self.binarisation = path, shape, binarisation
@@ -65,8 +66,8 @@ class ImageDataModule(InMemoryDataModule, abc.ABC):
     @property
     def observed_shape(self) -> tuple[int, ...] | None:
         """(C, H, W) of an observation; None where only the files, not yet read, can tell."""
-        if self._splits:
-            return tuple(self.train.stored.shape[1:])  # type: ignore[union-attr]
+        for split in self._splits.values():
+            return tuple(split.stored.shape[1:])  # type: ignore[union-attr]
         return None if self.shape.size is None else (self.shape.channels, *self.shape.size)
 
     @property

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -14,6 +15,8 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress
 from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms.v2 import functional as transforms
@@ -21,6 +24,7 @@ from torchvision.transforms.v2 import functional as transforms
 from vae_lightning.data.reading import check_memory
 
 CHUNK = 4096  # images resized at once
+AHEAD = 256  # images that are decoded before the first of them is taken
 LARGEST = 1 << 26  # pixels of a file, 67 million, which take 0.8 GB while they are decoded
 LARGE = 1 << 24  # pixels above which one file is decoded at a time
 _ONE_AT_A_TIME = Lock()
@@ -67,24 +71,35 @@ class Shape:
         return torch.cat([self.apply(chunk) for chunk in images.split(CHUNK)])
 
 
-def decode_all(paths: Sequence[Path], shape: Shape) -> UInt8[Tensor, "N C H W"]:
-    """The images of these files, in their order, decoded by as many threads as there are cores.
+def decoded(paths: Sequence[Path], shape: Shape) -> Iterator[UInt8[Tensor, "C H W"]]:
+    """The images of these files, in their order, decoded by as many threads as there are cores; with a progress bar.
 
-    Raises ValueError for a file that is no whole image of at most 67 million pixels of 8 bits, for images that come out
-    in different sizes, and for more of them than the machine can hold.
+    Raises ValueError for a file that is no whole image of at most 67 million pixels of 8 bits, and for images that come
+    out in different sizes.
     """
-    with ThreadPoolExecutor() as pool:
-        images = pool.map(lambda path: decode(path, shape), paths)
-        for n, image in enumerate(images):
-            if n == 0:
-                many = f"{len(paths):,} images of {_pixels(image)} pixels"
-                check_memory(len(paths) * image.numel(), many, "give a smaller size to resize them to")
-                out = torch.empty(len(paths), *image.shape, dtype=torch.uint8)
-            elif image.shape != out.shape[1:]:
-                pool.shutdown(wait=False, cancel_futures=True)
-                sizes = f"{paths[n]} has {_pixels(image)} pixels, but {paths[0].name} {_pixels(out)}"
-                raise ValueError(f"{sizes}: give a size to resize all to")
-            out[n] = image
+    first: Tensor | None = None
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    with ThreadPoolExecutor() as pool, Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("reading images", total=len(paths))
+        for start in range(0, len(paths), AHEAD):
+            part = paths[start : start + AHEAD]
+            for path, image in zip(part, pool.map(partial(decode, shape=shape), part), strict=True):
+                first = image if first is None else first
+                if image.shape != first.shape:
+                    sizes = f"{path} has {_pixels(image)} pixels, but {paths[0].name} {_pixels(first)}"
+                    raise ValueError(f"{sizes}: give a size to resize all to")
+                yield image
+            progress.advance(task, len(part))
+
+
+def decode_all(paths: Sequence[Path], shape: Shape) -> UInt8[Tensor, "N C H W"]:
+    """Them in memory; ValueError also for more of them than the machine can hold."""
+    for number, image in enumerate(decoded(paths, shape)):
+        if number == 0:
+            many = f"{len(paths):,} images of {_pixels(image)} pixels"
+            check_memory(len(paths) * image.numel(), many, "give a smaller size to resize them to")
+            out = torch.empty(len(paths), *image.shape, dtype=torch.uint8)
+        out[number] = image
     return out
 
 

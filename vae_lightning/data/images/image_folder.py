@@ -10,17 +10,22 @@ from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.data.images.base import ImageDataModule, Labelled
 from vae_lightning.data.images.binarise import Binarisation
-from vae_lightning.data.images.decode import Shape, decode_all, sides
+from vae_lightning.data.images.cache import cached_images
+from vae_lightning.data.images.decode import Shape, sides
 from vae_lightning.data.images.files import image_files
-from vae_lightning.data.protocols import SplitName
+from vae_lightning.data.loaders import Observations
+from vae_lightning.data.protocols import Predicted
 
 
 class ImageFolder(ImageDataModule):
-    """Any folder of image files, held in memory as bytes; x (B, channels, H, W) in [0, 1].
+    """Any folder of image files, decoded once and kept as bytes; x (B, channels, H, W) in [0, 1].
 
     The files (.jpg, .jpeg, .png, .ppm, .bmp, .pgm, .tif, .tiff, .webp) either lie in the folder itself, all of label
     0, or in one sub-folder for each label, at any depth below it; labels count the sub-folders by name. Ids count the
-    files by path, which `files` lists. Validation and test are cut by seed, the labels in proportion.
+    files by path: `names[i]` is the one of id i. Validation and test are cut by seed, the labels in proportion.
+
+    What is decoded lies in $XDG_CACHE_HOME/vae-lightning or ~/.cache/vae-lightning, where batches are read: 200,000
+    images take no memory. It is made anew when a file changes, and may be removed at any time.
 
     Args:
         path: the folder; by default $VAE_LIGHTNING_DATA/images or ~/.cache/vae-lightning/images.
@@ -34,7 +39,7 @@ class ImageFolder(ImageDataModule):
         split_seed: of both choices, and of the order of every split.
         batch_size: observations in a training batch, for each process of the trainer.
         eval_batch_size: observations in a validation, test or prediction batch.
-        predict_split: which split `predict` reads.
+        predict_split: which split `predict` reads; `all` for every file, by path, without cutting any splits.
 
     ValueError if there are no images, a file is damaged, they differ in size and none is given, one is smaller than
     the crop, or the splits leave nothing for training.
@@ -55,7 +60,7 @@ class ImageFolder(ImageDataModule):
         split_seed: int = 0,
         batch_size: int = 128,
         eval_batch_size: int = 256,
-        predict_split: SplitName = "test",
+        predict_split: Predicted = "test",
     ) -> None:
         check_kinds(ImageFolder, locals())
         shape, path = Shape(sides("size", size), sides("crop", crop), channels), None if path is None else str(path)
@@ -65,6 +70,15 @@ class ImageFolder(ImageDataModule):
             self.save_hyperparameters(logger=False)
         self.files: list[str] = []
         self.label_names: list[str] = []
+
+    @property
+    def names(self) -> list[str]:
+        """The files by their paths within the folder, in the order of ids."""
+        return self.files
+
+    def whole(self) -> Observations:
+        """Every image."""
+        return self._observations(self.read()[0], 0)
 
     def read(self) -> tuple[Labelled, Labelled | None]:
         """Decode every file."""
@@ -77,4 +91,5 @@ class ImageFolder(ImageDataModule):
             raise ValueError(f"{beside}: put all into sub-folders, one a label, or none")
         self.files, self.label_names = [path.relative_to(folder).as_posix() for path in paths], names
         numbers = {name: n for n, name in enumerate(names)}
-        return Labelled(decode_all(paths, self.shape), torch.tensor([numbers[label] for label in labels])), None
+        images = cached_images(folder, paths, self.shape)
+        return Labelled(images, torch.tensor([numbers[label] for label in labels])), None

@@ -1,0 +1,104 @@
+"""Cache: image files and what they become -> their bytes, decoded once and then mapped from the user's cache folder.
+
+A cache is the images' bytes (N, C, H, W), then C, H, W and a checksum. Its name is a hash of what made it: the files'
+names, sizes and times, what they become, and the versions of what decodes them. One that is damaged is made again.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from math import prod
+from pathlib import Path
+from typing import BinaryIO
+
+import PIL
+import torchvision
+from jaxtyping import UInt8
+from torch import Tensor
+
+from vae_lightning.data.download import cache_folder
+from vae_lightning.data.images.decode import Shape, decode_all, decoded
+from vae_lightning.data.mapped import Mapped, RowsFile
+from vae_lightning.files import atomic_write
+
+FORMAT = 1  # raise it when the file changes: old ones are then left alone
+_END = struct.Struct("<4I")  # C, H, W and the checksum
+_PIECE = 1 << 24  # bytes read at once
+
+
+def cached_images(folder: Path, paths: Sequence[Path], shape: Shape) -> Mapped | UInt8[Tensor, "N C H W"]:
+    """The images of these files of a folder; in memory where there is no place for a cache.
+
+    Processes that ask at the same time wait for the one that decodes. ValueError as `decode.decoded` raises it.
+    """
+    place = cache_folder() / f"images-{_key(folder, paths, shape)}-v{FORMAT}"
+    with suppress(OSError), _alone(place):
+        if (found := _opened(place, len(paths))) is None:
+            _write(place, paths, shape)
+            found = _opened(place, len(paths))
+        if found is not None:
+            return found
+    return decode_all(paths, shape)
+
+
+def _key(folder: Path, paths: Sequence[Path], shape: Shape) -> str:
+    made_by = hashlib.sha256(f"{shape} {PIL.__version__} {torchvision.__version__} {folder.resolve()}\n".encode())
+    for path in paths:
+        info = path.stat()
+        made_by.update(f"{path.relative_to(folder)}\0{info.st_size}\0{info.st_mtime_ns}\n".encode(errors="replace"))
+    return made_by.hexdigest()[:32]
+
+
+@contextmanager
+def _alone(place: Path) -> Iterator[None]:
+    """While no other process is in here for the same cache."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.with_name(f".{place.name}.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _opened(place: Path, num: int) -> Mapped | None:
+    """None for a file that is missing or damaged."""
+    try:
+        with place.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size - _END.size
+            file.seek(size)
+            *image, expected = _END.unpack(file.read())
+            if size != num * prod(image) or _checksum(file, size, image) != expected:
+                return None
+        return Mapped.whole(RowsFile(place, (num, *image)))
+    except (OSError, ValueError, struct.error):
+        return None
+
+
+def _checksum(file: BinaryIO, size: int, image: Sequence[int]) -> int:
+    found = zlib.crc32(repr(list(image)).encode())
+    file.seek(0)
+    while size > 0 and (piece := file.read(min(size, _PIECE))):
+        found, size = zlib.crc32(piece, found), size - len(piece)
+    return found
+
+
+def _write(place: Path, paths: Sequence[Path], shape: Shape) -> None:
+    """OSError, before anything is written, if the disk has no room for all of them."""
+    images = decoded(paths, shape)
+    with atomic_write(place) as out:
+        for number, image in enumerate(images):
+            content = image.numpy().tobytes()
+            if number == 0:
+                sizes = list(image.shape)
+                checksum = zlib.crc32(repr(sizes).encode())
+                if len(paths) * len(content) > shutil.disk_usage(place.parent).free:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(place))
+            checksum = zlib.crc32(content, checksum)
+            out.write(content)
+        out.write(_END.pack(*sizes, checksum))
