@@ -28,7 +28,7 @@ RUN useradd --uid 1000 --home-dir $HOME --no-create-home --shell /bin/sh vae \
 COPY LICENSE README.md /opt/vae-lightning/
 COPY vae_lightning /opt/vae-lightning/vae_lightning
 RUN pip install --no-cache-dir --no-deps /opt/vae-lightning
-COPY configs /app/configs
+COPY vae_lightning/configs /app/configs
 COPY checkpoints /app/checkpoints
 
 USER vae

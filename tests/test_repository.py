@@ -64,7 +64,8 @@ def test_every_dependency_is_pinned_to_a_version_that_the_package_accepts(requir
 def test_every_module_has_one_layer_and_every_layer_is_a_module():
     (contract,) = PYPROJECT["tool"]["importlinter"]["contracts"]
     layers = [name for line in contract["layers"] for name in line.split(" | ")]
-    modules = {path.stem for path in (ROOT / "vae_lightning").iterdir() if path.suffix == ".py" or path.is_dir()}
+    inside = list((ROOT / "vae_lightning").iterdir())
+    modules = {path.stem for path in inside if path.suffix == ".py" or any(path.rglob("*.py"))}
     assert len(layers) == len(set(layers))
     assert set(layers) == modules - {"__init__", "__main__", "__pycache__"}
 

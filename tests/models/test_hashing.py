@@ -294,4 +294,4 @@ def test_a_checkpoint_of_the_command_knows_its_own_model(miniature: Path, tmp_pa
 def test_what_cannot_be_built(bad: dict[str, int]) -> None:
     (value,) = bad.values()
     with pytest.raises(ValueError, match=f"got {value}"):
-        HashingVAE(**bad)
+        HashingVAE(**{"num_words": 10} | bad)

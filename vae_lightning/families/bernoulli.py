@@ -23,7 +23,7 @@ class Bernoulli(ExponentialFamily):
     `Bernoulli(8)` is a code of 8 bits, `Bernoulli((1, 28, 28))` a binary image.
 
     Args:
-        event_shape: of one observation.
+        event_shape: of one observation; the command takes the data's where a model's `observed` or `visible` has none.
         intensities: take data between 0 and 1, too, as papers do with gray pixels. log p(x) is then a cross-entropy and
             no log-likelihood: p does not integrate to 1, and figures made of it are not to be held against others.
 
@@ -40,7 +40,7 @@ class Bernoulli(ExponentialFamily):
 
     independent_bits = True
 
-    def __init__(self, event_shape: int | Sequence[int], intensities: bool = False) -> None:
+    def __init__(self, event_shape: int | Sequence[int] | None = None, intensities: bool = False) -> None:
         check_kinds(Bernoulli, locals())
         self.event_shape = as_event_shape(event_shape, "Bernoulli")
         self.num_parameters = prod(self.event_shape)

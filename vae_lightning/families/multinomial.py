@@ -23,6 +23,7 @@ class Multinomial(ExponentialFamily):
     """Word counts of a document of length l: T(x) = x, A(eta) = l logsumexp(eta), h(x) = l! / prod_k x_k!.
 
     The length is not part of the model: log_prob takes it from x. A and sampling need it: `given(total)` binds it.
+    The command takes the number of words from the data where it is left out.
     Source: Shekhovtsov et al. (2022), Eq. 13.
 
     Examples:
@@ -36,8 +37,10 @@ class Multinomial(ExponentialFamily):
 
     has_length = True
 
-    def __init__(self, num_words: int, total: Shaped[Tensor, "*B"] | None = None) -> None:
+    def __init__(self, num_words: int | None = None, total: Shaped[Tensor, "*B"] | None = None) -> None:
         check_kinds(Multinomial, locals())
+        if num_words is None:
+            raise ValueError("Multinomial needs the number of words: give num_words=data.num_words")
         if num_words < 2:
             raise ValueError(f"Multinomial needs at least 2 words, got {num_words}")
         self.event_shape = Size([num_words])

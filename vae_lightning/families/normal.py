@@ -27,7 +27,7 @@ class Normal(ExponentialFamily):
     since networks that emit precisions do not train. Sigma stays within e^-15 = 3e-7 and e^15 = 3e6: single precision
     overflows at e^44.
     With `scale` fixed, T(x) = x, eta = mean / scale^2, A(eta) = scale^2 |eta|^2 / 2, h(x) = N(x | 0, scale^2 I); a
-    network emits the mean.
+    network emits the mean. Where a model's `observed` or `visible` has no event shape, the command takes the data's.
 
     Examples:
         >>> import torch
@@ -44,7 +44,7 @@ class Normal(ExponentialFamily):
         """The family with the variance free, or with a scale that is known; copies are made without arguments."""
         return super().__new__(cls if scale is None else _OfKnownScale)
 
-    def __init__(self, event_shape: int | Sequence[int], scale: float | None = None) -> None:
+    def __init__(self, event_shape: int | Sequence[int] | None = None, scale: float | None = None) -> None:
         check_kinds(Normal, locals())
         if scale is not None and not 0 < scale < math.inf:
             raise ValueError(f"Normal needs a positive finite scale (a standard deviation), got {scale}")

@@ -39,7 +39,7 @@ class HashingVAE(LatentVariableModule):
 
     Args:
         num_bits: m, the length of a code.
-        num_words: size of the vocabulary; must be the data module's.
+        num_words: size of the vocabulary, `data.num_words`; the command takes the data's where it is left out.
         encoder: builds the network from counts to the m logits: `vae_lightning.nn.BagOfWordsMLP` with features and
             hidden layers to choose (e1: counts, none; e2: frequencies, [512, 512]; e3: frequencies, none).
         decoder: builds the network from codes to the words' logits: `vae_lightning.nn.WordLogits`; hidden: [] is the
@@ -65,7 +65,7 @@ class HashingVAE(LatentVariableModule):
     def __init__(
         self,
         num_bits: int = 8,
-        num_words: int = 10_000,
+        num_words: int | None = None,
         encoder: Network = BagOfWordsMLP,
         decoder: Network = WordLogits,
         objective: Objective | None = None,
@@ -76,6 +76,8 @@ class HashingVAE(LatentVariableModule):
         check_kinds(HashingVAE, locals())
         if num_bits < 1:
             raise ValueError(f"num_bits is the length of a code and must be at least 1, got {num_bits}")
+        if num_words is None:
+            raise ValueError("HashingVAE needs the size of the vocabulary: give num_words=data.num_words")
         bits, words = Bernoulli(num_bits), Multinomial(num_words)
         model = LatentVariableModel(
             Conditional(bits, words.event_shape, encoder),

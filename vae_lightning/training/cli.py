@@ -25,7 +25,7 @@ from vae_lightning.files import expanded
 from vae_lightning.models.protocols import ChecksData
 from vae_lightning.process import SignalConnector, keep_large_buffers
 from vae_lightning.training import help as texts
-from vae_lightning.training import place, records
+from vae_lightning.training import place, records, shapes
 from vae_lightning.training.arguments import named, options
 from vae_lightning.training.changes import ChangedSettings, Changes, changed_settings, changes, check_weights, misfit
 from vae_lightning.training.checkpoint import Checkpoint, Config, find, start_from
@@ -34,6 +34,7 @@ from vae_lightning.training.loggers import leave_empty
 from vae_lightning.training.parser import Nothing, TeachingParser
 from vae_lightning.training.paths import expand
 from vae_lightning.training.run_config import RunConfig, read_options
+from vae_lightning.training.shipped import with_files
 
 
 class TrainingCLI(LightningCLI):
@@ -44,10 +45,11 @@ class TrainingCLI(LightningCLI):
     a run goes on in that run's folder, with the checkpoint's model and data unless options say otherwise.
     """
 
-    # Five of LightningCLI's methods used here are private, for want of a public place: to describe an option anew
+    # Six of LightningCLI's methods used here are private, for want of a public place: to describe an option anew
     # (_prepare_subcommand_parser), to keep a checkpoint's hyper-parameters below what was typed (_parse_ckpt_path), to
     # add a plugin and look at the trainer's options (_instantiate_trainer), to reword an error of a run
-    # (_run_subcommand), and to complete a configuration (_parser). tests/test_cli.py and tests/training fail if a
+    # (_run_subcommand), to complete a configuration (_parser), and to say in checkpoints what the data told
+    # (_dump_config). tests/test_cli.py and tests/training fail if a
     # release of Lightning changes them; constraints.txt names the release that they were tested with.
 
     def __init__(
@@ -110,8 +112,7 @@ class TrainingCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Look at the checkpoint before anything is built for it; its configuration comes before what was given."""
-        self.arguments = args
-        subcommand, *rest = args
+        self.arguments = subcommand, *rest = with_files(args)
         said = {name: value for name, value in options(rest) if value is not None}
         self.trusted = tuple(named(said))
         self.checkpoint = self._find(said, "ckpt_path", "last" if subcommand == "fit" else "best")
@@ -168,8 +169,11 @@ class TrainingCLI(LightningCLI):
         return old.model.as_dict(), self.config[self.subcommand].model.as_dict()
 
     def before_instantiate_classes(self) -> None:
-        """Say where the run logs: where the run of its checkpoint did, unless an option names another place."""
-        self.given, config = self.config.clone(), self.config[self.subcommand]
+        """Say what the data tell, and where the run logs: where that of its checkpoint did, or an option says."""
+        config = self.config[self.subcommand]
+        data = self._told_by_data(config)
+        self.given = self.config.clone()
+        config.data = data
         place.settle(config.trainer)
         self._go_on_in_place(config)
         place.take_safely(config.trainer)
@@ -187,6 +191,19 @@ class TrainingCLI(LightningCLI):
             why = f"{self.checkpoint.path} is in no run's folder" if run is None else "an option names another place"
             rank_zero_info(f"what goes on has a new folder: {why}")
         return None
+
+    def _told_by_data(self, config: Namespace) -> Namespace | pl.LightningDataModule:
+        """The data as described; built before the model, which then has what it leaves to them, if it leaves any."""
+        if not any(shapes.left_out(config.model)):
+            return config.data
+        alone = self.config.clone()
+        for key in set(vars(config)) - {"data"}:
+            del alone[self.subcommand][key]
+        data = self.parser.instantiate(alone)[self.subcommand].data
+        shapes.fill(config.model, data)
+        del self.config_dump  # of before, from which checkpoints take what they say of the model
+        self._dump_config()
+        return data
 
     def after_instantiate_classes(self) -> None:
         """Let a model that depends on the data refuse them before anything is written."""

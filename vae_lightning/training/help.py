@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from vae_lightning.training.shipped import names
+
 _DESCRIPTIONS = {
     "fit": "Train a model, keep its best and its last checkpoint, log to TensorBoard. With --ckpt_path: go on where "
     "that checkpoint was written, to the same bits as a run that was never interrupted.",
@@ -32,9 +34,11 @@ START_FROM = "Weights that a new run starts from, with a fresh optimizer, step 0
 def describe(subcommand: str) -> dict[str, str]:
     """A usage of one line, where the generated one would list 150 options above every error, and what is done."""
     return {
-        "usage": f"vae-lightning {subcommand} --config FILE.yaml [--config OVERLAY.yaml] [--KEY VALUE ...]",
+        "usage": f"vae-lightning {subcommand} --config FILE.yaml|NAME [--config OVERLAY.yaml] [--KEY VALUE ...]",
         "description": f"{_DESCRIPTIONS[subcommand]} Every option is a key of the YAML file; --model.help "
-        "vae_lightning.models.HashingVAE (--data.help, --trainer.callbacks.help, with a class path) teaches a class.",
+        "vae_lightning.models.HashingVAE (--data.help, --trainer.callbacks.help, with a class path) teaches a class. "
+        f"--config takes your own file, or the name of one that is shipped: {', '.join(names())}. A number of words or "
+        "a shape of observations that a model leaves out is that of the data.",
     }
 
 

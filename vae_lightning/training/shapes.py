@@ -1,0 +1,62 @@
+"""Shapes: a model's configuration in which some are left out, and the data -> the same with those of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import lightning.pytorch as pl
+from jsonargparse import Namespace
+
+from vae_lightning.data.protocols import observed_shape, vocabulary_size
+
+_FAMILIES = ("observed", "visible")
+"""The arguments of models that are families of observations."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """An argument without a value, and where it stands in the configuration."""
+
+    arguments: Namespace
+    name: str
+    path: str
+
+
+def left_out(described: object, path: str = "model") -> Iterator[LeftOut]:
+    """Every number of words, and every shape of a family of observations, that a configuration leaves to the data."""
+    if isinstance(described, list):
+        for number, each in enumerate(described):
+            yield from left_out(each, f"{path}[{number}]")
+    arguments = described.get("init_args") if isinstance(described, Namespace) else None
+    if not isinstance(arguments, Namespace):
+        return
+    of_observations = path.rpartition(".")[2] in _FAMILIES
+    for name, value in vars(arguments).items():
+        if value is None and (name == "num_words" or (name == "event_shape" and of_observations)):
+            yield LeftOut(arguments, name, f"{path}.{name}")
+        yield from left_out(value, f"{path}.{name}")
+
+
+def fill(model: Namespace, data: pl.LightningDataModule) -> None:
+    """Give what is left out the data's values, reading the data where they cannot tell before.
+
+    ValueError for data that do not know.
+    """
+    for each in list(left_out(model)):
+        if (value := _value(each.name, data)) is None:
+            what = "how many words they have" if each.name == "num_words" else "the shape of an observation"
+            raise ValueError(f"{type(data).__name__} does not say {what}: give it by --{each.path}")
+        each.arguments[each.name] = value
+
+
+def _value(name: str, data: pl.LightningDataModule) -> int | list[int] | None:
+    if name == "num_words":
+        return vocabulary_size(data)
+    if (shape := observed_shape(data)) is None:  # only the files, not yet read, can tell
+        data.prepare_data()
+        data.setup("fit")
+        shape = observed_shape(data)
+    if shape is None:
+        return None
+    return shape[0] if len(shape) == 1 else list(shape)
