@@ -162,6 +162,13 @@ def test_an_rbm_leaves_out_its_visible_side_and_not_its_hidden_one(here: Path, r
     assert described(here / "runs/version_3")["visible"]["init_args"]["event_shape"] == 3
 
 
+def test_a_family_within_a_family_is_one_of_observations(here: Path) -> None:
+    model = ("--model.observed", "vae_lightning.families.PartlyObserved", "--model.observed.family")
+    command("fit", "--config", "table", "--data.path", "rows.csv", *model, "vae_lightning.families.Normal", *QUICK)
+    inner = described(here / "runs/version_3")["observed"]["init_args"]["family"]
+    assert inner["init_args"]["event_shape"] == 3
+
+
 def test_data_that_do_not_tell(here: Path, refused: Callable[..., str]) -> None:
     data = ("--data", "vae_lightning.data.Arrays", "--data.path", "rows.csv", "--data.standardise", "true")
     model = ("--model", "vae_lightning.models.HashingVAE")

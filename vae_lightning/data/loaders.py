@@ -85,7 +85,7 @@ class Observations:
         return float(low), float(high)
 
     @classmethod
-    def numbered(cls, x: Tensor | Counts, y: Tensor) -> Observations:
+    def numbered(cls, x: Tensor | Counts | Mapped, y: Tensor) -> Observations:
         """Observations without names of their own: 0, 1, ..., N - 1."""
         return cls(x, y, torch.arange(len(y)))
 

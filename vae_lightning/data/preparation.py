@@ -19,6 +19,7 @@ from torch import Tensor
 
 from vae_lightning.counts import Counts
 from vae_lightning.data.loaders import Observations
+from vae_lightning.data.mapped import Mapped
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +136,7 @@ def as_rows(data: Any) -> Tensor | Counts:
         ) from error
 
 
-def prepared(x: Tensor | Counts, names: Sequence[str] | None = None, notes: Sequence[str] = ()) -> Prepared:
+def prepared(x: Tensor | Counts | Mapped, names: Sequence[str] | None = None, notes: Sequence[str] = ()) -> Prepared:
     """Rows by their names, by default their numbers; none of them has a label."""
     told = [str(number) for number in range(len(x))] if names is None else names
     return Prepared(told, Observations.numbered(x, torch.full((len(x),), -1)), notes)

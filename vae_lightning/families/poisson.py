@@ -32,7 +32,7 @@ class Poisson(ExponentialFamily):
 
     shows_itself = False
 
-    def __init__(self, event_shape: int | Sequence[int]) -> None:
+    def __init__(self, event_shape: int | Sequence[int] | None = None) -> None:
         check_kinds(Poisson, locals())
         self.event_shape = as_event_shape(event_shape, "Poisson")
         self.num_parameters = prod(self.event_shape)

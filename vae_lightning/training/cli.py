@@ -25,7 +25,7 @@ from vae_lightning.files import expanded
 from vae_lightning.models.protocols import ChecksData
 from vae_lightning.process import SignalConnector, keep_large_buffers
 from vae_lightning.training import help as texts
-from vae_lightning.training import place, records, shapes
+from vae_lightning.training import place, records
 from vae_lightning.training.arguments import named, options
 from vae_lightning.training.changes import ChangedSettings, Changes, changed_settings, changes, check_weights, misfit
 from vae_lightning.training.checkpoint import Checkpoint, Config, find, start_from
@@ -34,10 +34,11 @@ from vae_lightning.training.loggers import leave_empty
 from vae_lightning.training.parser import Nothing, TeachingParser
 from vae_lightning.training.paths import expand
 from vae_lightning.training.run_config import RunConfig, read_options
+from vae_lightning.training.shapes import AsksData
 from vae_lightning.training.shipped import with_files
 
 
-class TrainingCLI(LightningCLI):
+class TrainingCLI(AsksData):
     """`vae-lightning fit|validate|test|predict`: any LightningModule and LightningDataModule by class path.
 
     Two checkpoints are kept in the run's folder: `best.ckpt`, by validation NELBO, and `last.ckpt`, of the last epoch
@@ -45,11 +46,10 @@ class TrainingCLI(LightningCLI):
     a run goes on in that run's folder, with the checkpoint's model and data unless options say otherwise.
     """
 
-    # Six of LightningCLI's methods used here are private, for want of a public place: to describe an option anew
+    # Five of LightningCLI's methods used here are private, for want of a public place: to describe an option anew
     # (_prepare_subcommand_parser), to keep a checkpoint's hyper-parameters below what was typed (_parse_ckpt_path), to
     # add a plugin and look at the trainer's options (_instantiate_trainer), to reword an error of a run
-    # (_run_subcommand), to complete a configuration (_parser), and to say in checkpoints what the data told
-    # (_dump_config). tests/test_cli.py and tests/training fail if a
+    # (_run_subcommand), and to complete a configuration (_parser). tests/test_cli.py and tests/training fail if a
     # release of Lightning changes them; constraints.txt names the release that they were tested with.
 
     def __init__(
@@ -104,9 +104,8 @@ class TrainingCLI(LightningCLI):
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         (checkpoint,) = (action for action in parser._actions if action.dest == "ckpt_path")
         checkpoint.help = texts.ckpt_path(subcommand)
-        start = (
-            texts.START_FROM if subcommand == "fit" else argparse.SUPPRESS
-        )  # in config.yaml, of which others read all
+        # in config.yaml, of which others read all
+        start = texts.START_FROM if subcommand == "fit" else argparse.SUPPRESS
         parser.add_argument("--start_from", type=str | None, default=None, help=start)
         return parser
 
@@ -120,8 +119,7 @@ class TrainingCLI(LightningCLI):
         self.start = self._find(said, "start_from", "best") if fresh else None
         if self.checkpoint and any(argument.startswith("--start_from") for argument in rest):
             raise ValueError("give --ckpt_path to go on with a run, or --start_from to begin a new one, not both")
-        asked_for_help = {"--help", "-h", "--print_config"} & set(rest)
-        if subcommand != "fit" and self.checkpoint is None and not asked_for_help:
+        if subcommand != "fit" and self.checkpoint is None and not {"--help", "-h", "--print_config"} & set(rest):
             raise ValueError(f"{subcommand} needs a trained model: give its checkpoint by --ckpt_path")
         if subcommand == "fit" and self.checkpoint is not None and not self.checkpoint.resumable:
             raise ValueError(
@@ -131,7 +129,7 @@ class TrainingCLI(LightningCLI):
         self.config = parser.parse_args([subcommand, *self._first(said), *rest])
         for part in ("model", "data"):
             if self.config[subcommand].get(part) is None:
-                raise ValueError(f"there is no {part}: give a --config FILE.yaml that has one, or --{part} CLASS")
+                raise ValueError(f"there is no {part}: give a --config FILE or NAME with one, or --{part} CLASS")
         expand(self.config[subcommand])
         if self.checkpoint is not None:
             self.config[subcommand].ckpt_path = str(self.checkpoint.path)
@@ -171,9 +169,8 @@ class TrainingCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Say what the data tell, and where the run logs: where that of its checkpoint did, or an option says."""
         config = self.config[self.subcommand]
-        data = self._told_by_data(config)
-        self.given = self.config.clone()
-        config.data = data
+        data = self.told_by_data(config)
+        self.given, config.data = self.config.clone(), data
         place.settle(config.trainer)
         self._go_on_in_place(config)
         place.take_safely(config.trainer)
@@ -191,19 +188,6 @@ class TrainingCLI(LightningCLI):
             why = f"{self.checkpoint.path} is in no run's folder" if run is None else "an option names another place"
             rank_zero_info(f"what goes on has a new folder: {why}")
         return None
-
-    def _told_by_data(self, config: Namespace) -> Namespace | pl.LightningDataModule:
-        """The data as described; built before the model, which then has what it leaves to them, if it leaves any."""
-        if not any(shapes.left_out(config.model)):
-            return config.data
-        alone = self.config.clone()
-        for key in set(vars(config)) - {"data"}:
-            del alone[self.subcommand][key]
-        data = self.parser.instantiate(alone)[self.subcommand].data
-        shapes.fill(config.model, data)
-        del self.config_dump  # of before, from which checkpoints take what they say of the model
-        self._dump_config()
-        return data
 
     def after_instantiate_classes(self) -> None:
         """Let a model that depends on the data refuse them before anything is written."""

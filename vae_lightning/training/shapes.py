@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import lightning.pytorch as pl
 from jsonargparse import Namespace
+from lightning.pytorch.cli import LightningCLI
 
 from vae_lightning.data.protocols import observed_shape, vocabulary_size
 
-_FAMILIES = ("observed", "visible")
-"""The arguments of models that are families of observations."""
+_FAMILIES = {"observed", "visible"}
+"""The arguments of models that are families of observations, or of some around another."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def left_out(described: object, path: str = "model") -> Iterator[LeftOut]:
     arguments = described.get("init_args") if isinstance(described, Namespace) else None
     if not isinstance(arguments, Namespace):
         return
-    of_observations = path.rpartition(".")[2] in _FAMILIES
+    of_observations = not _FAMILIES.isdisjoint(path.split("."))
     for name, value in vars(arguments).items():
         if value is None and (name == "num_words" or (name == "event_shape" and of_observations)):
             yield LeftOut(arguments, name, f"{path}.{name}")
@@ -60,3 +61,23 @@ def _value(name: str, data: pl.LightningDataModule) -> int | list[int] | None:
     if shape is None:
         return None
     return shape[0] if len(shape) == 1 else list(shape)
+
+
+class AsksData(LightningCLI):
+    """A LightningCLI whose models may leave out what their data know."""
+
+    def told_by_data(self, config: Namespace) -> Namespace | pl.LightningDataModule:
+        """The data as described; built before the model, whose description they complete, if anything is left out.
+
+        The configuration that is written and what checkpoints say of the model are complete.
+        """
+        if not any(left_out(config.model)):
+            return config.data
+        alone = self.config.clone()
+        for key in set(vars(config)) - {"data"}:
+            del alone[self.subcommand][key]
+        data = self.parser.instantiate(alone)[self.subcommand].data
+        fill(config.model, data)
+        del self.config_dump  # Lightning's, of before: private, for want of a public place
+        self._dump_config()
+        return data

@@ -13,10 +13,12 @@ from torch import Tensor
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.data.arrays.rows import ARRAYS, array_of
 from vae_lightning.data.images.binarise import Binarisation
+from vae_lightning.data.images.cache import cached_images
 from vae_lightning.data.images.decode import Shape, decode_all
 from vae_lightning.data.images.files import image_files
 from vae_lightning.data.images.pixels import Pixels
 from vae_lightning.data.loaders import Observations
+from vae_lightning.data.mapped import Mapped
 from vae_lightning.data.preparation import Preparation, Prepared, prepared
 from vae_lightning.data.reading import user_path
 
@@ -68,12 +70,11 @@ class ImagePreparation(Preparation):
         if isinstance(data, str | Path) and (folder := user_path(data)).is_dir():
             paths = image_files(folder)
             names = [path.relative_to(folder).as_posix() for path in paths]
-        else:
-            paths = [user_path(each) for each in ([data] if isinstance(data, str | Path) else data)]
-            names = [str(path) for path in paths]
-        return self._bytes(decode_all(paths, self.shape), names)
+            return self._bytes(cached_images(folder, paths, self.shape), names)
+        paths = [user_path(each) for each in ([data] if isinstance(data, str | Path) else data)]
+        return self._bytes(decode_all(paths, self.shape), [str(path) for path in paths])
 
-    def _bytes(self, images: Tensor, names: Sequence[str] | None) -> Prepared:
+    def _bytes(self, images: Tensor | Mapped, names: Sequence[str] | None) -> Prepared:
         found = prepared(images, names)
         told, ids = found.names, found.observations.ids
         return Prepared(told, Observations(images, found.observations.y, ids, Pixels(WHITE, self.binarisation)))
