@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vae_lightning.construction.leaves import flat
 from vae_lightning.reports.description import told
 from vae_lightning.reports.figures import lines
 from vae_lightning.reports.run import Run, class_name, mapping
-from vae_lightning.training.arguments import flat
 
 IN_DETAIL = 8
 """Runs that a page shows in detail, and colours that it has for lines."""
