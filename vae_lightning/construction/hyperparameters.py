@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import inspect
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from vae_lightning.construction.specification import INSTANTIATOR, OURS, Unspecified, path_of, specification
@@ -47,6 +48,16 @@ def only_plain(module: Any) -> Iterator[None]:
         module.given_as_objects = list(given)
         with suppress(Unspecified):
             module.specified = _said(module, given)
+
+
+def check_objects(objects: Iterable[str], given: Mapping[str, Any], path: Path) -> None:
+    """ValueError if a model was built in Python from objects, by these names, that are not given again."""
+    missing = [name for name in objects if name not in given and name not in ("optimizer", "scheduler")]
+    if missing:
+        raise ValueError(
+            f"{path} is of a model that was given objects, which a checkpoint does not keep: give "
+            f"{', '.join(missing)} to load_from_checkpoint as they were"
+        )
 
 
 def _said(module: object, given: Mapping[str, object], within: Sequence[str] = ()) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import lightning.pytorch as pl
-from torch import nn
+from torch import Tensor, nn
 
 
 def broken_parameters(module: nn.Module) -> str:
@@ -18,6 +18,25 @@ def way_out(trainer: pl.Trainer) -> str:
     last = Path(trainer.log_dir or "", "checkpoints", "last.ckpt")
     back = f", and resume with --ckpt_path {last}" if last.is_file() else "; no checkpoint was written yet"
     return f"lower the learning rate or set trainer.gradient_clip_val{back}"
+
+
+def stopped(module: pl.LightningModule, loss: Tensor, terms: str) -> str:
+    """Why a training stops at this loss: the terms of it, and the parameters, that are not finite; the way out."""
+    broken = broken_parameters(module)
+    weights = f"; parameters not finite: {broken}" if broken else ""
+    return (
+        f"the loss is {loss.item()} at step {module.global_step}; not finite: {terms}{weights}. "
+        f"Training stops: {way_out(module.trainer)}"
+    )
+
+
+def check_parameters(module: pl.LightningModule) -> None:
+    """ValueError if a checkpoint would hold parameters that are not finite."""
+    if broken := broken_parameters(module):
+        raise ValueError(
+            f"not saving a checkpoint: parameters not finite after step {module.global_step}: {broken}: "
+            f"{way_out(module.trainer)}"
+        )
 
 
 def alone_in_batch_norm(error: ValueError) -> ValueError:

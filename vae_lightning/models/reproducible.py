@@ -17,12 +17,13 @@ from torch.optim import Optimizer
 
 from vae_lightning.answers import Answering
 from vae_lightning.batches import Batch, observations
+from vae_lightning.construction.hyperparameters import check_objects
 from vae_lightning.construction.specification import Unspecified, specification
 from vae_lightning.counts import Counts
 from vae_lightning.data.protocols import InMemory, Prepares, datamodule
 from vae_lightning.families import ExponentialFamily, PartlyObserved
 from vae_lightning.metrics.averages import Averages
-from vae_lightning.models.failure import alone_in_batch_norm, broken_parameters, way_out
+from vae_lightning.models.failure import alone_in_batch_norm, check_parameters, stopped
 from vae_lightning.models.preflight import Preflight, check_precision, stage_of
 from vae_lightning.models.schedules import scheduled
 from vae_lightning.randomness import reseed, run_seed
@@ -145,12 +146,7 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, Answering, abc.ABC)
 
     def _explain(self, loss: Tensor, batch: Batch) -> str:
         """Say where what is not finite comes from, and the way out."""
-        broken = broken_parameters(self)
-        weights = f"; parameters not finite: {broken}" if broken else ""
-        return (
-            f"the loss is {loss.item()} at step {self.global_step}; not finite: {self.not_finite(batch)}{weights}. "
-            f"Training stops: {way_out(self.trainer)}"
-        )
+        return stopped(self, loss, self.not_finite(batch))
 
     def on_fit_end(self) -> None:
         """Remember how many steps these weights were trained for."""
@@ -233,11 +229,7 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, Answering, abc.ABC)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the seed; refuse to write weights that are not finite."""
-        if broken := broken_parameters(self):
-            raise ValueError(
-                f"not saving a checkpoint: parameters not finite after step {self.global_step}: {broken}: "
-                f"{way_out(self.trainer)}"
-            )
+        check_parameters(self)
         checkpoint["seed"] = self.seed
         checkpoint["given_as_objects"] = self.given_as_objects
         if self.specified:
@@ -249,13 +241,7 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, Answering, abc.ABC)
     @classmethod
     def check_given(cls, content: Mapping[str, Any], path: Path, given: Mapping[str, Any]) -> None:
         """ValueError if the model was built in Python from objects that are not given again."""
-        objects = content.get("given_as_objects", [])
-        missing = [name for name in objects if name not in given and name not in ("optimizer", "scheduler")]
-        if missing:
-            raise ValueError(
-                f"{path} is of a model that was given objects, which a checkpoint does not keep: give "
-                f"{', '.join(missing)} to load_from_checkpoint as they were"
-            )
+        check_objects(content.get("given_as_objects", []), given, path)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Continue under the seed the run began with; what was learnt is not started anew by a later `fit`."""

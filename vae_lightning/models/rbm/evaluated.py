@@ -16,3 +16,8 @@ class Evaluated:
     x: Tensor | Counts
     free_energy: Tensor
     reconstruction: Tensor
+
+    def not_finite(self) -> str:
+        """In how many rows F and log p(v | h) are not finite."""
+        terms = {"F(v)": self.free_energy, "log p(v|h)": self.reconstruction}
+        return "; ".join(f"{name} in {int((~v.isfinite()).sum())} of {len(v)} rows" for name, v in terms.items())

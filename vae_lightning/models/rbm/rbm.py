@@ -30,9 +30,8 @@ from vae_lightning.inference.scores import sizes_of
 from vae_lightning.models.optimizers import check_decay, with_decay
 from vae_lightning.models.rbm.conditioned import Conditioned
 from vae_lightning.models.rbm.evaluated import Evaluated
-from vae_lightning.models.rbm.splits import check_options, check_shape, first_look, free_energy_gap
+from vae_lightning.models.rbm.splits import check_options, check_processes, check_shape, first_look, free_energy_gap
 from vae_lightning.models.reproducible import ReproducibleModule
-from vae_lightning.process import broadcasts_buffers
 from vae_lightning.randomness import seeded
 
 _LENGTHS = 1000  # documents of evenly spaced lengths that stand for the training documents
@@ -124,11 +123,7 @@ class RBM(ReproducibleModule):
 
     def setup(self, stage: str) -> None:
         """Check that chains stay with their processes."""
-        if broadcasts_buffers(self.trainer) and self.algorithm.state is not None:
-            raise ValueError(
-                "each process has chains of its own, which DDP would overwrite: use "
-                "DDPStrategy(broadcast_buffers=False), as configs/trainer/ddp.yaml does"
-            )
+        check_processes(self.trainer, self.algorithm)
         super().setup(stage)
 
     @property
@@ -183,10 +178,7 @@ class RBM(ReproducibleModule):
 
     def not_finite(self, batch: Batch) -> str:
         """In how many rows F and log p(v | h) are not finite."""
-        found = self.evaluate(batch, 0)
-        terms = {"F(v)": found.free_energy, "log p(v|h)": found.reconstruction}
-        bad = [f"{name} in {int((~v.isfinite()).sum())} of {len(v)} rows" for name, v in terms.items()]
-        return "; ".join(bad)
+        return self.evaluate(batch, 0).not_finite()
 
     def configure_optimizers(self) -> Any:
         """The optimizer, with weight decay for W alone, and its scheduler stepped every epoch."""
@@ -218,8 +210,7 @@ class RBM(ReproducibleModule):
         if not isinstance(data, HasTraining) or not isinstance(data, HasValidation):
             return
         mean = self.averages.compute()["free_energy"]
-        gap = free_energy_gap(self.model, mean, data.val, data.train, self.device)
-        if gap is not None:
+        if (gap := free_energy_gap(self.model, mean, data.val, data.train, self.device)) is not None:
             self.log("val/free_energy_gap", gap.float(), sync_dist=True)
 
     @torch.no_grad()
@@ -228,9 +219,7 @@ class RBM(ReproducibleModule):
 
         Documents have the training documents' lengths, evenly spaced.
         """
-        model = self.model
-        if model.has_lengths:
-            model = model.given(evenly(self.totals, n))
+        model = self.model.given(evenly(self.totals, n)) if self.model.has_lengths else self.model
         v = model.visible.sample(model.visible_natural(self.algorithm.starts(model, n)))
         if self.sampling_steps > 1:
             v = model.gibbs(v, self.sampling_steps - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lightning.pytorch as pl
 import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
@@ -11,6 +12,8 @@ from vae_lightning.data.protocols import Split, observed_shape, vocabulary_size
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.harmonium.harmonium import Harmonium
 from vae_lightning.harmonium.lengths import equally_long
+from vae_lightning.harmonium.negative_phase import NegativePhase
+from vae_lightning.process import broadcasts_buffers
 
 _ROWS = 1024  # observations at once
 
@@ -21,6 +24,15 @@ def check_options(visible: ExponentialFamily, scaled_bias: bool, sampling_steps:
         raise ValueError(f"scaled_bias scales with the length of documents, which {visible!r} has not: leave it")
     if sampling_steps < 1:
         raise ValueError(f"sampling_steps must be at least 1, got {sampling_steps}")
+
+
+def check_processes(trainer: pl.Trainer, algorithm: NegativePhase) -> None:
+    """ValueError if a process's chains would be overwritten by another's."""
+    if broadcasts_buffers(trainer) and algorithm.state is not None:
+        raise ValueError(
+            "each process has chains of its own, which DDP would overwrite: use "
+            "DDPStrategy(broadcast_buffers=False), as configs/trainer/ddp.yaml does"
+        )
 
 
 def check_shape(visible: ExponentialFamily, data: object) -> None:
