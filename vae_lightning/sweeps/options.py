@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from vae_lightning.construction.leaves import flat
+from vae_lightning.training.shapes import is_of_data
 
 Options = dict[str, Any]
 """The leaves of a configuration by their keys, as `model.objective.beta`."""
@@ -35,8 +36,9 @@ def leaves(config: Mapping[str, Any]) -> Options:
 
 
 def differences(there: Options, here: Options) -> str:
-    """The options that differ, with both values; nothing if all are the same."""
+    """The options that differ, with both values; nothing if all are the same, or are there what the data told."""
     names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
+    names = [name for name in names if not (is_of_data(name) and here.get(name) is None)]
     return ", ".join(f"{name} {there.get(name)} there, {here.get(name)} here" for name in names)
 
 

@@ -21,11 +21,12 @@ from vae_lightning.sweeps.running import OUTPUT, Outcome, Task, train
 from vae_lightning.sweeps.space import axis
 from vae_lightning.sweeps.study import Search
 from vae_lightning.sweeps.trained import Trained
+from vae_lightning.training.shipped import with_files
 
 
 def sweep(arguments: Sequence[str]) -> None:
     """`vae-lightning sweep ARGUMENTS`; exit status 1 if a run has failed."""
-    wanted = asked(arguments)
+    wanted = asked(with_files(arguments))
     go_on = f"go on with: vae-lightning sweep {shlex.join(arguments)}"
     try:
         failed = _grid(wanted) if wanted.grid else _search(wanted)

@@ -104,9 +104,8 @@ class TrainingCLI(AsksData):
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         (checkpoint,) = (action for action in parser._actions if action.dest == "ckpt_path")
         checkpoint.help = texts.ckpt_path(subcommand)
-        # in config.yaml, of which others read all
         start = texts.START_FROM if subcommand == "fit" else argparse.SUPPRESS
-        parser.add_argument("--start_from", type=str | None, default=None, help=start)
+        parser.add_argument("--start_from", type=str | None, default=None, help=start)  # others read config.yaml
         return parser
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:

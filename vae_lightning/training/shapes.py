@@ -24,6 +24,12 @@ class LeftOut:
     path: str
 
 
+def is_of_data(option: str) -> bool:
+    """Whether the data have a say in this option of a model, as `model.observed.event_shape`."""
+    *path, name = option.split(".")
+    return name == "num_words" or (name == "event_shape" and not _FAMILIES.isdisjoint(path))
+
+
 def left_out(described: object, path: str = "model") -> Iterator[LeftOut]:
     """Every number of words, and every shape of a family of observations, that a configuration leaves to the data."""
     if isinstance(described, list):
@@ -32,9 +38,8 @@ def left_out(described: object, path: str = "model") -> Iterator[LeftOut]:
     arguments = described.get("init_args") if isinstance(described, Namespace) else None
     if not isinstance(arguments, Namespace):
         return
-    of_observations = not _FAMILIES.isdisjoint(path.split("."))
     for name, value in vars(arguments).items():
-        if value is None and (name == "num_words" or (name == "event_shape" and of_observations)):
+        if value is None and is_of_data(f"{path}.{name}"):
             yield LeftOut(arguments, name, f"{path}.{name}")
         yield from left_out(value, f"{path}.{name}")
 
