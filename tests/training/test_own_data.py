@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
-from support.command import command, figures
+from support.command import command, figures, forked
 from support.short_run import saved
 
 import vae_lightning as vl
@@ -241,3 +241,12 @@ def test_names_and_files_come_in_any_order(here: Path, capsys: pytest.CaptureFix
     printed = yaml.safe_load(capsys.readouterr().out)
     assert (printed["trainer"]["accelerator"], printed["trainer"]["max_epochs"]) == ("cpu", 7)
     assert printed["model"]["init_args"]["observed"]["init_args"]["event_shape"] is None  # nothing was read
+
+
+def test_a_sweep_takes_names_and_keeps_what_it_has(here: Path) -> None:
+    """Though its runs have shapes that its configuration leaves out."""
+    options = ("sweep", "--config", "table", "--data.path", "rows.csv", "--grid.model.latent_dim", "2", *QUICK)
+    for expected in ("compare:", "1 of 1 runs are in runs/sweep and are kept"):
+        done = forked(*options)
+        assert done.returncode == 0, done.stderr
+        assert expected in done.stderr
