@@ -15,8 +15,16 @@ help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r target text; do \
 		printf '  make %-7s %s\n' "$$target" "$$text"; done
 
-demo: $(INSTALLED) ## the Gaussian mixture: train, figures beside the paper's, pictures in runs/mixture
-	$(BIN)/vae-lightning reproduce mixture --out runs/mixture
+# the main job from end to end, begun anew each time in a folder of its own
+demo: $(INSTALLED) ## train and evaluate a VAE of digits, reproduce the Gaussian mixture, report both: all in runs/demo
+	rm -rf runs/demo
+	$(BIN)/vae-lightning fit --config configs/digits/vae.yaml --trainer.max_epochs 100 \
+		--trainer.logger.save_dir runs/demo --trainer.logger.version digits
+	$(BIN)/vae-lightning test --ckpt_path runs/demo/digits
+	# here stand: encode, sample and score, each of --ckpt runs/demo/digits
+	$(BIN)/vae-lightning reproduce mixture --out runs/demo/mixture
+	$(BIN)/vae-lightning report runs/demo/digits runs/demo/mixture --title "The demo" --out runs/demo/report.html
+	@echo "curves and histograms: $(BIN)/tensorboard --logdir runs/demo"
 
 test: $(INSTALLED) ## all tests; ARGS="-k elbo" selects, VAE_LIGHTNING_DATA is where real data lies
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
