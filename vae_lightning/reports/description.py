@@ -40,15 +40,20 @@ def observations(run: Run) -> str:
 
 def training_length(run: Run) -> str:
     """Epochs, steps and the time that passed between the first figure and the last one of the training."""
-    epochs = run.curves.get("epoch")
     curves = [curve for name, curve in run.curves.items() if name.startswith(("train/", "val/"))]
-    steps = max((curve.steps[-1] for curve in curves), default=None)
-    told = [f"for {epochs.values[-1] + 1:,.0f} epochs" if epochs else "", f"{steps + 1:,} steps" if steps else ""]
+    logged: dict[str, list[float]] = {
+        "epochs": [1 + curve.values[-1] for name, curve in run.curves.items() if name == "epoch"],
+        "steps": [1 + curve.steps[-1] for curve in curves],
+    }
+    told = []
+    for what, numbers in logged.items():
+        number = run.about.get(what, max(numbers, default=None))
+        told += [f"{number:,.0f} {what}"] if isinstance(number, int | float) else []
     times = [at for curve in curves for at in (curve.seconds[0], curve.seconds[-1]) if math.isfinite(at)]
     if times and len(run.environments) < 2:
         told.append(f"in {_duration(max(times) - min(times))}")
-    first, *rest = [*filter(None, told)] or [""]
-    return first + (f" ({', '.join(rest)})" if rest else "")
+    first, *rest = told or [""]
+    return (f"for {first}" if first else "") + (f" ({', '.join(rest)})" if rest else "")
 
 
 def parts(run: Run) -> Items:

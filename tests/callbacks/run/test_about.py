@@ -18,6 +18,7 @@ def test_it_says_what_is_in_the_data_and_the_model(miniature: Path, tmp_path: Pa
     about = json.loads((tmp_path / "version_0" / "about.json").read_text())
     assert about["observations"] == {"train": 100, "val": 20, "test": 61}
     assert about["words"] == 80
+    assert (about["epochs"], about["steps"]) == (1, 1)
     assert about["parameters"] == sum(parameter.numel() for parameter in model.parameters())
     (environment,) = about["environments"]
     assert environment["version"] == vae_lightning.__version__

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -27,21 +28,26 @@ class AboutFile(pl.Callback):
 
     `observations` of each split, their `shape`, and the `words` of documents, where the data module knows them;
     `parameters`, how many numbers are trained; and `environments`, of which a run that goes on elsewhere has several:
-    versions, commit, machine, devices. It is not read by any run.
+    versions, commit, machine, devices. When `fit` ends, its `epochs` and `steps`. It is not read by any run.
     """
+
+    def __init__(self) -> None:
+        self._about: dict[str, Any] = {}
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write it; a run that goes on adds its environment, if that is another."""
-        folder = trainer.log_dir  # asked on every rank: it is broadcast
-        if folder is None or not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if (target := _target(trainer)) is None:
             return
-        target = Path(folder) / ABOUT
         parameters = sum(each.numel() for each in pl_module.parameters() if each.requires_grad)
         here = environment() | _of_trainer(trainer)
-        before = [each for each in _environments(target) if each != here]
-        about = {**_of_data(datamodule(trainer)), "parameters": parameters, "environments": [*before, here]}
-        with atomic_write(target) as file:
-            file.write((json.dumps(about, indent=1) + "\n").encode())
+        before = [each for each in _read(target).get("environments", []) if each != here]
+        self._about = {**_of_data(datamodule(trainer)), "parameters": parameters, "environments": [*before, here]}
+        _write(target, self._about)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Add how long it was trained."""
+        if target := _target(trainer):
+            _write(target, self._about | {"epochs": trainer.current_epoch, "steps": trainer.global_step})
 
 
 def environment() -> dict[str, str]:
@@ -78,13 +84,25 @@ def _sizes(data: InMemory) -> dict[str, int]:
     return sizes
 
 
-def _environments(target: Path) -> list[Any]:
-    """Those that a run began with; none if there is no file, or it is damaged: then it is written anew."""
+def _target(trainer: pl.Trainer) -> Path | None:
+    """The file, on the process that writes it."""
+    folder = trainer.log_dir  # asked on every rank: it is broadcast
+    dry = folder is None or not trainer.is_global_zero or trainer.fast_dev_run  # type: ignore[attr-defined]
+    return None if dry else Path(str(folder)) / ABOUT
+
+
+def _read(target: Path) -> dict[str, Any]:
+    """What it holds; nothing if there is no file, or it is damaged: then it is written anew."""
     try:
-        found = json.loads(target.read_bytes())["environments"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return []
-    return found if isinstance(found, list) else []
+        found = json.loads(target.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) and isinstance(found.get("environments"), list) else {}
+
+
+def _write(target: Path, about: Mapping[str, Any]) -> None:
+    with atomic_write(target) as file:
+        file.write((json.dumps(about, indent=1) + "\n").encode())
 
 
 def _commit() -> str | None:
