@@ -47,7 +47,7 @@ _NAMES = {
     "callbacks": """
         AboutFile ActiveUnits AggressiveInference AnnealedLikelihood AtomicCheckpointIO BestCheckpoint BitUse Chains
         CheckpointReference CodeWriter CollapseWatch Consistency DataReference Diagnostic ELBOSurgery
-        FinalFigures FrechetInceptionDistance Freeze GradientVariance HammingPrecision ImageMeans
+        EpochLines FinalFigures FrechetInceptionDistance Freeze GradientVariance HammingPrecision ImageMeans
         ImageSamples InferenceGaps Interpolations LastCheckpoint LatentScatter LogLikelihood LogitsByLength
         MemberCheckpoints MetricDiagnostic MetricsFile Momentum NearestWords PseudoInputs Reconstructions
         ResampledPosterior Samples SmoothKNN Traversals

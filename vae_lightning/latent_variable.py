@@ -50,6 +50,8 @@ class Draw:
         >>> draw = model.draw(x, q, q.rsample((10,)))
         >>> draw.z.shape, draw.log_likelihood.shape, draw.log_weight.mean(0).shape  # the last is the ELBO
         (torch.Size([10, 5, 2]), torch.Size([10, 5]), torch.Size([5]))
+        >>> repr(draw).startswith("Draw(z (10, 5, 2), mean log_weight -")
+        True
     """
 
     x: Tensor | Counts
@@ -60,6 +62,10 @@ class Draw:
     log_posterior: Float[Tensor, "samples batch"]
     log_likelihood: Float[Tensor, "samples batch"]
     log_prior: Float[Tensor, "samples batch"]
+
+    def __repr__(self) -> str:
+        elbo = float(self.log_weight.detach().mean())
+        return f"Draw(z {tuple(self.z.shape)}, mean log_weight {elbo:.2f})"
 
     @property
     def log_weight(self) -> Float[Tensor, "samples batch"]:

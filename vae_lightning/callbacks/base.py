@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from inspect import signature
 from typing import Any
 
 import lightning.pytorch as pl
@@ -31,6 +32,14 @@ class Diagnostic(pl.Callback, abc.ABC):
         if every_n_epochs < 1:
             raise ValueError(f"{type(self).__name__} needs every_n_epochs >= 1, got {every_n_epochs}")
         self.every_n_epochs = every_n_epochs
+
+    def __repr__(self) -> str:
+        """The class, and those of its arguments that it keeps by their names."""
+        kept = {name: vars(self)[name] for name in signature(type(self)).parameters if name in vars(self)}
+        told = (
+            f"{name}={type(value).__name__ if repr(value)[:1] == '<' else repr(value)}" for name, value in kept.items()
+        )
+        return f"{type(self).__name__}({', '.join(told)})"
 
     def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Prepare for a split, before its first batch; by default do nothing."""

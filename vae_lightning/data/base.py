@@ -19,9 +19,11 @@ from vae_lightning.data.loaders import (
     TrainingLoader,
     TrainingOrder,
 )
-from vae_lightning.data.protocols import Predicted
+from vae_lightning.data.protocols import Predicted, SplitName, observed_shape, vocabulary_size
 from vae_lightning.randomness import run_seed
 from vae_lightning.trust import FromCheckpoint
+
+_TOLD: dict[SplitName, str] = {"train": "to train on", "val": "to validate", "test": "to test"}
 
 
 class InMemoryDataModule(FromCheckpoint, LightningDataModule, abc.ABC):
@@ -41,6 +43,18 @@ class InMemoryDataModule(FromCheckpoint, LightningDataModule, abc.ABC):
         self._splits: dict[Predicted, Observations] = {}
         self._seed = 0
         self._restored_seed: int | None = None
+
+    def __repr__(self) -> str:
+        """`Digits(1,258 to train on, 180 to validate, 359 to test, each (1, 8, 8))`, once it is set up."""
+        if not self._splits:
+            return f"{type(self).__name__}(not set up)"
+        known = [f"{len(self._splits[name]):,} {what}" for name, what in _TOLD.items() if name in self._splits]
+        words, shape, path = vocabulary_size(self), observed_shape(self), self.hparams.get("path")
+        where = [repr(str(path))] if path is not None else []
+        one = [f"{words:,} words"] if words else [] if shape is None else [f"each {shape}"]
+        return f"{type(self).__name__}({', '.join([*where, *known, *one])})"
+
+    __str__ = __repr__
 
     @abc.abstractmethod
     def load(self) -> tuple[Observations, Observations, Observations]:

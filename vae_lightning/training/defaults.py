@@ -9,8 +9,9 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar, RichProgressBar
 from lightning.pytorch.plugins import CheckpointIO
+from rich.console import Console
 
-from vae_lightning.callbacks import AboutFile, AtomicCheckpointIO, CodeWriter, FinalFigures, MetricsFile
+from vae_lightning.callbacks import AboutFile, AtomicCheckpointIO, CodeWriter, EpochLines, FinalFigures, MetricsFile
 from vae_lightning.training.loggers import RunTensorBoard
 
 DEFAULTS: dict[str, Any] = {"log_every_n_steps": 20, "num_sanity_val_steps": 0}
@@ -46,8 +47,14 @@ def own_callbacks(options: Mapping[str, Any], checkpoints: list[Callback]) -> li
         return []
     kept = [] if options["enable_checkpointing"] is False else checkpoints
     other_bar = any(isinstance(each, ProgressBar) for each in listed(options["callbacks"]))
-    bar = [] if other_bar or options["enable_progress_bar"] is False else [RichProgressBar(refresh_rate=10)]
+    bar = [] if other_bar or options["enable_progress_bar"] is False else [_progress()]
     return [*kept, *bar, AboutFile(), MetricsFile(), FinalFigures(), CodeWriter()]
+
+
+def _progress() -> ProgressBar:
+    """A bar; where there is no terminal that it can move in, and no notebook, a line for each epoch."""
+    console = Console()
+    return RichProgressBar(refresh_rate=10) if console.is_terminal or console.is_jupyter else EpochLines()
 
 
 def check(options: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ from vae_lightning.callbacks.run.about import AboutFile
 from vae_lightning.callbacks.run.best_checkpoint import BestCheckpoint
 from vae_lightning.callbacks.run.checkpoint_io import AtomicCheckpointIO
 from vae_lightning.callbacks.run.code_writer import CodeWriter
+from vae_lightning.callbacks.run.epoch_lines import EpochLines
 from vae_lightning.callbacks.run.final_figures import FinalFigures
 from vae_lightning.callbacks.run.last_checkpoint import LastCheckpoint
 from vae_lightning.callbacks.run.member_checkpoints import MemberCheckpoints
@@ -14,6 +15,7 @@ __all__ = [
     "AtomicCheckpointIO",
     "BestCheckpoint",
     "CodeWriter",
+    "EpochLines",
     "FinalFigures",
     "LastCheckpoint",
     "MemberCheckpoints",
