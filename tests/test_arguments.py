@@ -29,7 +29,7 @@ from vae_lightning.priors import FactorisedPrior, Prior
 
 RIGHT: list[Any] = [
     3, 0.5, True, "x", Bernoulli(2), BernoulliMRF(2, 2), [3], MLP, Reparameterised(), ELBO(Reparameterised()),
-    FactorisedPrior(Normal(2)), Conditional(Normal(2), (3,), MLP), SGD([torch.zeros(1)]), None,
+    FactorisedPrior(Normal(2)), Conditional(Normal(2), (3,), MLP), SGD([torch.zeros(1)]), None, [Bernoulli(2)],
 ]  # fmt: skip
 
 

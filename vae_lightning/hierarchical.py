@@ -13,7 +13,8 @@ from torch import Size, Tensor, nn
 
 from vae_lightning.conditional import Conditional, Network
 from vae_lightning.distributions import first_level, mean_code
-from vae_lightning.families import ExponentialFamily, reader
+from vae_lightning.families import ExponentialFamily
+from vae_lightning.families.shown import reader
 
 
 class Chain(td.Distribution):

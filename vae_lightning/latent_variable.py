@@ -13,7 +13,8 @@ from torch.distributions import Distribution
 from vae_lightning.conditional import Conditional, Network
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts
-from vae_lightning.families import ExponentialFamily, reader
+from vae_lightning.families import ExponentialFamily
+from vae_lightning.families.shown import reader
 from vae_lightning.priors import FactorisedPrior, Prior
 
 

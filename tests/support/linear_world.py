@@ -7,7 +7,8 @@ import torch.distributions as td
 from torch import Tensor, nn
 
 from vae_lightning.conditional import Conditional
-from vae_lightning.families import ExponentialFamily, Normal, PartlyObserved, reader
+from vae_lightning.families import ExponentialFamily, Normal, PartlyObserved
+from vae_lightning.families.shown import reader
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.priors import FactorisedPrior
 

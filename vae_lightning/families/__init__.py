@@ -10,7 +10,6 @@ from vae_lightning.families.normal import Normal
 from vae_lightning.families.partly_observed import PartlyObserved
 from vae_lightning.families.poisson import Poisson
 from vae_lightning.families.product import Product
-from vae_lightning.families.shown import Shown, reader
 
 __all__ = [
     "Bernoulli",
@@ -23,6 +22,4 @@ __all__ = [
     "PartlyObserved",
     "Poisson",
     "Product",
-    "Shown",
-    "reader",
 ]

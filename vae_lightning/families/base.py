@@ -29,6 +29,8 @@ class ExponentialFamily(abc.ABC):
     """Whether x are documents, whose lengths the family does not model."""
     has_log_partition: ClassVar[bool] = True
     """Whether A(eta) is known, and with it the log-probability."""
+    takes_missing: ClassVar[bool] = False
+    """Whether entries of x may be missing, as NaN."""
     shows_itself: ClassVar[bool] = True
     """Whether an encoder sees x as it is; others are `shown`."""
 

@@ -43,6 +43,7 @@ class PartlyObserved(ExponentialFamily):
         tensor([1., 0., 2.])
     """
 
+    takes_missing = True
     shows_itself = False
 
     def __init__(self, family: ExponentialFamily, mask: bool = False) -> None:

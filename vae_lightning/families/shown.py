@@ -25,7 +25,8 @@ class Shown(nn.Module):
 
     Examples:
         >>> import torch
-        >>> from vae_lightning.families import Categorical, Normal, Product, Shown
+        >>> from vae_lightning.families import Categorical, Normal, Product
+        >>> from vae_lightning.families.shown import Shown
         >>> from vae_lightning.nn import MLP
         >>> table = Product([Normal(2), Categorical(3)])
         >>> network = Shown(table.event_shape, 4, MLP, table)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vae_lightning.families import ExponentialFamily, PartlyObserved
+from vae_lightning.families import ExponentialFamily
 from vae_lightning.families.joint_normal import normalises
 
 
@@ -14,9 +14,9 @@ def check_families(visible: ExponentialFamily, hidden: ExponentialFamily) -> Non
             f"Bernoulli({tuple(hidden.event_shape)})"
         )
     for family in (visible, hidden):
-        if isinstance(family, PartlyObserved):
+        if family.takes_missing:
             raise ValueError(
-                f"a harmonium is of complete rows: give {family.family!r}, and impute takes rows with missing entries"
+                f"a harmonium is of complete rows, and impute fills in others: give the family inside of {family!r}"
             )
         if not family.has_log_partition:
             raise ValueError(f"{family} has no log-partition: use BernoulliMRF, with a group of at most 16 bits")

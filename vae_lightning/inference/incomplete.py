@@ -11,7 +11,6 @@ from torch.distributions import Distribution
 from vae_lightning.conditional import OfFamily
 from vae_lightning.counts import Counts
 from vae_lightning.distributions import observed_part
-from vae_lightning.families import PartlyObserved
 from vae_lightning.latent_variable import ConditionalLike, LatentVariableModel
 
 
@@ -37,7 +36,7 @@ def incomplete(model: LatentVariableModel, x: Tensor | Counts) -> LatentVariable
     decoder = model.decoder
     if isinstance(x, Counts) or not x.isnan().any():
         return model
-    if isinstance(decoder, OfFamily) and isinstance(decoder.family, PartlyObserved):
+    if isinstance(decoder, OfFamily) and decoder.family.takes_missing:
         return model
     observed_part(decoder.prototype())  # TypeError now, not in the midst of it
     return Incomplete(model)

@@ -17,7 +17,8 @@ from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.data.protocols import HasValidation, datamodule
 from vae_lightning.estimators import Reparameterised
-from vae_lightning.families import ExponentialFamily, reader
+from vae_lightning.families import ExponentialFamily
+from vae_lightning.families.shown import reader
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.models.best import BestWeights
 from vae_lightning.models.gaussian import gaussian_codes

@@ -9,7 +9,8 @@ from vae_lightning.conditional import Conditional, Network
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.estimators import Enumerated, LeaveOneOut
-from vae_lightning.families import Bernoulli, BernoulliMRF, ExponentialFamily, GibbsMRF, reader
+from vae_lightning.families import Bernoulli, BernoulliMRF, ExponentialFamily, GibbsMRF
+from vae_lightning.families.shown import reader
 from vae_lightning.latent_variable import Draw, LatentVariableModel
 from vae_lightning.models.latent_variable import LatentVariableModule
 from vae_lightning.models.optimizers import adam

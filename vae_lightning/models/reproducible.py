@@ -21,7 +21,7 @@ from vae_lightning.construction.hyperparameters import check_objects
 from vae_lightning.construction.specification import Unspecified, specification
 from vae_lightning.counts import Counts
 from vae_lightning.data.protocols import InMemory, Prepares, datamodule
-from vae_lightning.families import ExponentialFamily, PartlyObserved
+from vae_lightning.families import ExponentialFamily
 from vae_lightning.metrics.averages import Averages
 from vae_lightning.models.failure import alone_in_batch_norm, check_parameters, stopped
 from vae_lightning.models.preflight import Preflight, check_precision, stage_of
@@ -219,7 +219,7 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, Answering, abc.ABC)
     @property
     def takes_missing(self) -> bool:
         """Whether observations are of a family that has missing entries."""
-        return isinstance(self.observed, PartlyObserved)
+        return self.observed is not None and self.observed.takes_missing
 
     def as_observed(self, x: Tensor) -> Tensor | Counts:
         """Documents as `Counts`, other observations as they are."""
