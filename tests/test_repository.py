@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import jaxtyping
@@ -19,6 +20,7 @@ from support.real_data import find_real_newsgroups
 
 import vae_lightning
 from vae_lightning.estimators.base import local_signals, mean
+from vae_lightning.training.shipped import FOLDER, names
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -68,6 +70,15 @@ def test_every_module_has_one_layer_and_every_layer_is_a_module():
     modules = {path.stem for path in inside if path.suffix == ".py" or any(path.rglob("*.py"))}
     assert len(layers) == len(set(layers))
     assert set(layers) == modules - {"__init__", "__main__", "__pycache__"}
+
+
+def test_the_wheel_has_every_configuration(tmp_path):
+    """So that `--config digits/vae` finds one wherever it is installed."""
+    builder = pytest.importorskip("hatchling.builders.wheel").WheelBuilder(str(ROOT))
+    (wheel,) = builder.build(directory=str(tmp_path), versions=["standard"])
+    held = set(zipfile.ZipFile(wheel).namelist())
+    assert {f"vae_lightning/configs/{name}.yaml" for name in names()} <= held
+    assert (ROOT / "configs").resolve() == FOLDER  # which others name by the repository's folder
 
 
 PACKAGE = ROOT / "vae_lightning"
