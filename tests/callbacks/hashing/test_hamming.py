@@ -13,7 +13,7 @@ from support.models import hashing, newsgroups, trainer
 from torch import Tensor
 
 from vae_lightning.callbacks import HammingPrecision
-from vae_lightning.data import Newsgroups, Observations
+from vae_lightning.data import Newsgroups, Observations, Texts
 from vae_lightning.metrics.functional import hamming_found_within, hamming_precision, hamming_precision_within
 from vae_lightning.models import HashingVAE
 
@@ -103,6 +103,16 @@ def test_labels_that_say_nothing_give_no_precision(miniature: Path, labels: Tens
     figures = {name for name in run.logged_metrics if "precision" in name or "found" in name}
     assert figures == {"val/found_within_10"}
     assert run.logged_metrics["val/found_within_10"] == 1
+
+
+def test_texts_without_labels_are_searched_without_precision(tmp_path: Path):
+    """One line says so, and training goes on."""
+    (tmp_path / "own.csv").write_text("text\n" + "".join(f"river sea {'wide ' * (n % 5)}\n" for n in range(30)))
+    data = Texts(tmp_path / "own.csv", val_size=4, test_size=4, batch_size=8)
+    run = trainer(HammingPrecision(k=5, radius=8, every_n_epochs=1))
+    with pytest.warns(UserWarning, match="22 of 22 training documents have no label: its precisions are left out"):
+        run.fit(hashing(num_words=data.num_words), datamodule=data)
+    assert {name for name in run.logged_metrics if "precision" in name or "found" in name} == {"val/found_within_8"}
 
 
 def test_two_labels_are_enough(miniature: Path):

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.forked import in_children
 
-from vae_lightning.data import workers
+from vae_lightning.data import growing, workers
 from vae_lightning.data.texts import LatinLetters, Tokenizer, UnicodeWords, corpus, tokenizers
 from vae_lightning.data.texts.corpus import Corpus, Text, count_words
 from vae_lightning.data.texts.documents import Documents
@@ -84,6 +84,27 @@ def test_without_pyarrow_the_words_are_the_same(monkeypatch: pytest.MonkeyPatch)
     assert with_it.words == without.words == ["one", "größe", "two"]
     assert with_it.numbers.tolist() == without.numbers.tolist() == [0, 1, 2, 2]
     assert with_it.lengths.tolist() == without.lengths.tolist() == [3, 0, 1]
+
+
+@given(st.lists(st.lists(st.integers(-9, 9), max_size=5)), st.integers(0, 100))
+def test_a_growing_column_is_its_parts(parts: list[list[int]], most: int) -> None:
+    column = growing.Growing(np.int32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(growing, "IN_MEMORY", most)
+        for part in parts:
+            column.extend(np.array(part, np.int64))
+        found = column.array()
+    assert (found.dtype, found.tolist()) == (np.int32, [n for part in parts for n in part])
+
+
+def test_a_column_without_room_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    column = growing.Growing(np.int32)
+    monkeypatch.setattr(growing, "IN_MEMORY", 0)
+    said = r"cannot keep 9 counts in .*: No space left on device: set XDG_CACHE_HOME to a folder with room"
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        monkeypatch.setattr(growing, "_nameless", lambda: full)
+        with pytest.raises(ValueError, match=said):
+            column.extend(np.arange(9))
 
 
 # -- several processes -----------------------------------------------------------------------------------------------

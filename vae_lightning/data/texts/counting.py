@@ -1,21 +1,19 @@
-"""Counting: texts and a tokeniser -> how often each document has which word, in files without a name."""
+"""Counting: texts and a tokeniser -> how often each document has which word, in bounded memory."""
 
 from __future__ import annotations
 
-import tempfile
 from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from vae_lightning.data.download import cache_folder
+from vae_lightning.data.growing import Growing
 from vae_lightning.data.texts.documents import Documents
 from vae_lightning.data.texts.tokenizers import Tokenizer
 
@@ -59,7 +57,7 @@ class Merging:
 
     def __init__(self) -> None:
         self.ids: defaultdict[str, int] = defaultdict(count().__next__)
-        self.lengths, self.words, self.counts = array("i"), Growing(), Growing()
+        self.lengths, self.words, self.counts = array("i"), Growing(np.int32), Growing(np.int32)
 
     def add(self, part: Counted) -> None:
         """The next documents."""
@@ -78,40 +76,10 @@ class Merging:
         places[[self.ids[word] for word in words]] = np.arange(len(words), dtype=np.int32)
         offsets = np.concatenate(([0], np.frombuffer(self.lengths, np.int32).cumsum(dtype=np.int64)))
         numbers, counts = self.words.array(), self.counts.array()
+        # a piece of all documents is a part of their arrays, in which it is numbered anew
         for piece in Documents(offsets, numbers, counts, np.zeros(len(offsets) - 1, np.int64)).pieces():
             piece.words[:] = places[piece.words]
         return words, (offsets, numbers, counts)
-
-
-class Growing:
-    """A column of numbers that grows in a file without a name, which goes with whoever holds it, however that ends."""
-
-    def __init__(self) -> None:
-        self.file = _nameless()
-        self.size = 0
-
-    def extend(self, numbers: Numbers) -> None:
-        """More of them; ValueError where there is no room left."""
-        try:
-            self.file.write(numbers.tobytes())
-        except OSError as error:
-            why = f"cannot keep the counts in {cache_folder()}: {error.strerror}"
-            raise ValueError(f"{why}: set XDG_CACHE_HOME to a folder with room") from error
-        self.size += len(numbers)
-
-    def array(self) -> Numbers:
-        """All of them, mapped: what is written there is in the file."""
-        self.file.flush()
-        return np.memmap(self.file, np.int32, "r+", shape=(self.size,)) if self.size else np.empty(0, np.int32)
-
-
-def _nameless() -> BinaryIO:
-    """A file in the user's cache folder, or where the system has its own if nobody can write there."""
-    try:
-        cache_folder().mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryFile(dir=cache_folder())
-    except OSError:
-        return tempfile.TemporaryFile()
 
 
 def watched(parts: Iterator[Counted], size: int | None) -> Iterator[Counted]:

@@ -8,9 +8,11 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from vae_lightning.counts import Counts
+from vae_lightning.data.growing import Growing
 from vae_lightning.data.texts.documents import Documents
 
 
@@ -107,22 +109,19 @@ def keep_words(
 ) -> Counts:
     """The documents, or those of these rows, as counts of the chosen words only: word id n is chosen[n].
 
-    A document may become empty.
+    A document may become empty. More than 64 MB are mapped from a file, as `Growing` has it.
     """
     new_ids = np.full(num_words, -1, np.int32)
     new_ids[chosen] = np.arange(len(chosen), dtype=np.int32)
-    num = len(documents.words) if rows is None else int((documents.offsets[rows + 1] - documents.offsets[rows]).sum())
-    indices, values = np.empty(num, np.int64), np.empty(num, np.float32)  # memory that is not written to is not taken
-    offsets, end = [np.zeros(1, np.int64)], 0
+    indices, values, lengths, totals = (Growing(dtype) for dtype in (np.int64, np.float32, np.int64, np.float32))
     for piece in documents.pieces(rows):
         ids = new_ids[piece.words]
         kept = ids >= 0
-        ends = end + np.concatenate(([0], kept.cumsum(dtype=np.int64)))[piece.offsets]
-        indices[end : ends[-1]], values[end : ends[-1]] = ids[kept], piece.counts[kept]
-        offsets.append(ends[1:])
-        end = int(ends[-1])
-    indices.resize(end, refcheck=False)
-    values.resize(end, refcheck=False)
-    entries, boundaries = torch.from_numpy(values), torch.from_numpy(np.concatenate(offsets))
-    total = torch.segment_reduce(entries, "sum", offsets=boundaries)
-    return Counts(torch.from_numpy(indices), boundaries, entries, total)
+        offsets = np.concatenate(([0], kept.cumsum(dtype=np.int64)))[piece.offsets]
+        counted = piece.counts[kept].astype(np.float32)
+        total = torch.segment_reduce(torch.from_numpy(counted), "sum", offsets=torch.from_numpy(offsets))
+        for column, part in ((indices, ids[kept]), (values, counted), (lengths, np.diff(offsets)), (totals, total)):
+            column.extend(np.asarray(part))
+    columns = (torch.from_numpy(column.array()) for column in (indices, lengths, values, totals))
+    places, sizes, entries, total = columns
+    return Counts(places, F.pad(sizes.cumsum(0), (1, 0)), entries, total)
