@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.archive import ARCHIVE, write_archive, write_miniature
 
-from vae_lightning.data.texts import archive, cache, record
+from vae_lightning.data.texts import archive, cache, documents
 from vae_lightning.data.texts.archive import parse_triples, read_corpus
 from vae_lightning.data.texts.cache import cached_corpus
 
@@ -140,7 +140,7 @@ def test_parsing_in_pieces_is_parsing_at_once(rows: list[tuple[int, int, int]], 
 
 def same(first: archive.Corpus, second: archive.Corpus) -> bool:
     splits = ((first.train, second.train), (first.test, second.test))
-    arrays = all(np.array_equal(getattr(a, field), getattr(b, field)) for a, b in splits for field in record.FIELDS)
+    arrays = all(np.array_equal(getattr(a, field), getattr(b, field)) for a, b in splits for field in documents.FIELDS)
     return arrays and first.label_names == second.label_names and first.hashes == second.hashes
 
 
@@ -162,7 +162,7 @@ def test_texts_as_other_systems_write_them(tmp_path: Path, written: Callable[[by
     other = read(tmp_path / "other", **{name.replace(".", "_"): written(text) for name, text in GOOD.items()})
     assert other.label_names == plain.label_names
     for split in ("train", "test"):
-        for field in record.FIELDS:
+        for field in documents.FIELDS:
             assert np.array_equal(getattr(getattr(other, split), field), getattr(getattr(plain, split), field))
 
 

@@ -18,8 +18,8 @@ from vae_lightning.data.reading import check_file
 from vae_lightning.data.texts import archive
 from vae_lightning.data.texts.archive import LARGEST_ARCHIVE, read_corpus
 from vae_lightning.data.texts.corpus import Corpus
+from vae_lightning.data.texts.documents import Record
 from vae_lightning.data.texts.readers import Reader
-from vae_lightning.data.texts.record import Record
 from vae_lightning.data.texts.tokenizers import Tokenizer
 from vae_lightning.files import locked
 
