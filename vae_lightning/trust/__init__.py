@@ -1,6 +1,6 @@
 """Trust: what others may have sent -> data that build nothing but models, or one line that says what is wrong."""
 
-from vae_lightning.trust.arrays import keep_arrays, kept_arrays, mapped_arrays
+from vae_lightning.trust.arrays import keep_arrays, kept_arrays, let_go, mapped_arrays
 from vae_lightning.trust.checkpoint import read_checkpoint, unpickled
 from vae_lightning.trust.classes import VARIABLE, ClassPath, Trust
 from vae_lightning.trust.loading import FromCheckpoint, one_line
@@ -14,6 +14,7 @@ __all__ = [
     "Trust",
     "keep_arrays",
     "kept_arrays",
+    "let_go",
     "mapped_arrays",
     "one_line",
     "read_checkpoint",

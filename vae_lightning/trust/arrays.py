@@ -8,7 +8,7 @@ import math
 import mmap
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,14 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SEAL = "seal"
+_PART = 1 << 23  # bytes
 _LOCAL_HEADER = 30  # bytes of a member's header in a .zip, before its name
 _LONGEST_HEADER = 1 << 12  # bytes of that of an array
 
 
 def keep_arrays(file: BinaryIO, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write them, with a sha256 over their names, types, shapes and bytes; memory is bounded where they are mapped."""
-    sealed: dict[str, Any] = {_SEAL: np.array(_sha256(arrays))} | dict(arrays)
-    np.savez(file, **sealed)
+    sealed: dict[str, NDArray[Any]] = {_SEAL: np.array(_sha256(arrays))} | dict(arrays)
+    with zipfile.ZipFile(file, "w") as members:  # as np.savez has it, which would hold all that is mapped
+        for name, array in sealed.items():
+            with members.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array_header_1_0(member, np.lib.format.header_data_from_array_1_0(array))
+                for part in _parts(array.T if _by_columns(array) else array):
+                    member.write(part)
 
 
 def kept_arrays(path: Path) -> dict[str, NDArray[Any]] | None:
@@ -45,7 +51,6 @@ def mapped_arrays(path: Path) -> dict[str, NDArray[Any]] | None:
         arrays = {name: _mapped(content, record) for name, record in records.items()}
         seal = str(arrays.pop(_SEAL))
         whole = seal == _sha256(arrays)
-        content.madvise(mmap.MADV_DONTNEED)
         return arrays if whole else None
     except Exception:  # zipfile and NumPy raise all kinds, by what the bytes happen to look like
         return None
@@ -67,5 +72,28 @@ def _sha256(arrays: Mapping[str, NDArray[Any]]) -> str:
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
-        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+        for part in _parts(array):
+            digest.update(part)
     return digest.hexdigest()
+
+
+def _by_columns(array: NDArray[Any]) -> bool:
+    return array.flags.f_contiguous and not array.flags.c_contiguous
+
+
+def _parts(array: NDArray[Any]) -> Iterator[memoryview]:
+    """The bytes of an array, row by row, some millions at a time; of one that is mapped no more than these are held."""
+    content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    for begin in range(0, len(content), _PART):
+        yield content[begin : begin + _PART].data
+        let_go(array)
+
+
+def let_go(array: NDArray[Any]) -> None:
+    """Of an array that is mapped from a file, take what was looked at out of this process's memory."""
+    base: object = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    mapped = base.obj if isinstance(base, memoryview) else base
+    if isinstance(mapped, mmap.mmap):
+        mapped.madvise(mmap.MADV_DONTNEED)

@@ -122,7 +122,8 @@ def _load_texts(place: Path, reader: Reader, path: Path) -> Corpus | None:
     if found is None or found.texts["stamp"] != [stamp.digest]:
         return None
     documents, (words, names, label_names, _) = found.documents["all"], found.texts.values()
-    whole = len(documents) == len(names) and documents.words.max(initial=-1) < len(words)
+    whole = len(documents) == len(names)
+    whole = whole and all(piece.words.max(initial=-1) < len(words) for piece in documents.pieces())
     return Corpus(documents, words, names, label_names) if whole else None
 
 

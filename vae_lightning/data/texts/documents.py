@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import mmap
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vae_lightning.files import atomic_write
-from vae_lightning.trust import keep_arrays, mapped_arrays
+from vae_lightning.trust import keep_arrays, let_go, mapped_arrays
 
 FIELDS = ("offsets", "words", "counts", "labels")
+KINDS = ("<i8", "<i4", "<i4", "<i8")
 PIECE = 1 << 21  # entries looked at at once, which bounds the memory
 
 
@@ -48,8 +48,8 @@ class Documents:
             done = ends[begin - 1] if begin else 0
             end = max(begin + 1, int(np.searchsorted(ends, done + PIECE, "right")))
             yield self._run(rows[begin:end])
-            _let_go(self.words)
-            _let_go(self.counts)
+            let_go(self.words)
+            let_go(self.counts)
             begin = end
 
     def _run(self, rows: NDArray[np.int64]) -> Documents:
@@ -60,16 +60,6 @@ class Documents:
         begin, end = self.offsets[first], self.offsets[last + 1]
         offsets = self.offsets[first : last + 2] - begin
         return Documents(offsets, self.words[begin:end], self.counts[begin:end], self.labels[first : last + 1])
-
-
-def _let_go(array: NDArray[np.int32]) -> None:
-    """Of an array that is mapped from a file, take what was looked at out of this process's memory."""
-    base: object = array
-    while isinstance(base, np.ndarray):
-        base = base.base
-    mapped = base.obj if isinstance(base, memoryview) else base
-    if isinstance(mapped, mmap.mmap):
-        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,9 +107,11 @@ def _texts(array: NDArray[Any]) -> list[str]:
 
 def _whole(part: Documents, num_labels: int) -> bool:
     """Whether the rows are those of a matrix of counts, each with one of the labels, or -1 for none."""
-    if [vars(part)[field].dtype.str for field in FIELDS] != ["<i8", "<i4", "<i4", "<i8"]:
+    if [(array.dtype.str, array.ndim) for array in vars(part).values()] != [(kind, 1) for kind in KINDS]:
         return False
     ends, labels = part.offsets, part.labels
     rows = len(ends) == len(labels) + 1 and ends[0] == 0 and ends[-1] == len(part.words) == len(part.counts)
-    low = ((np.diff(ends), 0), (part.words, 0), (part.counts, 1), (labels, -1), (num_labels - 1 - labels, 0))
-    return bool(rows) and all(array.ndim == 1 and array.min(initial=least) >= least for array, least in low)
+    low = ((np.diff(ends), 0), (labels, -1), (num_labels - 1 - labels, 0))
+    if not rows or not all(array.min(initial=least) >= least for array, least in low):
+        return False
+    return all(piece.words.min(initial=0) >= 0 and piece.counts.min(initial=1) > 0 for piece in part.pieces())
