@@ -16,12 +16,16 @@ help: ## print this list
 		printf '  make %-7s %s\n' "$$target" "$$text"; done
 
 # the main job from end to end, begun anew each time in a folder of its own
-demo: $(INSTALLED) ## train and evaluate a VAE of digits, reproduce the Gaussian mixture, report both: all in runs/demo
+demo: $(INSTALLED) ## train, test and use a VAE of digits, reproduce the Gaussian mixture, report both: all in runs/demo
 	rm -rf runs/demo
 	$(BIN)/vae-lightning fit --config configs/digits/vae.yaml --trainer.max_epochs 100 \
 		--trainer.logger.save_dir runs/demo --trainer.logger.version digits
 	$(BIN)/vae-lightning test --ckpt_path runs/demo/digits
-	# here stand: encode, sample and score, each of --ckpt runs/demo/digits
+	$(BIN)/python -c "import numpy, vae_lightning as vl; data = vl.Digits(vl.StaticBinarisation()); data.setup(); \
+		numpy.save('runs/demo/rows.npy', data.test.x[:64])"
+	$(BIN)/vae-lightning encode --ckpt runs/demo/digits --data runs/demo/rows.npy --out runs/demo/codes.csv
+	$(BIN)/vae-lightning score --ckpt runs/demo/digits --data runs/demo/rows.npy --out runs/demo/scores.csv
+	$(BIN)/vae-lightning sample --ckpt runs/demo/digits --n 64 --out runs/demo/samples.png
 	$(BIN)/vae-lightning reproduce mixture --out runs/demo/mixture
 	$(BIN)/vae-lightning report runs/demo/digits runs/demo/mixture --title "The demo" --out runs/demo/report.html
 	@echo "curves and histograms: $(BIN)/tensorboard --logdir runs/demo"
