@@ -58,7 +58,7 @@ _NAMES = {
 _ROOM_OF = {name: room for room, names in reversed(_NAMES.items()) for name in names.split()}
 
 _ROOMS = (
-    *("callbacks", "data", "estimators", "families", "harmonium", "inference"),
+    *("answers", "callbacks", "data", "estimators", "families", "harmonium", "inference"),
     *("metrics", "models", "nn", "objectives", "priors"),
 )
 

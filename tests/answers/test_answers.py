@@ -236,3 +236,16 @@ def test_an_ensemble_says_to_pick_a_member() -> None:
     ):
         ensemble.encode(np.ones((3, 2)))
     assert len(ensemble.member(1).encode(np.ones((3, 2)))) == 3
+
+
+def test_codes_without_a_closed_form_are_estimated_and_scores_of_them_refused() -> None:
+    model = vl.MRFVAE(vl.GibbsMRF(3, 2), vl.Bernoulli(6))
+    codes = model.encode(np.ones((2, 6)))
+    np.testing.assert_allclose(codes.sd, np.sqrt(codes.mean * (1 - codes.mean)), atol=1e-3)  # of bits
+    assert model.reconstruct(np.ones((2, 6))).x.shape == (2, 6)
+    with pytest.raises(
+        TypeError, match=r"log p\(x\) is estimated by samples of q.* which GibbsField does not know: use Be"
+    ):
+        model.log_likelihood(np.ones((2, 6)))
+    levels = vl.HVAE([1, 2], vl.Bernoulli(6)).encode(np.ones((2, 6)))
+    assert levels.sd.shape == (2, 3)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from support.command import command
+from support.command import command, left_with
 from support.kinds import KINDS, Trained, trained
 
 import vae_lightning as vl
@@ -179,3 +182,22 @@ def test_what_is_odd_of_the_data_is_told(tmp_path: Path, capsys: pytest.CaptureF
     told = capsys.readouterr()
     assert "1 of 4 texts have no word of the vocabulary" in told.err
     assert told.out == f"{tmp_path / 'codes.csv'}: 4 rows\n"
+
+
+# -- a command that is stopped ---------------------------------------------------------------------------------------
+
+
+def test_a_command_that_is_terminated_leaves_nothing(tmp_path: Path) -> None:
+    kind = trained("VAE")
+    out = tmp_path / "new.csv"
+    given = ["sample", "--ckpt", str(kind.checkpoint), "--n", "1000000", "--out", str(out)]
+    child = os.fork()
+    if not child:
+        os._exit(left_with(given))
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(child, signal.SIGTERM)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 128 + signal.SIGTERM
+    assert not list(tmp_path.iterdir())

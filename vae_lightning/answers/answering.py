@@ -21,6 +21,7 @@ from vae_lightning.counts import Counts
 from vae_lightning.data.arrays.preparation import RowPreparation
 from vae_lightning.data.loaders import Observations
 from vae_lightning.data.preparation import Preparation, Prepared, Unprepared
+from vae_lightning.families import ExponentialFamily
 from vae_lightning.inference import Imputed as Filled
 from vae_lightning.inference import Scores
 from vae_lightning.randomness import seeded
@@ -55,7 +56,7 @@ class Answering(abc.ABC):
 
     def as_observed(self, x: Tensor) -> Tensor | Counts:
         """Sampled observations as the model sees them: documents as `Counts`."""
-        return x
+        return Counts.from_dense(x) if self.observed is not None and self.observed.has_length else x
 
     def draw(self, n: int) -> Any:
         """N observations as the model sees them: what `sample` gives in the units of the data."""
@@ -71,14 +72,19 @@ class Answering(abc.ABC):
         """Rows with their missing entries, likewise."""
 
     @property
-    @abc.abstractmethod
-    def observed_shape(self) -> Sequence[int]:
-        """(*X) of an observation; () of a bag of words."""
+    def observed(self) -> ExponentialFamily | None:
+        """The family that observations must be of, if the model has one."""
+        return None
 
     @property
-    @abc.abstractmethod
+    def observed_shape(self) -> Sequence[int]:
+        """(*X) of an observation; () where any will do, and of a bag of words."""
+        return () if self.observed is None or self.observed.has_length else self.observed.event_shape
+
+    @property
     def takes_missing(self) -> bool:
         """Whether the encoder was made for rows with missing entries."""
+        return self.observed is not None and self.observed.takes_missing
 
     @property
     def read_by(self) -> Preparation:

@@ -19,9 +19,7 @@ from vae_lightning.answers import Answering
 from vae_lightning.batches import Batch, observations
 from vae_lightning.construction.hyperparameters import check_objects
 from vae_lightning.construction.specification import Unspecified, specification
-from vae_lightning.counts import Counts
 from vae_lightning.data.protocols import InMemory, Prepares, datamodule
-from vae_lightning.families import ExponentialFamily
 from vae_lightning.metrics.averages import Averages
 from vae_lightning.models.failure import alone_in_batch_norm, check_parameters, stopped
 from vae_lightning.models.preflight import Preflight, check_precision, stage_of
@@ -55,16 +53,6 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, Answering, abc.ABC)
         self.trained_steps = 0  # that the weights have behind them, once a `fit` is over or a checkpoint read
 
     # -- data ----------------------------------------------------------------------------------------------------
-
-    @property
-    def observed_shape(self) -> Sequence[int]:
-        """That of the observed family; () where any will do."""
-        return () if self.observed is None or self.observed.has_length else self.observed.event_shape
-
-    @property
-    def observed(self) -> ExponentialFamily | None:
-        """The family that observations must be of, if the model has one."""
-        return None
 
     def preflight(self, trainer: pl.Trainer) -> Preflight:
         """What the model asks of its data in this trainer."""
@@ -215,15 +203,6 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, Answering, abc.ABC)
         for name, value in self.summary(self.averages.compute()).items():
             # merged over processes already: "synchronising" equal values leaves them as they are
             self.log(f"{split}/{name}", value.float(), prog_bar=name == "nelbo", sync_dist=True)
-
-    @property
-    def takes_missing(self) -> bool:
-        """Whether observations are of a family that has missing entries."""
-        return self.observed is not None and self.observed.takes_missing
-
-    def as_observed(self, x: Tensor) -> Tensor | Counts:
-        """Documents as `Counts`, other observations as they are."""
-        return Counts.from_dense(x) if self.observed is not None and self.observed.has_length else x
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 

@@ -170,7 +170,7 @@ class Arrays(InMemoryDataModule):
         """How other rows become x."""
         mean, scale = (value.flatten().tolist() if self.standardise else None for value in self.scaling)
         names, id = self.rows.feature_names, self.selection.id
-        return RowPreparation(list(self.observed_shape), names, id, mean, scale, self.missing)
+        return RowPreparation(list(self.observed_shape), names, id, mean, scale)
 
     def state_dict(self) -> dict[str, Any]:
         """The scaling, for whoever has other rows."""

@@ -30,7 +30,6 @@ class RowPreparation(Preparation):
         id: a table's column of names of rows, used where there is one.
         mean: of each entry, flattened, over the training rows; None if rows are not standardised.
         scale: likewise, their standard deviation.
-        missing: whether entries may be missing, as NaN.
 
     Examples:
         >>> import numpy as np
@@ -48,10 +47,8 @@ class RowPreparation(Preparation):
         id: str | None = None,
         mean: Sequence[float] | None = None,
         scale: Sequence[float] | None = None,
-        missing: bool = False,
     ) -> None:
         check_kinds(RowPreparation, locals())
-        self.missing = missing
         self.shape, self.names, self.id = tuple(shape), columns, id
         self.scaled = mean is not None or scale is not None
         zeros = np.zeros(int(np.prod(self.shape)))
@@ -70,7 +67,7 @@ class RowPreparation(Preparation):
         where = str(data) if is_file else "x"
         if rows.x.shape[1:] != self.shape:
             raise ValueError(f"{where}: the model takes rows of shape {self.shape}, got {tuple(rows.x.shape[1:])}")
-        check_finite(rows.x, rows.feature_names, where, self.missing)
+        check_finite(rows.x, rows.feature_names, where, missing=True)
         x = torch.from_numpy(rows.x)
         if not self.scaled:
             return prepared(x, rows.names)

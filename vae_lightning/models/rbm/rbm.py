@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
-from jaxtyping import Bool
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from torch import Size, Tensor
-from torch.distributions import Distribution
+from torch import Tensor
 from torch.optim import Optimizer
 
 from vae_lightning.batches import Batch, observations
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.construction.hyperparameters import only_plain
-from vae_lightning.counts import Counts
-from vae_lightning.data.loaders import Observations
 from vae_lightning.data.protocols import HasTraining, HasValidation, datamodule
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.gradients import with_gradients
@@ -25,13 +21,10 @@ from vae_lightning.harmonium.harmonium import Harmonium
 from vae_lightning.harmonium.moments import contrast, likelihood_gradient
 from vae_lightning.harmonium.negative_phase import ContrastiveDivergence, NegativePhase, evenly
 from vae_lightning.harmonium.sparsity import Sparsity
-from vae_lightning.inference import HarmoniumScorer, Imputed, Scores, harmonium_imputed
-from vae_lightning.inference.scores import sizes_of
 from vae_lightning.models.optimizers import check_decay, with_decay
-from vae_lightning.models.rbm.conditioned import Conditioned
+from vae_lightning.models.rbm.answers import HarmoniumAnswers
 from vae_lightning.models.rbm.evaluated import Evaluated
 from vae_lightning.models.rbm.splits import check_options, check_processes, check_shape, first_look, free_energy_gap
-from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.randomness import seeded
 
 _LENGTHS = 1000  # documents of evenly spaced lengths that stand for the training documents
@@ -42,7 +35,7 @@ def sgd(parameters: Iterable[Any]) -> Optimizer:
     return torch.optim.SGD(parameters, lr=0.05)
 
 
-class RBM(ReproducibleModule):
+class RBM(HarmoniumAnswers):
     """p(v, h) = exp(-E(v, h)) / Z with -E = log h(v) + log h(h) + <a, T(v)> + <b, S(h)> + T(v)^T W S(h).
 
     `visible` and `hidden` may be any two families whose product normalises: Bernoulli x Bernoulli is the RBM, Normal
@@ -212,52 +205,6 @@ class RBM(ReproducibleModule):
         mean = self.averages.compute()["free_energy"]
         if (gap := free_energy_gap(self.model, mean, data.val, data.train, self.device)) is not None:
             self.log("val/free_energy_gap", gap.float(), sync_dist=True)
-
-    @torch.no_grad()
-    def simulate(self, n: int) -> Conditioned:
-        """P(v | h) after `sampling_steps` of Gibbs sampling, from the persistent chains where there are any.
-
-        Documents have the training documents' lengths, evenly spaced.
-        """
-        model = self.model.given(evenly(self.totals, n)) if self.model.has_lengths else self.model
-        v = model.visible.sample(model.visible_natural(self.algorithm.starts(model, n)))
-        if self.sampling_steps > 1:
-            v = model.gibbs(v, self.sampling_steps - 1)
-        return Conditioned(model.visible, model.visible_natural(model.hidden.sample(model.hidden_natural(v))))
-
-    def scorer(self, rows: Observations, samples: int | None) -> Callable[[Tensor | Counts], Scores]:
-        """By one log Z: exact where one side has few values, else of so many chains of annealing, 100 by default."""
-        sizes = sizes_of(self.model, rows.x).to(self.model.weight)
-        return HarmoniumScorer.of(self.model, sizes, 100 if samples is None else samples, start=self.independent_bias)
-
-    def imputed(self, x: Tensor, samples: int | None) -> Imputed:
-        """By so many Gibbs chains of each row, 20 by default."""
-        return harmonium_imputed(self.model, x, 20 if samples is None else samples)
-
-    @property
-    def code_shape(self) -> Size:
-        """(*Z) of h."""
-        return self.model.hidden.event_shape
-
-    def posterior(self, x: Tensor | Counts) -> Distribution:
-        """P(h | v), exactly."""
-        return self.model.hidden_given(x)
-
-    def likelihood(self, z: Tensor) -> Distribution:
-        """P(v | h); of documents that of one word."""
-        model = self.model.given(z.new_ones(len(z))) if self.model.has_lengths else self.model
-        return model.visible_given(z)
-
-    @torch.no_grad()
-    def hashes(self, x: Tensor | Counts) -> Bool[Tensor, "rows bits"]:
-        """The most probable code of each observation; TypeError where h is not independent bits, given v."""
-        if not self.model.hidden.independent_bits:
-            raise TypeError(f"codes are hidden bits, use Bernoulli(m) for them; h is {self.model.hidden!r}")
-        return self.model.hidden_natural(x) > 0
-
-    def predict_step(self, batch: Batch, batch_idx: int) -> Bool[Tensor, "rows bits"]:
-        """Codes."""
-        return self.hashes(observations(batch))
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
