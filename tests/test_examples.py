@@ -13,8 +13,8 @@ import pytest
 import torch
 
 ROOMS = (
-    "callbacks", "conditional", "consistency", "data", "data.processes", "estimators", "families", "harmonium",
-    "inference", "latent_variable", "metrics", "models", "nn", "objectives", "priors",
+    "answers", "callbacks", "conditional", "consistency", "data", "data.processes", "estimators", "families",
+    "harmonium", "inference", "latent_variable", "metrics", "models", "nn", "objectives", "priors",
 )  # fmt: skip
 OF_FILES = {
     "DataReference", "CheckpointReference", "ImageFolder", "InceptionFeatures", "MNIST", "Newsgroups", "Omniglot",

@@ -36,6 +36,17 @@ class Answering(abc.ABC):
 
     Data are whatever the data module of its training reads: an array, a frame, a path; texts; pictures. What was done
     to the training data is done to them, and undone in the answers, which are functions of (the model's seed, rows).
+
+    Examples:
+        >>> import numpy as np
+        >>> import vae_lightning as vl
+        >>> model = vl.GaussianVAE(2, vl.Normal(3, scale=1.0))  # untrained: it takes rows as they are
+        >>> model.encode(np.zeros((4, 3)))
+        Encoded(4 rows: mean (4, 2), sd (4, 2))
+        >>> model.generate(5).x.shape, bool((model.log_likelihood(np.zeros((4, 3)), K=200).stderr < 1).all())
+        ((5, 3), True)
+        >>> model.impute(np.array([[1.0, np.nan, 2.0]])).x[:, [0, 2]]  # what was observed stays
+        array([[1., 2.]], dtype=float32)
     """
 
     seed: int
