@@ -136,6 +136,10 @@ def test_many_rows_are_answered_some_at_a_time() -> None:
     x = np.random.default_rng(0).normal(size=(2 * ROWS + 5, 2)).astype(np.float32)
     parts = list(model.answers(vl.answers.Encode(1), model.read_by.read(x)))
     assert [len(part) for part in parts] == [ROWS, ROWS, 5]
+    model.train()
+    for _ in model.answers(vl.answers.Encode(1), model.read_by.read(x)):
+        assert model.training  # whoever reads them is not in the midst of an answer
+        assert torch.is_grad_enabled()
     same(vl.answers.Encoded.joined(parts), model.encode(x, samples=1))
 
 

@@ -110,7 +110,9 @@ def test_a_file_that_cannot_be_written_is_said_before_any_work(
 
 def test_pictures_are_refused_of_data_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = ("sample", "--ckpt", trained("GaussianVAE").checkpoint, "--out")
-    assert "the model's data are no pictures, but rows of shape (3,)" in refused(capsys, *given, tmp_path / "x.png")
+    assert "the model's data are no pictures (channels, height, width), but rows of shape (3,)" in refused(
+        capsys, *given, tmp_path / "x.png"
+    )
     assert "the model's data are no pictures" in refused(capsys, *given, tmp_path / "x")
     pictures = ("sample", "--ckpt", trained("VAE").checkpoint, "--out", tmp_path / "x.png", "--n")
     assert "a grid has at most 4,096 pictures, got 5,000: name a folder" in refused(capsys, *pictures, "5000")

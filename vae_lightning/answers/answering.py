@@ -181,7 +181,8 @@ class Answering(abc.ABC):
             if isinstance(block.x, Tensor) and not (verb.takes_missing or self.takes_missing):
                 check_whole(block.x, block.names, self.read_by.columns)
             with self._ready(), seeded(self.seed, type(verb).__name__, number):
-                yield verb(self, replace(block, x=block.x.to(self.where)))
+                answer = verb(self, replace(block, x=block.x.to(self.where)))
+            yield answer
 
     @property
     def where(self) -> torch.device:

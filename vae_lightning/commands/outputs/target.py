@@ -54,8 +54,8 @@ class Target:
         """ValueError if pictures are wanted of rows that are none, or of too many for one grid."""
         if self.is_pictures and not (len(shape) == 3 and shape[0] in (1, 3)):  # channels, height, width
             raise ValueError(
-                f"--out {self.path}: the model's data are no pictures, but rows of shape {tuple(shape)}: name a table, "
-                f"such as {self.path.with_suffix('.csv').name}"
+                f"--out {self.path}: the model's data are no pictures (channels, height, width), but {_said(shape)}: "
+                f"name a table, such as {self.path.with_suffix('.csv').name}"
             )
         if self.ending == GRID and count > MOST:
             raise ValueError(
@@ -81,3 +81,7 @@ class Target:
                 output.finish()
             finally:
                 output.release()
+
+
+def _said(shape: Sequence[int]) -> str:
+    return f"rows of shape {tuple(shape)}" if shape else "texts"
