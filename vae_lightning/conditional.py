@@ -47,7 +47,9 @@ class Conditional(nn.Module):
         super().__init__()
         self.family = family
         self.context_shape = Size(context_shape)
-        self.network = network(self.context_shape, Outputs(family.num_parameters, family.event_shape))
+        self.network = network(
+            self.context_shape, Outputs(family.num_parameters, family.event_shape, family.log_scales)
+        )
 
     @property
     def event_shape(self) -> Size:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import lightning.pytorch as pl
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from support.models import trainer
 from torch import Tensor
 
+from vae_lightning.conditional import Conditional
 from vae_lightning.data import Arrays
 from vae_lightning.estimators import LeaveOneOut, Reparameterised
 from vae_lightning.families import (
@@ -31,7 +33,7 @@ from vae_lightning.families import (
 from vae_lightning.families.support import check_support
 from vae_lightning.harmonium import Harmonium
 from vae_lightning.models import HVAE, MRFVAE, VAE, GaussianVAE, LiBI
-from vae_lightning.nn import MLP
+from vae_lightning.nn import MLP, ScalePerDimension, SharedScale
 from vae_lightning.objectives import ELBO, IWAE, DReG
 from vae_lightning.priors import VampPrior
 
@@ -129,6 +131,21 @@ def test_a_harmonium_of_a_mixed_table() -> None:
     torch.nn.init.normal_(model.weight)
     every = torch.cartesian_prod(*[torch.arange(float(n)) for n in (2, 2, 3)])
     assert model.log_prob(every).exp().sum().item() == pytest.approx(1, rel=1e-5)
+
+
+@pytest.mark.parametrize(("scale", "learned"), [(SharedScale, 1), (ScalePerDimension, 3)])
+def test_the_noise_of_reals_can_be_learned_apart_from_the_code(scale: Any, learned: int) -> None:
+    """Sigmas of columns 1, 3 and 4 are parameters; what else the families need comes from the network."""
+    table = PartlyObserved(Product([Bernoulli(1), Normal(1), Categorical(3), Normal(2), Normal(1, 0.5)]))
+    decoder = Conditional(table, (2,), partial(scale, network=MLP, sigma=0.3))
+    assert decoder.network.log_sigma.shape == (learned,)
+    theta = decoder.network(torch.randn(7, 2))
+    assert theta.shape == (7, table.num_parameters)
+    sigma = decoder(torch.randn(7, 2)).base_dist.variance.sqrt()
+    torch.testing.assert_close(sigma[:, [1, 3, 4, 5]], torch.tensor([0.3, 0.3, 0.3, 0.5]).expand(7, 4))
+    assert theta[:, 0].unique().numel() == theta[:, 3].unique().numel() == 7
+    decoder(torch.randn(7, 2)).log_prob(table.distribution(table.constrain(theta)).sample()).sum().backward()
+    assert decoder.network.log_sigma.grad.count_nonzero() == learned
 
 
 # -- PartlyObserved --------------------------------------------------------------------------------------------------

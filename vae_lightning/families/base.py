@@ -44,6 +44,11 @@ class ExponentialFamily(abc.ABC):
         return x
 
     @property
+    def log_scales(self) -> tuple[slice, ...]:
+        """Which of theta are log standard deviations; by default none."""
+        return ()
+
+    @property
     def num_columns(self) -> int:
         """How many columns of a table hold an x; by default one for each entry."""
         return self.event_shape.numel()

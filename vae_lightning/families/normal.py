@@ -121,6 +121,12 @@ class Normal(ExponentialFamily):
         return td.Independent(variables, len(shape), validate_args=False)
 
     @property
+    def log_scales(self) -> tuple[slice, ...]:
+        """The second half, unless the scale is fixed."""
+        half = prod(self.event_shape)
+        return (slice(half, 2 * half),) if self.scale is None else ()
+
+    @property
     def coupled(self) -> slice:
         """x alone: a coupled x^2 would let the variance turn negative (paper, below Eq. 10)."""
         return slice(0, prod(self.event_shape))

@@ -64,6 +64,11 @@ class PartlyObserved(ExponentialFamily):
         seen = torch.where(seen.isnan(), 0.0, seen)
         return torch.cat((seen, (~x.isnan()).to(seen)), -len(self.event_shape)) if self.mask else seen
 
+    @property
+    def log_scales(self) -> tuple[slice, ...]:
+        """Those of the family."""
+        return self.family.log_scales
+
     def sufficient_statistics(self, x: Tensor) -> Float[Tensor, "*B P"]:
         """T(x); NaN for what is missing."""
         return self.family.sufficient_statistics(x)

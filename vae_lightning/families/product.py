@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -64,6 +65,13 @@ class Product(ExponentialFamily):
         """What each family shows of its columns, flat; NaN for categories that are NaN."""
         parts = zip(self.columns, x.split(self.widths, -1), strict=True)
         return torch.cat([_shown(family, part) for family, part in parts], -1)
+
+    @property
+    def log_scales(self) -> tuple[slice, ...]:
+        """Those of each family, where its parameters are."""
+        starts = [0, *accumulate(self.sizes)]
+        each = zip(starts, self.columns, strict=False)
+        return tuple(slice(at + part.start, at + part.stop) for at, family in each for part in family.log_scales)
 
     def sufficient_statistics(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B P"]:
         """(T_1(x_1), T_2(x_2), ...)."""

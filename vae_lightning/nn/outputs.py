@@ -11,6 +11,7 @@ from torch import Size
 class Outputs(int):
     """A number of outputs, as a Conditional gives it to its network: an int that networks of images ask for the image.
 
+    Which of them are log standard deviations is known, too: `nn.ScalePerDimension` learns those apart from the context.
     Wrapped networks that emit a part of the parameters, such as the means, get `outputs // parts`, which knows the
     shape, too.
 
@@ -22,18 +23,19 @@ class Outputs(int):
     """
 
     event_shape: Size
+    log_scales: tuple[slice, ...]
 
-    def __new__(cls, number: int, event_shape: Sequence[int]) -> Outputs:
-        """So many, of an event of this shape."""
+    def __new__(cls, number: int, event_shape: Sequence[int], log_scales: Sequence[slice] = ()) -> Outputs:
+        """So many, of an event of this shape, those of `log_scales` log standard deviations."""
         outputs = super().__new__(cls, number)
-        outputs.event_shape = Size(event_shape)
+        outputs.event_shape, outputs.log_scales = Size(event_shape), tuple(log_scales)
         return outputs
 
     def __floordiv__(self, parts: int) -> Outputs:
         return Outputs(int(self) // parts, self.event_shape)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Outputs, (int(self), tuple(self.event_shape))
+        return Outputs, (int(self), tuple(self.event_shape), self.log_scales)
 
 
 def image_of(num_outputs: int, image_shape: Sequence[int] | None) -> tuple[int, ...]:

@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vae_lightning.nn.outputs import Outputs
+
 Network = Callable[[Sequence[int], int], nn.Module]
 
 
@@ -35,17 +37,19 @@ class SharedScale(nn.Module):
 
     def __init__(self, context_shape: Sequence[int], num_outputs: int, network: Network, sigma: float = 1.0) -> None:
         super().__init__()
-        self.network, self.log_sigma = _mean_and_scale(self, context_shape, num_outputs, network, sigma, 1)
+        self.network, self.log_sigma = _mean_and_scale(self, context_shape, num_outputs, network, sigma, True)
+        self.places = _places(num_outputs)
 
     def forward(self, c: Any) -> Float[Tensor, "*batch outputs"]:
         """(*B, *C) -> (*B, 2 d)."""
-        return _joined(self.network(c), self.log_sigma)
+        return _joined(self.network(c), self.log_sigma, self.places)
 
 
 class ScalePerDimension(nn.Module):
     """theta(c) = (mean(c), log sigma) with one trained sigma for each output, the same for all contexts.
 
-    As `SharedScale` but for that. ValueError unless the number of outputs is even and sigma > 0.
+    As `SharedScale` but for that. Of a `families.Product` both learn the sigmas of its Normal columns, and the network
+    emits all else. ValueError unless the number of outputs is even and sigma > 0.
 
     Args:
         context_shape: shape of c, bound by the Conditional.
@@ -63,27 +67,44 @@ class ScalePerDimension(nn.Module):
 
     def __init__(self, context_shape: Sequence[int], num_outputs: int, network: Network, sigma: float = 1.0) -> None:
         super().__init__()
-        self.network, self.log_sigma = _mean_and_scale(
-            self, context_shape, num_outputs, network, sigma, num_outputs // 2
-        )
+        self.network, self.log_sigma = _mean_and_scale(self, context_shape, num_outputs, network, sigma, False)
+        self.places = _places(num_outputs)
 
     def forward(self, c: Any) -> Float[Tensor, "*batch outputs"]:
         """(*B, *C) -> (*B, 2 d)."""
-        return _joined(self.network(c), self.log_sigma)
+        return _joined(self.network(c), self.log_sigma, self.places)
+
+
+def _places(num_outputs: int) -> tuple[slice, ...]:
+    """Where the log sigmas are: where the family says so, or in the second half."""
+    said = num_outputs.log_scales if isinstance(num_outputs, Outputs) else ()
+    return said or (slice(int(num_outputs) // 2, int(num_outputs)),)
 
 
 def _mean_and_scale(
-    module: nn.Module, context_shape: Sequence[int], num_outputs: int, network: Network, sigma: float, number: int
+    module: nn.Module, context_shape: Sequence[int], num_outputs: int, network: Network, sigma: float, shared: bool
 ) -> tuple[nn.Module, nn.Parameter]:
-    if num_outputs % 2 or not 0 < sigma < math.inf:
+    number = sum(place.stop - place.start for place in _places(num_outputs))
+    halves = num_outputs == 2 * number
+    known = halves or (isinstance(num_outputs, Outputs) and num_outputs.log_scales)
+    if not known or not 0 < sigma < math.inf:
         raise ValueError(
             f"{type(module).__name__} gives (mean, log sigma) to a Normal family without fixed scale, and sigma > 0; "
             f"got {num_outputs} outputs and sigma {sigma}"
         )
-    return network(context_shape, num_outputs // 2), nn.Parameter(torch.full((number,), math.log(sigma)))
+    others = num_outputs // 2 if halves else Outputs(num_outputs - number, num_outputs.event_shape)  # type: ignore[attr-defined]
+    return network(context_shape, others), nn.Parameter(torch.full((1 if shared else number,), math.log(sigma)))
 
 
-def _joined(mean: Tensor, log_sigma: Tensor) -> Tensor:
+def _joined(others: Tensor, log_sigma: Tensor, places: Sequence[slice]) -> Tensor:
     # under autocast the mean is bfloat16, of eight bits, which would round away the steps that sigma makes
-    mean = mean.to(torch.promote_types(mean.dtype, log_sigma.dtype))
-    return torch.cat((mean, log_sigma.expand_as(mean)), -1)
+    others = others.to(torch.promote_types(others.dtype, log_sigma.dtype))
+    scales = log_sigma.expand(*others.shape[:-1], sum(place.stop - place.start for place in places))
+    if places[0].start == others.shape[-1]:  # of one Normal
+        return torch.cat((others, scales), -1)
+    parts, told, taken = [], 0, 0
+    for place in places:
+        width, gap = place.stop - place.start, place.start - told - taken
+        parts += [others[..., told : told + gap], scales[..., taken : taken + width]]
+        told, taken = told + gap, taken + width
+    return torch.cat([*parts, others[..., told:]], -1)
