@@ -121,7 +121,7 @@ def imputation(name: str, seed: int) -> dict[str, object]:
     found = imputed(module.model, data.test.x, SAMPLES)
     guesses = {
         "GaussianVAE": found.mean.numpy(),
-        "IterativeImputer(BayesianRidge)": IterativeImputer(BayesianRidge(), max_iter=50, random_state=seed)
+        "IterativeImputer(BayesianRidge)": IterativeImputer(BayesianRidge(), random_state=seed)
         .fit(train)
         .transform(test),
         "KNNImputer": KNNImputer().fit(train).transform(test),
@@ -138,7 +138,8 @@ def table(rows: dict[str, dict[str, object]], figures: dict[str, int]) -> str:
     """Means over the seeds, with the least and the greatest."""
     lines = ["| | " + " | ".join(figures) + " | chosen |", "|---" * (len(figures) + 2) + "|"]
     for name in TABLES:
-        own = [row for key, row in rows.items() if key.startswith(name)]
+        if not (own := [row for key, row in rows.items() if key.startswith(name)]):
+            continue
         cells = [_cell([float(str(row[figure])) for row in own], digits) for figure, digits in figures.items()]
         lines.append(f"| {name} | " + " | ".join(cells) + " | " + "; ".join(str(row["chosen"]) for row in own) + " |")
     return "\n".join(lines)

@@ -7,6 +7,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.families.base import ExponentialFamily
 
 Network = Callable[[Sequence[int], int], nn.Module]
@@ -37,6 +38,7 @@ class Shown(nn.Module):
     def __init__(
         self, context_shape: Sequence[int], num_outputs: int, network: Network, family: ExponentialFamily
     ) -> None:
+        check_kinds(Shown, locals())
         super().__init__()
         self.family, self.network = family, network(family.shown_shape, num_outputs)
 
