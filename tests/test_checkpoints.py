@@ -10,7 +10,9 @@ import pytest
 import torch
 from support.command import ROOT, command, figures
 
+from vae_lightning.data import Newsgroups
 from vae_lightning.models import HashingVAE
+from vae_lightning.search import CodeIndex
 
 SHIPPED = sorted((ROOT / "checkpoints").glob("*.ckpt"))
 
@@ -56,3 +58,18 @@ def test_the_text_model_writes_documents() -> None:
     documents = model.sample(50)
     assert len(documents) == 50
     assert 30 < documents.total.median() < 500  # the training documents' median is 132 words
+
+
+def test_the_first_search_needs_no_archive(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Newsgroups, "setup", lambda *_: pytest.fail("the archive was read"))
+    checkpoint = ROOT / "checkpoints" / "newsgroups-8bit.ckpt"
+    index = CodeIndex.open(f"{checkpoint}.index")
+    assert index.path.stat().st_size < 5e5
+    assert len(index) == 10_706
+    assert index.encoder.path.samefile(checkpoint)
+    command("search", "--ckpt", checkpoint, "--query", "the shuttle reached its orbit", "--k", "10")
+    printed = capsys.readouterr()
+    assert printed.out.count("sci.space") == 10
+    assert printed.err == ""

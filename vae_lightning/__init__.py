@@ -12,6 +12,7 @@ _NAMES = {
     "loading": "load",
     "reports": "card report",
     "exports": "export",
+    "search": "CodeIndex",
     "models": """
         Compiled Eager Ensemble EveryStep GaussianVAE HVAE HashingVAE LiBI MRFVAE RBM Replayed VAE
     """,

@@ -44,7 +44,8 @@ use, by a checkpoint or a run's folder alone (--ckpt) and data of the kind it wa
   impute      fill in missing entries:  ... --data rows.csv --out whole.csv
 
 search and reproduce
-  search      nearest documents by their hashes: vae-lightning search --ckpt CHECKPOINT --query "text"
+  index       hash documents of your own into a file: vae-lightning index --ckpt runs/version_0 --data docs/
+  search      nearest documents by their hashes: vae-lightning search --index docs.index (or --ckpt RUN) --query "text"
   reproduce   a paper's experiment, its table and picture: vae-lightning reproduce mixture (or libi, priors, ...)
 
 tell others
@@ -174,12 +175,24 @@ def _train(arguments: list[str]) -> None:
     TrainingCLI.run(arguments)
 
 
+def _index(arguments: list[str]) -> None:
+    from vae_lightning.commands.search_parser import parsed_index
+
+    given = parsed_index(arguments[1:])
+
+    from vae_lightning.search import index
+
+    index(**vars(given))
+
+
 def _search(arguments: list[str]) -> None:
-    from jsonargparse import auto_cli
+    from vae_lightning.commands.search_parser import parsed_search
+
+    given = parsed_search(arguments[1:])
 
     from vae_lightning.search import search
 
-    auto_cli(search, args=arguments[1:], as_positional=False, prog="vae-lightning search")
+    search(**vars(given))
 
 
 def _use(arguments: list[str]) -> None:
@@ -240,6 +253,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "sweep": _sweep,
     "compare": _compare,
     **dict.fromkeys(("encode", "decode", "reconstruct", "interpolate", "sample", "score", "impute"), _use),
+    "index": _index,
     "search": _search,
     "reproduce": _reproduce,
     "report": _report,

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
@@ -34,7 +35,10 @@ from vae_lightning.data.texts.cache import cached_corpus
 from vae_lightning.metrics.functional.scatter import Scatter
 from vae_lightning.metrics.images.feature_sample import FeatureSample
 from vae_lightning.models import HashingVAE
-from vae_lightning.search.index import CodeIndex, Document
+from vae_lightning.search import CodeIndex
+from vae_lightning.search.hamming import scan
+from vae_lightning.search.storage.container import Container
+from vae_lightning.search.storage.growing import Growing
 from vae_lightning.studies.store import CellStore, Plain
 
 
@@ -223,13 +227,46 @@ INDEXED = torch.rand(20, 10, generator=torch.Generator().manual_seed(0)) < 0.5
 
 
 def write_index(folder: Path) -> None:
-    documents = [Document(n, "label", ["some", "words"]) for n in range(20)]
-    CodeIndex.build(INDEXED, documents, "c" * 64, "v" * 64).save(folder / "model.ckpt")
+    """With tables, so that all that an index can have is damaged."""
+    names, titles = [f"größe {n}" for n in range(20)], [f"{n} wide rivers" for n in range(20)]
+    with patch.object(scan, "CODES", 10):
+        CodeIndex.build(INDEXED, names, titles=titles, labels=["a", None] * 10, out=folder / "docs.index")
 
 
 def read_index(folder: Path) -> Any:
-    index = CodeIndex.load(folder / "model.ckpt")
-    return [index.nearest(code, 3).found for code in INDEXED], index.checkpoint, index.vocabulary_hash
+    index = CodeIndex.open(folder / "docs.index")
+    return [[index.nearest(INDEXED, 3, exact=exact).table for exact in (False, True)], index.row("größe 7")]
+
+
+def spoil_index(path: Path, rng: Random) -> bytes:
+    """One whose hashes are all right: as somebody may write it, whose words are nobody's."""
+    container = Container.open(path)
+    names = sorted(name for name in INDEX_ARRAYS if name in container)
+    broken, said = rng.choice([*names, "said"]), container.said
+    with Growing() as growing, tempfile.TemporaryFile() as out:
+        for name in names:
+            array = container.array(name).copy()
+            if name == broken:
+                array = _spoilt_array(array, rng)
+            growing.append(name, array)
+        growing.finish(out, damaged_value(said, rng) if broken == "said" else said)
+        out.seek(0)
+        return out.read()
+
+
+INDEX_ARRAYS = (
+    "codes", "hashes", "labels", "words", "order0", "starts0",
+    *(f"{name}.{part}" for name in ("names", "titles", "vocabulary") for part in ("bytes", "ends")),
+)  # fmt: skip
+
+
+def _spoilt_array(array: Any, rng: Random) -> Any:
+    if not array.size or rng.random() < 0.3:
+        return array[: rng.randrange(len(array) + 1)]
+    array = array.astype(np.uint64) if array.dtype != np.uint8 or rng.random() < 0.2 else array
+    most = rng.choice((2, 255, np.iinfo(array.dtype).max))
+    array.flat[rng.randrange(array.size)] = rng.randint(0, min(int(most), int(np.iinfo(array.dtype).max)))
+    return array
 
 
 @dataclass(frozen=True)
@@ -322,7 +359,8 @@ READERS = {
     "images": Reader(write_images, "*/*", lambda f: split_sums(ImageFolder(f, size=8)), anything),
     "zip": Reader(write_omniglot, "*.zip", lambda f: split_sums(Omniglot(f, size=8)), anything),
     "checkpoint": Reader(write_checkpoint, "model.ckpt", model_bits, anything, spoil_checkpoint),
-    "index": Reader(write_index, "model.ckpt.*", read_index, as_before, None),
+    "index": Reader(write_index, "docs.index", read_index, as_before, None),
+    "somebody's index": Reader(write_index, "docs.index", read_index, anything, spoil_index),
     "cell": Reader(write_cell, "figures.json", lambda f: cells(f).read(ONE), anything, spoil_json),
     "features": Reader(write_features, "*.npz", read_features, as_before_or_none),
     "metrics": Reader(write_metrics, "metrics.json", update_metrics, has_the_new_figure, spoil_json),

@@ -1,174 +1,246 @@
-"""CodeIndex: binary codes of documents -> the nearest ones to a code, exactly; two files on disk."""
+"""CodeIndex: binary codes of documents -> the nearest ones to a text, to a document or to a code; one file."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-import faiss
 import numpy as np
+import torch
 from jaxtyping import Bool
-from numpy.typing import NDArray
 from torch import Tensor
 
-from vae_lightning.files import atomic_write
+from vae_lightning.files import expanded
+from vae_lightning.search.building import build, change, check_new, of_codes
+from vae_lightning.search.documents import Documents
+from vae_lightning.search.encoder import Encoder
+from vae_lightning.search.hamming.lookup import Lookup
+from vae_lightning.search.hamming.ranking import Finder, Near, Packed, without
+from vae_lightning.search.hamming.scan import Scan
+from vae_lightning.search.hits import Hits
+from vae_lightning.search.maker import Maker
+from vae_lightning.search.storage.container import Container
+from vae_lightning.search.writing import Batch, pack
 
-_LARGEST = 1 << 28  # bytes of a record; that of 20 Newsgroups has about a million
-_HEADERS = 1 << 10  # bytes of a faiss file that are neither codes nor ids
-_RECORD = {"checkpoint": str, "vocabulary_hash": str, "num_bits": int, "codes": str, "documents": list}
-_DOCUMENT = {"id": int, "label": str, "words": list}
-
-
-@dataclass(frozen=True)
-class Document:
-    """What is shown of a document."""
-
-    id: int
-    label: str
-    words: list[str]
-
-
-@dataclass(frozen=True)
-class Neighbours:
-    """The nearest documents, each with its Hamming distance, and how many more tie at the last distance."""
-
-    found: list[tuple[int, Document]]
-    tied: int
+Bits = Bool[np.ndarray, "n m"] | Bool[Tensor, "n m"]
+Watch = Callable[[Iterator[Batch]], Iterator[Batch]]
 
 
-@dataclass(frozen=True, eq=False)
 class CodeIndex:
-    """Codes of m bits in a flat binary faiss index, by document id, and the documents they are of.
+    """Binary codes of documents with their names, titles, labels and top words, memory-mapped from one file.
 
-    `checkpoint` is the sha256 of the checkpoint that made the codes, `vocabulary_hash` that of its words. Codes whose
-    length is no multiple of 8 are padded with zeros, which adds nothing to a distance.
+    Search is exact: up to a million codes each is compared with the query, of more those that share a piece of their
+    code with it. It is by Hamming distance, ties in the order of the documents. An index never changes: `add` and
+    `remove` write another one in its place, and whoever has this one open keeps what it had. Raises ValueError for a
+    file that is no index or is damaged, and for whatever else cannot be done, in one line.
+
+    Examples:
+        >>> import numpy as np
+        >>> import vae_lightning as vl
+        >>> codes = np.array([[0, 0, 0], [1, 1, 0], [1, 1, 1]], bool)
+        >>> index = vl.CodeIndex.build(codes, ["a.txt", "b.txt", "c.txt"])
+        >>> index.nearest(codes[:1], k=2).to_frame()[["name", "distance"]]
+            name  distance
+        0  a.txt         0
+        1  b.txt         2
+        >>> index.remove(["a.txt"])
+        CodeIndex(2 documents, 3 bits)
     """
 
-    codes: Any  # faiss.IndexBinaryIDMap2
-    num_bits: int
-    documents: Mapping[int, Document]
-    checkpoint: str
-    vocabulary_hash: str
+    def __init__(
+        self, container: Container, path: Path | None = None, ckpt: Path | None = None, encoder: Encoder | None = None
+    ) -> None:
+        self.documents = Documents(container)
+        self.path, self._container, self._ckpt, self._encoder = path, container, ckpt, encoder
+
+    # -- from where ------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def open(cls, path: str | Path, ckpt: str | Path | None = None) -> CodeIndex:
+        """That of a file; `ckpt` is where the checkpoint that made it is, if it is no longer where it was."""
+        place = Path(expanded(str(path)))
+        return cls(Container.open(place), place, _place(ckpt))
 
     @classmethod
     def build(
-        cls, codes: Bool[Tensor, "N m"], documents: list[Document], checkpoint: str, vocabulary_hash: str
+        cls,
+        codes: Bits,
+        names: Sequence[str],
+        *,
+        titles: Sequence[str] | None = None,
+        labels: Sequence[str | None] | None = None,
+        out: str | Path | None = None,
+        overwrite: bool = False,
     ) -> CodeIndex:
-        """Index codes[n] as that of documents[n]."""
-        packed = pack(codes)
-        index = _faiss_index(packed, np.array([document.id for document in documents], dtype=np.int64))
-        by_id = {document.id: document for document in documents}
-        return cls(index, codes.shape[1], by_id, checkpoint, vocabulary_hash)
-
-    def nearest(self, code: Bool[Tensor, " m"], k: int) -> Neighbours:
-        """The k nearest documents, or all if they are fewer; ties by id, smallest first. ValueError unless k >= 1."""
-        if code.numel() != self.num_bits:
-            raise ValueError(f"the index has codes of {self.num_bits} bits, the query has {code.numel()}")
-        return self._nearest(pack(code[None]), k)
-
-    def nearest_to(self, document: int, k: int) -> Neighbours:
-        """The k nearest documents to one of the index, without itself."""
-        return self._nearest(self.codes.reconstruct(document)[None], k, document)
-
-    def _nearest(self, packed: NDArray[np.uint8], k: int, without: int | None = None) -> Neighbours:
-        if k < 1:
-            raise ValueError(f"k, how many documents to show, must be at least 1; got {k}")
-        # faiss breaks ties as it likes, so ask twice: how far the k-th is, then for all that are no farther
-        reach = self.codes.search(packed, min(k + 1, self.codes.ntotal))[0][0, -1]
-        _, distances, ids = self.codes.range_search(packed, int(reach) + 1)
-        near = sorted((int(distance), int(n)) for distance, n in zip(distances, ids, strict=True) if n != without)
-        found, rest = near[:k], near[k:]
-        tied = sum(distance == found[-1][0] for distance, _ in rest) if found else 0
-        return Neighbours([(distance, self.documents[n]) for distance, n in found], tied)
-
-    def save(self, checkpoint: Path) -> None:
-        """Write `CHECKPOINT.faiss` and, last, `CHECKPOINT.documents.json`, which holds the hashes of both."""
-        codes = faiss.serialize_index_binary(self.codes).tobytes()
-        record = {
-            "checkpoint": self.checkpoint,
-            "vocabulary_hash": self.vocabulary_hash,
-            "num_bits": self.num_bits,
-            "codes": hashlib.sha256(codes).hexdigest(),
-            "documents": [asdict(document) for document in self.documents.values()],
-        }
-        content = json.dumps(record | {"record": _hash(record)}).encode()
-        for path, written in zip(paths(checkpoint), (codes, content), strict=True):
-            with atomic_write(path) as file:
-                file.write(written)
+        """Codes (N, m) of documents of these names, in a file `out` or in one without a name that ends with this."""
+        batch, place = of_codes(codes, names, titles, labels, 0, 0), _place(out)
+        return cls(build([batch], codes.shape[1], (), place, None, overwrite), place)
 
     @classmethod
-    def load(cls, checkpoint: Path) -> CodeIndex:
-        """Read the two files beside a checkpoint; ValueError if they are damaged or not of one piece."""
-        path, described = paths(checkpoint)
-        record = _read(described)
-        documents = {entry["id"]: Document(**entry) for entry in record["documents"]}
-        width = -(-record["num_bits"] // 8)
-        if path.stat().st_size > len(documents) * (width + 8) + _HEADERS:
-            raise ValueError(f"{path} is too large for the documents of {described}")
-        codes = path.read_bytes()
-        if hashlib.sha256(codes).hexdigest() != record["codes"]:
-            raise ValueError(f"{path} does not belong to {described}")
-        index = _of_bytes(codes, list(documents), width)
-        if index is None:
-            raise ValueError(f"{path} holds no codes of the documents of {described}")
-        return cls(index, record["num_bits"], documents, record["checkpoint"], record["vocabulary_hash"])
+    def of(
+        cls,
+        run: str | Path,
+        data: Any,
+        names: Sequence[str] | None = None,
+        *,
+        out: str | Path | None = None,
+        overwrite: bool = False,
+        watch: Watch = iter,
+    ) -> CodeIndex:
+        """The codes that a run's model, or a checkpoint's, gives to the documents of a `Path`, or to texts."""
+        place = _place(out)
+        check_new(place, overwrite)
+        encoder = Encoder.read(Path(run))
+        batches, maker = watch(encoder.batches(data, names)), Maker.of(encoder, place)
+        return cls(
+            build(batches, encoder.num_bits, encoder.vocabulary, place, maker, overwrite), place, encoder=encoder
+        )
+
+    # -- what it has -----------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.documents)
+
+    @property
+    def num_bits(self) -> int:
+        """The length of a code."""
+        return int(self._container.said["num_bits"])
+
+    @property
+    def codes(self) -> Packed:
+        """(N, bytes), mapped; eight bits a byte, the first one the lowest."""
+        return self._container.array("codes")
+
+    @property
+    def maker(self) -> Maker | None:
+        """What it says of the model that made it."""
+        said = self._container.said["model"]
+        return None if said is None else Maker(said["checkpoint"], said["path"], said["kind"])
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The model that made it; ValueError if its checkpoint is not there or has changed."""
+        if self._encoder is not None:
+            return self._encoder
+        if self.maker is None:
+            raise ValueError(f"{self._container.name} was made of codes, by no model: search it by codes of bits")
+        return self.maker.encoder(self.path, self._ckpt)
+
+    def __repr__(self) -> str:
+        place = "" if self.path is None else f", {self.path}"
+        return f"CodeIndex({len(self):,} documents, {self.num_bits} bits{place})"
+
+    def write(self, out: BinaryIO) -> None:
+        """Its file again."""
+        self._container.write(out)
+
+    # -- search ----------------------------------------------------------------------------------------------------
+
+    def nearest(self, query: Any, k: int = 10, *, exact: bool = False) -> Hits:
+        """The k documents nearest to each query, or all if they are fewer.
+
+        A query is a text, several are a list of texts; or codes (m,) or (Q, m) of bits; or whatever else the model that
+        made the index reads. With `exact` every code is compared, which takes longer and finds the same.
+        """
+        codes, unknown = self._coded(query)
+        return self.hits(self.finder(exact).nearest(codes, _at_least_one(k)), unknown)
+
+    def nearest_to(self, name: str, k: int = 10) -> Hits:
+        """The k documents nearest to one of the index, without itself."""
+        row = self.row(name)
+        (near,) = self.finder().nearest(self.codes[row : row + 1], min(_at_least_one(k) + 1, len(self)))
+        return self.hits([without(near, row)], [[]])
+
+    def row(self, name: str) -> int:
+        """The number of the document of this name; ValueError if there is none."""
+        row = self.documents.row(name)
+        if row is None:
+            raise ValueError(f"{self._container.name} has no document {name!r}")
+        return row
+
+    def finder(self, exact: bool = False) -> Finder:
+        """What finds codes."""
+        return self._lookup if "order0" in self._container and not exact else self._scan
+
+    @cached_property
+    def _scan(self) -> Scan:
+        return Scan(self.codes)
+
+    @cached_property
+    def _lookup(self) -> Lookup:
+        return Lookup.of(self._container, self.num_bits)
+
+    def hits(self, near: Sequence[Near], unknown: Sequence[Sequence[str]]) -> Hits:
+        """The documents of these rows."""
+        rows = [row for each in near for row in each.rows.tolist()]
+        documents = self.documents
+        return Hits(
+            [documents.name(row) for row in rows],
+            query=np.repeat(np.arange(len(near)), [len(each.rows) for each in near]),
+            distance=np.concatenate([each.distances for each in near]).astype(np.int64),
+            label=np.array([documents.label(row) for row in rows], object),
+            title=np.array([documents.title(row) for row in rows], object),
+            words=np.array([" ".join(documents.words(row)) for row in rows], object),
+            tied=[each.tied for each in near],
+            unknown=unknown,
+        )
+
+    def _coded(self, query: Any) -> tuple[Packed, Sequence[Sequence[str]]]:
+        texts = [query] if isinstance(query, str) else query
+        if isinstance(texts, list | tuple) and texts and all(isinstance(text, str) for text in texts):
+            return self.encoder.queries(texts)
+        if _are_bits(query):
+            bits = np.atleast_2d(np.asarray(query))
+            if bits.ndim != 2 or bits.shape[1] != self.num_bits:
+                raise ValueError(f"the index has codes of {self.num_bits} bits, the query has {bits.shape[-1]}")
+            return pack(bits), [[] for _ in bits]
+        codes = self.encoder.codes(query)
+        return codes, [[] for _ in codes]
+
+    # -- another one in its place ----------------------------------------------------------------------------------
+
+    def add(
+        self,
+        data: Any,
+        names: Sequence[str] | None = None,
+        *,
+        titles: Sequence[str] | None = None,
+        labels: Sequence[str | None] | None = None,
+        watch: Watch = iter,
+    ) -> CodeIndex:
+        """With more documents: codes (N, m) of bits and their names, or a `Path` or texts, which its model encodes."""
+        return self.change(self._batches(data, names, titles, labels, watch), [])
+
+    def remove(self, names: Sequence[str]) -> CodeIndex:
+        """Without the documents of these names; ValueError if one is not there."""
+        return self.change([], names)
+
+    def change(self, new: Iterable[Batch], removed: Sequence[str]) -> CodeIndex:
+        """Without the documents of these names, and with new ones behind the others."""
+        kept = np.ones(len(self), bool)
+        kept[[self.row(name) for name in removed]] = False
+        container = change(self._container, kept, new, self.path, self.maker)
+        return CodeIndex(container, self.path, self._ckpt, self._encoder)
+
+    def _batches(self, data: Any, names: Any, titles: Any, labels: Any, watch: Watch) -> Iterable[Batch]:
+        if not _are_bits(data):
+            return watch(self.encoder.batches(data, names))
+        if names is None:
+            raise ValueError(f"{len(data)} codes need as many names, by which their documents are found")
+        return [of_codes(data, names, titles, labels, self.num_bits, self._container.shape("words")[1])]
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """The record of an index, of the right types, whose hash of itself is right."""
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise ValueError(f"it has more than {_LARGEST:,} bytes")
-        record = json.loads(path.read_bytes())
-        if not isinstance(record, dict) or record.pop("record", None) != _hash(record):
-            raise ValueError("it is not as it was written")
-        if not (_typed(record, _RECORD) and all(map(_is_document, record["documents"]))):
-            raise ValueError("it has not what a record has")
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not the record of an index: {error}") from error
-    return record
+def _are_bits(data: Any) -> bool:
+    return isinstance(data, np.ndarray | Tensor) and data.dtype in (np.bool_, torch.bool)
 
 
-def _typed(entry: object, types: Mapping[str, type]) -> bool:
-    return isinstance(entry, dict) and {name: type(value) for name, value in entry.items()} == types
+def _place(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(expanded(str(path)))
 
 
-def _is_document(entry: object) -> bool:
-    if not isinstance(entry, dict) or not _typed(entry, _DOCUMENT):
-        return False
-    return 0 <= entry["id"] < 1 << 63 and all(isinstance(word, str) for word in entry["words"])
-
-
-def _hash(record: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(record).encode()).hexdigest()
-
-
-def _faiss_index(packed: NDArray[np.uint8], ids: NDArray[np.int64]) -> Any:
-    index = faiss.IndexBinaryIDMap2(faiss.IndexBinaryFlat(8 * packed.shape[1]))
-    index.add_with_ids(packed, ids)
-    return index
-
-
-def _of_bytes(stored: bytes, documents: list[int], width: int) -> Any:
-    """The index whose file is these bytes; None if there is none. What others wrote is not given to faiss to parse."""
-    ids = np.array(documents, dtype=np.int64)
-    start = len(stored) - len(ids) * (width + 8) - 8  # codes, how many ids, ids
-    if start < 0 or width < 1 or not len(ids):
-        return None
-    packed = np.frombuffer(stored, np.uint8, len(ids) * width, start).reshape(len(ids), width)
-    index = _faiss_index(packed, ids)
-    return index if faiss.serialize_index_binary(index).tobytes() == stored else None
-
-
-def paths(checkpoint: Path) -> tuple[Path, Path]:
-    """Where the codes and the documents of a checkpoint's index are."""
-    return Path(f"{checkpoint}.faiss"), Path(f"{checkpoint}.documents.json")
-
-
-def pack(codes: Bool[Tensor, "N m"]) -> NDArray[np.uint8]:
-    """Eight bits a byte, the last byte padded with zeros."""
-    return np.packbits(codes.cpu().numpy(), axis=1, bitorder="little")
+def _at_least_one(k: int) -> int:
+    if k < 1:
+        raise ValueError(f"k, how many documents to show, must be at least 1; got {k}")
+    return k

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from vae_lightning.counts import Counts
 
 NUM_TOP_WORDS = 5
+NO_WORD = -1
 
 
 def inverse_document_frequency(x: Counts, num_words: int) -> Float[Tensor, " words"]:
@@ -18,10 +17,19 @@ def inverse_document_frequency(x: Counts, num_words: int) -> Float[Tensor, " wor
     return (len(x) / torch.bincount(x.indices, minlength=num_words).clamp(min=1)).log()
 
 
-def top_words(x: Counts, idf: Float[Tensor, " words"], words: Sequence[str]) -> list[list[str]]:
-    """The words of largest count x idf of each document, best first; ties by word id."""
+def rarity(num_words: int) -> Float[Tensor, " words"]:
+    """Log k of the k-th most frequent word: by Zipf's law what `inverse_document_frequency` is, but for a constant."""
+    return torch.arange(1, num_words + 1).log()
+
+
+def top_words(x: Counts, weight: Float[Tensor, " words"]) -> Int64[Tensor, "rows 5"]:
+    """The words of largest count x weight of each document, best first, then `NO_WORD`; ties by word id."""
     by_word = torch.argsort(x.indices, stable=True)
-    by_score = by_word[torch.argsort((x.values * idf[x.indices])[by_word], descending=True, stable=True)]
+    by_score = by_word[torch.argsort((x.values * weight[x.indices])[by_word], descending=True, stable=True)]
     by_row = by_score[torch.argsort(x.rows[by_score], stable=True)]
-    documents = x.indices[by_row].split(x.offsets.diff().tolist())
-    return [[words[n] for n in document[:NUM_TOP_WORDS].tolist()] for document in documents]
+    rows = x.rows[by_row]
+    places = torch.arange(len(rows)) - x.offsets[rows]
+    shown = places < NUM_TOP_WORDS
+    found = torch.full((len(x), NUM_TOP_WORDS), NO_WORD)
+    found[rows[shown], places[shown]] = x.indices[by_row][shown]
+    return found

@@ -1,30 +1,20 @@
-"""Search from a fit to a printed table: against brute force, over changed checkpoints and vocabularies."""
+"""Search of 20 Newsgroups from a fit to a printed table: against brute force, over changed checkpoints and words."""
 
-import hashlib
-import json
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import faiss
-import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from support.archive import TRAIN, WORDS
 from support.crafted import written
 from support.models import trainer
 
-from vae_lightning.counts import Counts
 from vae_lightning.data import Newsgroups
 from vae_lightning.data.texts.vocabulary import vocabulary_hash
 from vae_lightning.models import HashingVAE
-from vae_lightning.search import CodeIndex, Document, search
-from vae_lightning.search.index import paths
-from vae_lightning.search.words import inverse_document_frequency, top_words
+from vae_lightning.search import CodeIndex, search
+from vae_lightning.search.beside import place_beside
 
 NUM_WORDS, NUM_BITS = 70, 11
 
@@ -67,56 +57,6 @@ def brute_force(ckpt: Path, split: str, document: int) -> list[tuple[int, str, s
     return [(d, f"train/{n}", data.label_names[y]) for d, n, y in sorted(found)]
 
 
-# -- the index -------------------------------------------------------------------------------------------------------
-
-
-@settings(max_examples=60, deadline=None)
-@given(num_bits=st.integers(1, 20), documents=st.integers(1, 30), k=st.integers(1, 40), seed=st.integers(0, 1000))
-def test_index_against_brute_force(num_bits, documents, k, seed):
-    generator = torch.Generator().manual_seed(seed)
-    codes = torch.rand(documents, num_bits, generator=generator) < 0.5
-    query = torch.rand(num_bits, generator=generator) < 0.5
-    ids = (torch.randperm(documents, generator=generator) + 1).tolist()
-    index = CodeIndex.build(codes, [Document(n, "", []) for n in ids], "", "")
-    near = index.nearest(query, k)
-    expected = sorted(zip((codes ^ query).sum(1).tolist(), ids, strict=True))
-    assert [(distance, document.id) for distance, document in near.found] == expected[:k]
-    assert near.tied == sum(distance == expected[:k][-1][0] for distance, _ in expected[k:])
-
-
-def test_a_document_is_not_its_own_neighbour():
-    codes = torch.zeros(4, 3, dtype=torch.bool)
-    index = CodeIndex.build(codes, [Document(n, "", []) for n in (4, 3, 2, 1)], "", "")
-    near = index.nearest_to(2, k=2)
-    assert [document.id for _, document in near.found] == [1, 3]
-    assert near.tied == 1
-    assert CodeIndex.build(codes[:1], [Document(9, "", [])], "", "").nearest_to(9, k=2).found == []
-
-
-def test_the_saved_codes_are_a_plain_faiss_index(tmp_path: Path):
-    codes = torch.rand(20, 13, generator=torch.Generator().manual_seed(0)) < 0.5
-    index = CodeIndex.build(codes, [Document(n + 100, "x", ["a"]) for n in range(20)], "checkpoint", "words")
-    index.save(tmp_path / "m.ckpt")
-    stored = faiss.read_index_binary(str(tmp_path / "m.ckpt.faiss"))
-    _, ids = stored.search(np.packbits(codes.numpy(), axis=1, bitorder="little"), 1)
-    assert torch.equal(codes[ids[:, 0] - 100], codes)
-    assert CodeIndex.load(tmp_path / "m.ckpt").documents == index.documents
-
-
-@pytest.mark.parametrize("k", [0, -3])
-def test_k_counts_documents(k):
-    index = CodeIndex.build(torch.ones(2, 8) > 0, [Document(1, "", []), Document(2, "", [])], "", "")
-    with pytest.raises(ValueError, match="must be at least 1"):
-        index.nearest(torch.ones(8) > 0, k)
-
-
-def test_top_words_leave_out_what_all_documents_have():
-    x = Counts.from_dense(torch.tensor([[9.0, 1.0, 0.0, 2.0], [9.0, 1.0, 3.0, 0.0], [9.0, 0.0, 0.0, 0.0]]))
-    idf = inverse_document_frequency(x, 4)
-    words = top_words(x, idf, ["the", "of", "sun", "moon"])
-    assert words == [["moon", "of", "the"], ["sun", "of", "the"], ["the"]]
-
-
 # -- the command -----------------------------------------------------------------------------------------------------
 
 
@@ -156,7 +96,7 @@ def test_a_text_needs_only_checkpoint_and_index(ckpt: Path, capsys: pytest.Captu
     search(ckpt, query=f"{WORDS[0]} {WORDS[1]}", k=3)
     first = capsys.readouterr()
     assert "index of 100 training documents" in first.err
-    written = [path.stat().st_mtime_ns for path in paths(ckpt)]
+    written = place_beside(ckpt).stat().st_mtime_ns
     monkeypatch.setattr(Newsgroups, "setup", lambda *_: pytest.fail("the archive was read"))
     search(ckpt, query=f"{WORDS[0].upper()}, {WORDS[1]}! Zebra; quagga zebra", k=3)
     second = capsys.readouterr()
@@ -164,7 +104,7 @@ def test_a_text_needs_only_checkpoint_and_index(ckpt: Path, capsys: pytest.Captu
     assert len(rows(second.out)) == 3
     assert "not in the vocabulary: zebra, quagga" in second.out
     assert "index of" not in second.err
-    assert [path.stat().st_mtime_ns for path in paths(ckpt)] == written
+    assert place_beside(ckpt).stat().st_mtime_ns == written
 
 
 def test_a_changed_checkpoint_gets_a_new_index(ckpt: Path, miniature: Path, tmp_path: Path, capsys):
@@ -175,27 +115,15 @@ def test_a_changed_checkpoint_gets_a_new_index(ckpt: Path, miniature: Path, tmp_
     printed = capsys.readouterr()
     assert "the checkpoint has changed" in printed.err
     assert rows(printed.out) == brute_force(ckpt, "test", 1)[:3]
-    assert CodeIndex.load(ckpt).num_bits == 5
+    assert CodeIndex.open(place_beside(ckpt)).num_bits == 5
 
 
-def relabelled(record: dict[str, Any]) -> dict[str, Any]:
-    """Every document with another label, and all else as it was."""
-    return record | {"documents": [entry | {"label": "sci.lies"} for entry in record["documents"]]}
-
-
-DAMAGES: dict[str, Callable[[Path, Path], object]] = {
-    "codes cut off": lambda codes, _: codes.write_bytes(codes.read_bytes()[:-50]),
-    "one bit of the codes": lambda codes, _: codes.write_bytes(flipped(codes.read_bytes(), 100)),
-    "record cut off": lambda _, record: record.write_bytes(record.read_bytes()[:-50]),
-    "other labels": lambda _, record: record.write_text(json.dumps(relabelled(json.loads(record.read_text())))),
-    "other words": lambda _, record: record.write_text(
-        json.dumps(json.loads(record.read_text()) | {"vocabulary_hash": vocabulary_hash(["aardvark"])})
-    ),
-    "a list": lambda _, record: record.write_text("[1, 2]"),
-    "nested without end": lambda _, record: record.write_text("[" * 100_000),
-    "of an older version": lambda _, record: record.write_text(
-        json.dumps({name: part for name, part in json.loads(record.read_text()).items() if name != "record"})
-    ),
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "cut off": lambda content: content[:-50],
+    "one bit of the codes": lambda content: flipped(content, 64),
+    "one bit of the record": lambda content: flipped(content, content.rindex(b"alt.stars")),
+    "another file": lambda _: b"[1, 2]",
+    "empty": lambda _: b"",
 }
 
 
@@ -207,27 +135,13 @@ def flipped(content: bytes, place: int) -> bytes:
 def test_a_damaged_index_is_built_again(ckpt: Path, damage, capsys):
     search(ckpt, query=WORDS[0], k=5)
     whole = capsys.readouterr().out
-    damage(*paths(ckpt))
+    place = place_beside(ckpt)
+    place.write_bytes(damage(place.read_bytes()))
     search(ckpt, query=WORDS[0], k=5)
     printed = capsys.readouterr()
     assert "building the index again" in printed.err
     assert printed.out == whole
-    assert CodeIndex.load(ckpt)
-
-
-@pytest.mark.parametrize("content", [b"IBM2" + b"\xff" * 200, b"", b"IBM2" + bytes(500)], ids=["huge", "none", "zeros"])
-def test_codes_that_no_faiss_wrote_are_not_given_to_it(content: bytes, tmp_path: Path):
-    """A record can be made to fit any codes: what faiss would do with such bytes is not up to whoever made them."""
-    codes = torch.rand(20, 13, generator=torch.Generator().manual_seed(0)) < 0.5
-    CodeIndex.build(codes, [Document(n, "x", ["a"]) for n in range(20)], "checkpoint", "w").save(tmp_path / "m.ckpt")
-    stored, described = paths(tmp_path / "m.ckpt")
-    record = json.loads(described.read_text()) | {"codes": hashlib.sha256(content).hexdigest()}
-    del record["record"]
-    record["record"] = hashlib.sha256(json.dumps(record).encode()).hexdigest()
-    stored.write_bytes(content)
-    described.write_text(json.dumps(record))
-    with pytest.raises(ValueError, match=re.escape(f"{stored} holds no codes of the documents of {described}")):
-        CodeIndex.load(tmp_path / "m.ckpt")
+    assert CodeIndex.open(place)
 
 
 def test_vocabularies_are_never_mixed(ckpt: Path, tmp_path: Path, miniature: Path):
@@ -237,7 +151,7 @@ def test_vocabularies_are_never_mixed(ckpt: Path, tmp_path: Path, miniature: Pat
     vocabulary.write_text(vocabulary.read_text().replace(WORDS[0], "aardvark"))
     with pytest.raises(ValueError, match=r"checkpoint's vocabulary \w{12} \(70 words\) is not this data's"):
         search(ckpt, query=WORDS[1], data=other)
-    assert not any(path.exists() for path in paths(ckpt))
+    assert not place_beside(ckpt).exists()
 
     content = torch.load(ckpt, weights_only=True)
     content["Newsgroups"]["words"][0] = "aardvark"
@@ -285,10 +199,10 @@ def test_a_file_that_is_no_hashing_checkpoint(tmp_path: Path):
         with pytest.raises(ValueError, match=f"{name} .*{complaint}"):
             search(tmp_path / name, query="word")
     words = {"words": ["word"], "vocabulary_hash": vocabulary_hash(["word"])}
-    written(tmp_path / "rbm", Newsgroups=words, hyper_parameters={"_class_path": "vae_lightning.models.RBM"})
-    with pytest.raises(ValueError, match="is of RBM: search needs a checkpoint of a HashingVAE"):
-        search(tmp_path / "rbm", query="word")
-    torch.save({"Newsgroups": Document(1, "", [])}, tmp_path / "object")
+    written(tmp_path / "odd", Newsgroups=words | {"words": ["other"]})
+    with pytest.raises(ValueError, match="its words are not those of its vocabulary hash"):
+        search(tmp_path / "odd", query="word")
+    torch.save({"Newsgroups": Path("word")}, tmp_path / "object")
     (tmp_path / "text").write_text("hello")
     for name in ("object", "text"):
         with pytest.raises(ValueError, match="is not a whole checkpoint"):

@@ -1,0 +1,1 @@
+"""Hamming: packed codes and a code -> the nearest rows, exactly."""
