@@ -14,7 +14,7 @@ import torch
 
 ROOMS = (
     "answers", "callbacks", "conditional", "consistency", "data", "data.processes", "estimators", "families",
-    "harmonium", "inference", "latent_variable", "metrics", "models", "nn", "objectives", "priors",
+    "harmonium", "inference", "latent_variable", "metrics", "models", "nn", "objectives", "priors", "search",
 )  # fmt: skip
 OF_FILES = {
     "DataReference", "CheckpointReference", "ImageFolder", "InceptionFeatures", "MNIST", "Newsgroups", "Omniglot",

@@ -17,8 +17,8 @@ from vae_lightning.data.texts.readers import TextReader
 from vae_lightning.files import atomic_write
 from vae_lightning.models.codes import CHUNK_DOCUMENTS
 from vae_lightning.search.building import build
+from vae_lightning.search.code_index import CodeIndex, Watch
 from vae_lightning.search.encoder import Encoder
-from vae_lightning.search.index import CodeIndex, Watch
 from vae_lightning.search.maker import Maker
 from vae_lightning.search.sources import Block
 from vae_lightning.search.storage.container import Container

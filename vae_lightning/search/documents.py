@@ -75,7 +75,7 @@ def _as_kept(name: str) -> str:
 def _check(container: Container) -> None:
     """ValueError unless every document has a code, a name and all else."""
     said = container.said
-    if not all(isinstance(said.get(name), kind) for name, kind in _SAID.items()):
+    if not all(name in said and isinstance(said[name], kind) for name, kind in _SAID.items()):
         raise container.damaged("its record has not what that of an index has")
     if said["format"] != FORMAT:
         raise ValueError(f"{container.name} is an index of format {said['format']!r:.20}, and {FORMAT} is read here")

@@ -12,8 +12,8 @@ import numpy as np
 from vae_lightning.files import expanded
 from vae_lightning.search.beside import build_beside, place_beside
 from vae_lightning.search.building import check_new
+from vae_lightning.search.code_index import CodeIndex
 from vae_lightning.search.encoder import Encoder
-from vae_lightning.search.index import CodeIndex
 from vae_lightning.search.progress import counted, told
 
 SAMPLED = 50  # codes whose nearest are compared
