@@ -10,7 +10,9 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from vae_lightning.executors.base import Executor, Item, Lost, Result
+from vae_lightning.signals import signals
 
+_LOOK = 1.0  # seconds
 _FORK = multiprocessing.get_context("fork")
 
 
@@ -66,8 +68,15 @@ class Forked(Executor):
 
 
 def _answered(running: Iterable[Connection]) -> list[Connection]:
-    """Those whose children have sent a result, or ended; waits for the first of them."""
-    return [found for found in wait(list(running)) if isinstance(found, Connection)] if running else []
+    """Those whose children have sent a result, or ended; waits for the first of them, and looks for signals.
+
+    One that comes while a child is forked is `received` and raises nothing: Python drops what a hook of fork raises.
+    """
+    waiting = list(running)
+    while True:
+        signals.answer()
+        if not waiting or (found := wait(waiting, timeout=_LOOK)):
+            return [each for each in found if isinstance(each, Connection)] if waiting else []
 
 
 def _start(work: Callable[[Item], Result], item: Item) -> tuple[Connection, BaseProcess]:
