@@ -222,7 +222,7 @@ def _sweep(arguments: list[str]) -> None:
 
 
 def _compare(arguments: list[str]) -> None:
-    from vae_lightning.sweeps.compare import compare
+    from vae_lightning.sweeps.comparison.compare import compare
 
     compare(arguments[1:])
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import yaml
 
-from vae_lightning.sweeps.options import Options, leaves
+from vae_lightning.sweeps.comparison.options import Options, leaves
 from vae_lightning.training import TrainingCLI
 
 

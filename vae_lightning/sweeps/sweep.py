@@ -13,14 +13,14 @@ from vae_lightning.signals import Interrupted
 from vae_lightning.sweeps import record
 from vae_lightning.sweeps.asked import Asked, asked
 from vae_lightning.sweeps.checking import Checker, checker
+from vae_lightning.sweeps.comparison.options import differences, written
+from vae_lightning.sweeps.comparison.trained import Trained
 from vae_lightning.sweeps.grid import Grid
-from vae_lightning.sweeps.options import differences, written
 from vae_lightning.sweeps.progress import Told
 from vae_lightning.sweeps.pruning import train_trial
 from vae_lightning.sweeps.running import OUTPUT, Outcome, Task, train
 from vae_lightning.sweeps.space import axis
 from vae_lightning.sweeps.study import Search
-from vae_lightning.sweeps.trained import Trained
 from vae_lightning.training.shipped import with_files
 
 

@@ -13,9 +13,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from vae_lightning.sweeps.comparison.options import differing, shown
+from vae_lightning.sweeps.comparison.trained import Trained, Value
 from vae_lightning.sweeps.grid import short_names
-from vae_lightning.sweeps.options import differing, shown
-from vae_lightning.sweeps.trained import Trained, Value
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from vae_lightning.files import expanded
-from vae_lightning.sweeps.options import Options, differing
-from vae_lightning.sweeps.trained import Trained
+from vae_lightning.sweeps.comparison.options import Options, differing
+from vae_lightning.sweeps.comparison.trained import Trained
 from vae_lightning.trust.checkpoint import unpickled
 
 _HOW_READ = ("batch_size", "eval_batch_size", "predict_split", "num_workers", "download", "steps", "path")

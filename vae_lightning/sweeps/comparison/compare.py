@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 
 from vae_lightning.files import atomic_write, expanded
-from vae_lightning.sweeps.comparable import check, remarks
-from vae_lightning.sweeps.table import Question, as_csv, show, texts
-from vae_lightning.sweeps.trained import Trained, found, higher_is_better
+from vae_lightning.sweeps.comparison.comparable import check, remarks
+from vae_lightning.sweeps.comparison.table import Question, as_csv, show, texts
+from vae_lightning.sweeps.comparison.trained import Trained, found, higher_is_better
 
 _DESCRIPTION = """\
 Put runs beside each other: a row for each, with the options in which they differ and the best value of a figure on

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from vae_lightning.files import expanded
 from vae_lightning.sweeps import record
-from vae_lightning.sweeps.curves import Curves
-from vae_lightning.sweeps.options import Options, written
+from vae_lightning.sweeps.comparison.curves import Curves
+from vae_lightning.sweeps.comparison.options import Options, written
 
 _HIGHER = ("log_likelihood", "precision", "active_units", "elbo", "psnr", "accuracy")
 
