@@ -28,9 +28,10 @@ from vae_lightning.callbacks import (
     ImageSamples,
 )
 from vae_lightning.callbacks.images.samplers import Sampler
-from vae_lightning.data import ThresholdBinarisation, inception_weights
+from vae_lightning.data import ThresholdBinarisation
 from vae_lightning.data.download import RemoteFile
-from vae_lightning.data.inception_weights import fetch_inception_weights
+from vae_lightning.data.images import inception_weights
+from vae_lightning.data.images.inception_weights import fetch_inception_weights
 from vae_lightning.metrics.functional import frechet_distance_of_features
 from vae_lightning.metrics.images import inception
 from vae_lightning.metrics.images.inception import file_sha256

@@ -16,7 +16,7 @@ from vae_lightning.callbacks.images.references import DataReference, Reference
 from vae_lightning.callbacks.images.samplers import ImageSamples, Sampler, sampled
 from vae_lightning.callbacks.reporting import log_figures, logged_step, tensorboard
 from vae_lightning.data.download import data_folder
-from vae_lightning.data.inception_weights import fetch_inception_weights, inception_weights
+from vae_lightning.data.images.inception_weights import fetch_inception_weights, inception_weights
 from vae_lightning.data.protocols import SplitName
 from vae_lightning.metrics.images.features import Features, NetworkFeatures
 from vae_lightning.metrics.images.inception import FID_SHA256, InceptionFeatures

@@ -102,9 +102,8 @@ class Arrays(InMemoryDataModule):
         with only_plain(self):
             self.save_hyperparameters(logger=False)
         self.x, self.y, self.ids, self.path = x, y, ids, path
-        self.selection = Selection(columns, label, id, split)
-        self.standardise, self.missing, self.split_seed = standardise, missing, split_seed
-        self.sizes = {"val_size": val_size, "test_size": test_size}
+        self.selection, self.standardise, self.missing = Selection(columns, label, id, split), standardise, missing
+        self.sizes, self.split_seed = {"val_size": val_size, "test_size": test_size}, split_seed
 
     @cached_property
     def rows(self) -> Rows:

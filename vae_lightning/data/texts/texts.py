@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,8 @@ class Texts(BagsOfWords):
         (['wide', 'a', 'field', 'is', 'river', 'the'], ['land', 'water'])
     """
 
+    names: Sequence[str] = ()
+
     def __init__(
         self,
         path: str | Path,
@@ -86,10 +89,9 @@ class Texts(BagsOfWords):
             if value < least:
                 raise ValueError(f"{name} must be at least {least}, got {value}")
         self.path, self.reader, self.tokenizer = path, reader, tokenizer or UnicodeWords()
-        self.most_words, self.ranking, self.stop_words = num_words, ranking or ByCount(), stop_words
-        self.min_documents = min_documents
+        self.most_words, self.min_documents = num_words, min_documents
+        self.ranking, self.stop_words = ranking or ByCount(), stop_words
         self.sizes, self.split_seed = {"val_size": val_size, "test_size": test_size}, split_seed
-        self.names: list[str] = []
         self._corpus: Corpus | None = None  # what was prepared and not loaded yet
 
     @property

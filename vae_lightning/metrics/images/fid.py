@@ -9,7 +9,7 @@ The parts, from an image to a figure:
     functional/kernel_distance.py          the rows that are kept -> KID with its error
     callbacks/images/fid.py                when, of which images: a Sampler's (samplers.py) and a Reference's
     callbacks/images/references.py         (references.py), whose features are kept in a file (reference_cache.py)
-    data/inception_weights.py              the weights, downloaded and verified
+    data/images/inception_weights.py       the weights, downloaded and verified
 """
 
 from __future__ import annotations
