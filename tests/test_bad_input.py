@@ -167,7 +167,7 @@ CALLBACK = ("--trainer.callbacks+",)
         (["--model.encoder.class_path", "vae_lightning.nn.Convolutions", "--model.encoder.channels", "[4, 4, 4, 4]"],
          "sides divisible by 16"),
         ([*CALLBACK, "vae_lightning.callbacks.LogLikelihood", "--trainer.callbacks.Ks", "[0]"], "got [0]"),
-        ([*CALLBACK, "vae_lightning.callbacks.HammingPrecision"], "needs a model with encode(x)"),
+        ([*CALLBACK, "vae_lightning.callbacks.HammingPrecision"], "needs a model with hashes(x)"),
         ([*CALLBACK, "vae_lightning.callbacks.ResampledPosterior"], "codes of two real numbers"),
         ([*CALLBACK, "vae_lightning.callbacks.ActiveUnits", "--trainer.callbacks.threshold", "-1"], "threshold >= 0"),
         ([*CALLBACK, "vae_lightning.callbacks.FrechetInceptionDistance", "--trainer.callbacks.num", "1"], "num >= 2"),

@@ -30,7 +30,6 @@ from vae_lightning.training.arguments import named, options
 from vae_lightning.training.changes import ChangedSettings, Changes, changed_settings, changes, check_weights, misfit
 from vae_lightning.training.checkpoint import Checkpoint, Config, find, start_from
 from vae_lightning.training.defaults import DEFAULTS, check, own_callbacks, with_atomic_checkpoints
-from vae_lightning.training.loggers import leave_empty
 from vae_lightning.training.parser import Nothing, TeachingParser
 from vae_lightning.training.paths import expand
 from vae_lightning.training.run_config import RunConfig, read_options
@@ -232,7 +231,7 @@ class TrainingCLI(AsksData):
         return [ChangedSettings(changed_settings(*self._models(), self.checkpoint.path))]
 
     def _run_subcommand(self, subcommand: str) -> None:
-        """Say in the options' words that weights do not fit; a run that ends before it begins leaves no folder."""
+        """Say in the options' words that weights do not fit."""
         try:
             super()._run_subcommand(subcommand)
         except RuntimeError as error:
@@ -240,8 +239,6 @@ class TrainingCLI(AsksData):
             if source is None or not self.changes or "loading state_dict" not in str(error):
                 raise
             raise ValueError(misfit(source, self.changes)) from error
-        finally:
-            leave_empty(self.trainer.loggers)
 
     def after_fit(self) -> None:
         """Print where everything is."""

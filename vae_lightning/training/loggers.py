@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 
@@ -28,6 +28,12 @@ class RunTensorBoard(TensorBoardLogger):
         """Write figures at a step."""
         super().log_metrics({name: value for name, value in metrics.items() if name != "epoch"}, step)
 
+    def finalize(self, status: str) -> None:
+        """Write what is left; a run that ended before it began leaves no folder."""
+        super().finalize(status)
+        if status == "failed" and self._version is not None:
+            _give_back(self.log_dir)
+
     def _get_next_version(self) -> int:
         return _own(self.root_dir, super()._get_next_version())
 
@@ -42,6 +48,12 @@ class RunCSV(CSVLogger):
         >>> first.version, second.version
         (0, 1)
     """
+
+    def finalize(self, status: str) -> None:
+        """Write what is left; a run that ended before it began leaves no folder."""
+        super().finalize(status)
+        if status == "failed" and self._version is not None:
+            _give_back(self.log_dir)
 
     def _get_next_version(self) -> int:
         return _own(self.root_dir, super()._get_next_version())
@@ -66,9 +78,7 @@ def _taken(root: Path, first: int) -> int:
     return number
 
 
-def leave_empty(loggers: Iterable[Logger]) -> None:
-    """Give back the folders that a run took and has written nothing into."""
-    for logger in loggers:
-        if isinstance(logger, RunTensorBoard | RunCSV):
-            with suppress(OSError):  # it holds something, or there is none
-                Path(logger.log_dir).rmdir()
+def _give_back(folder: str) -> None:
+    """Remove the folder that a run took, if it failed before it wrote anything into it."""
+    with suppress(OSError):  # it holds something, or there is none
+        Path(folder).rmdir()
