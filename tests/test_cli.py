@@ -11,6 +11,8 @@ import torch
 from support.command import ROOT, command, process
 
 from vae_lightning.cli import COMMANDS, HELP
+from vae_lightning.commands import entries
+from vae_lightning.training import shipped
 
 
 def test_help_names_every_command_and_fits_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -21,9 +23,9 @@ def test_help_names_every_command_and_fits_a_terminal(capsys: pytest.CaptureFixt
 
 
 def test_configs_of_the_help_are_there() -> None:
-    named = re.findall(r"configs/\S+\.yaml", HELP)
-    assert named
-    assert all((ROOT / path).is_file() for path in named)
+    named = set(re.findall(r"--config ([a-z0-9/]+)", HELP))
+    assert {"text", "table", "images"} < named
+    assert named <= set(shipped.names())
 
 
 def test_a_fit_says_nothing_of_its_insides(tmp_path: Path) -> None:
@@ -95,7 +97,7 @@ def test_what_speaks_of_what_was_asked_is_one_line(
     def fails(arguments: list[str]) -> None:
         raise error
 
-    monkeypatch.setitem(COMMANDS, "fit", fails)
+    monkeypatch.setattr(entries, "fit", fails)
     with pytest.raises(SystemExit):
         command("fit")
     assert capsys.readouterr().err == f"vae-lightning: {spoken} (VAE_LIGHTNING_TRACEBACK=1 shows where)\n"
@@ -110,10 +112,10 @@ def test_what_a_library_raises_is_one_line_and_ones_own_defect_a_traceback(
     def here(arguments: list[str]) -> None:
         _ = COMMANDS["a key"]
 
-    monkeypatch.setitem(COMMANDS, "fit", in_a_library)
+    monkeypatch.setattr(entries, "fit", in_a_library)
     with pytest.raises(SystemExit):
         command("fit")
     assert "vae-lightning: AttributeError: 'Module' object has no attribute 'backbone'" in capsys.readouterr().err
-    monkeypatch.setitem(COMMANDS, "fit", here)
+    monkeypatch.setattr(entries, "fit", here)
     with pytest.raises(KeyError):
         command("fit")

@@ -18,7 +18,7 @@ import yaml
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
 from support.command import HASHING, ROOT, command, on_miniature
-from support.crafted import LOOP, whole, written
+from support.crafted import LOOP, STRANGER, Pickled, plant, spec, whole, written
 from support.models import hashing, newsgroups, trainer
 
 from vae_lightning import data, models
@@ -30,28 +30,13 @@ from vae_lightning.search import search
 from vae_lightning.trust import ClassPath, read_checkpoint
 
 BUILT = (pl.LightningModule, pl.LightningDataModule)
-WITNESS = "stranger_witness"  # a module that leaves a file behind when it is imported, and one when it is called
-MODULE = """
-from pathlib import Path
-import torch
-Path({folder!r}, "imported").touch()
-def run(*arguments, **named):
-    Path({folder!r}, "called").touch()
-class Objective(torch.nn.Module):
-    def __init__(self, *arguments, **named):
-        super().__init__()
-        run()
-"""
+WITNESS = STRANGER
 
 
 @pytest.fixture
 def witness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder that stays empty as long as nothing of a stranger's runs."""
-    seen, code = tmp_path / "seen", tmp_path / "code"
-    seen.mkdir()
-    code.mkdir()
-    (code / f"{WITNESS}.py").write_text(MODULE.format(folder=str(seen)))
-    monkeypatch.syspath_prepend(code)
+    monkeypatch.syspath_prepend(plant(tmp_path / "code", seen := tmp_path / "seen"))
     yield seen
     sys.modules.pop(WITNESS, None)
 
@@ -72,10 +57,6 @@ def sound(miniature: Path) -> dict[str, Any]:
         Newsgroups=documents.state_dict(),
         seed=0,
     )
-
-
-def spec(path: str, **arguments: Any) -> dict[str, Any]:
-    return {"class_path": path, "init_args": arguments}
 
 
 def shell(seen: Path) -> dict[str, Any]:
@@ -254,16 +235,6 @@ def test_search_by_the_command_says_so_in_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert f"encoder names {WITNESS}.Objective, and of a checkpoint only classes of vae_lightning, torch.nn" in line
     assert f"if you wrote {WITNESS}, say so by VAE_LIGHTNING_TRUST={WITNESS}" in line
-
-
-class Pickled:
-    """Runs a function when it is unpickled."""
-
-    def __init__(self, seen: Path) -> None:
-        self.seen = seen
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return Path.touch, (self.seen / "called",)
 
 
 WORDS: dict[str, tuple[Callable[[Path], dict[str, Any]], str]] = {

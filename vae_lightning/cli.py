@@ -7,8 +7,9 @@ import os
 import sys
 import sysconfig
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 
 from vae_lightning.signals import Interrupted, signals
 
@@ -17,45 +18,71 @@ HELP = """usage: vae-lightning COMMAND [options]
 Train latent-variable models and see where their approximation goes wrong.
 
 train and evaluate (PyTorch Lightning; every option is also a key of a YAML file)
-  fit         train a semantic hash:    vae-lightning fit --config configs/newsgroups/8bit.yaml
-              or a VAE of digits:       vae-lightning fit --config configs/digits/vae.yaml
-              or an RBM of them:        vae-lightning fit --config configs/rbm/digits.yaml
-              or fifty restarts at once: ... --config configs/libi/ensemble.yaml
-              resume it exactly:        vae-lightning fit --ckpt_path runs/version_0
-              change anything:          ... --trainer.max_epochs 50 --data.batch_size 256
-              on two processes:         ... --config configs/trainer/ddp.yaml
-              add a diagnostic:         ... --trainer.callbacks+ vae_lightning.callbacks.InferenceGaps
-              read what it tells:       vae-lightning fit --trainer.callbacks.help vae_lightning.callbacks.InferenceGaps
-  validate    figures on the validation split of a checkpoint (--ckpt_path)
-  test        figures on the test split, read once, after selection (--ckpt_path)
-  predict     write the codes of documents as .npz, with their ids (--ckpt_path)
+  fit          your own texts:           vae-lightning fit --config text --data.path docs/
+               your own table:           vae-lightning fit --config table --data.path rows.csv
+               your own pictures:        vae-lightning fit --config images --data.path photos/
+               digits, no download:      vae-lightning fit --config digits/vae
+               an RBM of them:           vae-lightning fit --config rbm/digits
+               fifty restarts at once:   vae-lightning fit --config libi/ensemble
+               a hash of 20 Newsgroups:  vae-lightning fit --config newsgroups/8bit
+               resume it exactly:        vae-lightning fit --ckpt_path runs/version_0
+               change anything:          ... --trainer.max_epochs 50 --data.batch_size 256
+               on two processes:         ... --config trainer/ddp
+               add a diagnostic:         ... --trainer.callbacks+ vae_lightning.callbacks.InferenceGaps
+               read what it tells:       ... --trainer.callbacks.help vae_lightning.callbacks.InferenceGaps
+  validate     figures on the validation split of a checkpoint (--ckpt_path)
+  test         figures on the test split, read once, after selection (--ckpt_path)
+  predict      write the codes of documents as .npz, with their ids (--ckpt_path)
 
 choose
-  sweep       train every combination: vae-lightning sweep --config C.yaml --grid.model.latent_dim 8,16 --jobs 2
-  compare     runs in a table, the best first: vae-lightning compare runs/sweep --by val/nelbo
+  sweep        train every combination: vae-lightning sweep --config C.yaml --grid.model.latent_dim 8,16 --jobs 2
+  compare      runs in a table, the best first: vae-lightning compare runs/sweep --by val/nelbo
 
 use, by a checkpoint or a run's folder alone (--ckpt) and data of the kind it was trained on (--data)
-  encode      codes of rows or pictures: vae-lightning encode --ckpt runs/version_0 --data photos/ --out codes.npz
-  decode      and back from codes:      ... --data codes.npz --out pictures/
-  reconstruct what the model makes of data: ... --data photos/ --out grid.png
-  interpolate from each row to the next: ... --data photos/ --out lines.png
-  sample      new rows:                 vae-lightning sample --ckpt runs/version_0 --n 64 --out grid.png
-  score       log-likelihood of each row: vae-lightning score --ckpt runs/version_0 --data rows.csv --out scores.csv
-  impute      fill in missing entries:  ... --data rows.csv --out whole.csv
+  encode       codes of rows or pictures: vae-lightning encode --ckpt runs/version_0 --data photos/ --out codes.npz
+  decode       and back from codes:      ... --data codes.npz --out pictures/
+  reconstruct  what the model makes of data: ... --data photos/ --out grid.png
+  interpolate  from each row to the next: ... --data photos/ --out lines.png
+  sample       new rows:                 vae-lightning sample --ckpt runs/version_0 --n 64 --out grid.png
+  score        log-likelihood of each row: vae-lightning score --ckpt runs/version_0 --data rows.csv --out scores.csv
+  impute       fill in missing entries:  ... --data rows.csv --out whole.csv
 
 search and reproduce
-  index       hash documents of your own into a file: vae-lightning index --ckpt runs/version_0 --data docs/
-  search      nearest documents by their hashes: vae-lightning search --index docs.index (or --ckpt RUN) --query "text"
-  reproduce   a paper's experiment, its table and picture: vae-lightning reproduce mixture (or libi, priors, ...)
+  index        hash documents of your own into a file: vae-lightning index --ckpt runs/version_0 --data docs/
+  search       nearest documents by their hashes: vae-lightning search --index docs.index (or --ckpt RUN) --query "text"
+  reproduce    a paper's experiment, its table and picture: vae-lightning reproduce mixture (or libi, priors, ...)
 
 tell others
-  report      one page about runs, sweeps or studies: vae-lightning report runs/version_0 --out report.html
-  card        the model card of a run: vae-lightning card runs/version_0 --out model-card.md
-  export      a checkpoint to send, or programs: vae-lightning export --ckpt runs/version_0 --to model.ckpt (or .pt2)
+  report       one page about runs, sweeps or studies: vae-lightning report runs/version_0 --out report.html
+  card         the model card of a run: vae-lightning card runs/version_0 --out model-card.md
+  export       a checkpoint to send, or programs: vae-lightning export --ckpt runs/version_0 --to model.ckpt (or .pt2)
 
 `vae-lightning COMMAND --help` teaches each one; `--print_config` shows a run's whole configuration.
 Watch runs with `tensorboard --logdir runs`. Data is found in $VAE_LIGHTNING_DATA (default ~/.cache/vae-lightning).
 """
+
+
+COMMANDS = {  # each is a function of the words behind its name, imported when it is asked for
+    "fit": "vae_lightning.commands.entries:fit",
+    "validate": "vae_lightning.commands.entries:validate",
+    "test": "vae_lightning.commands.entries:test",
+    "predict": "vae_lightning.commands.entries:predict",
+    "sweep": "vae_lightning.sweeps.sweep:sweep",
+    "compare": "vae_lightning.sweeps.comparison.compare:compare",
+    "encode": "vae_lightning.commands.entries:encode",
+    "decode": "vae_lightning.commands.entries:decode",
+    "reconstruct": "vae_lightning.commands.entries:reconstruct",
+    "interpolate": "vae_lightning.commands.entries:interpolate",
+    "sample": "vae_lightning.commands.entries:sample",
+    "score": "vae_lightning.commands.entries:score",
+    "impute": "vae_lightning.commands.entries:impute",
+    "index": "vae_lightning.commands.entries:index",
+    "search": "vae_lightning.commands.entries:search",
+    "reproduce": "vae_lightning.commands.entries:reproduce",
+    "report": "vae_lightning.reports.command:report_command",
+    "card": "vae_lightning.reports.command:card_command",
+    "export": "vae_lightning.exports.command:export_command",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -74,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _silence_lightning()
         if not {"", str(here := Path.cwd())} & set(sys.path):
             sys.path.append(str(here))  # where `python -m vae_lightning` finds a class path's module, too
-        _one_line_errors(COMMANDS[command], [command, *rest])
+        _one_line_errors(COMMANDS[command], rest)
 
 
 def _silence_lightning() -> None:
@@ -91,24 +118,11 @@ def _no_advertisement(record: logging.LogRecord) -> bool:
     return not any(name in record.getMessage() for name in ("litlogger", "TPU available: False"))
 
 
-def _one_line_warnings() -> None:
-    """Print a warning of this project as one line, without the line of code; others as Lightning prints them."""
-    others = warnings.formatwarning
-
-    def one_line(
-        message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
-    ) -> str:
-        ours = Path(filename).is_relative_to(Path(__file__).parent)
-        return f"vae-lightning: {message}\n" if ours else others(message, category, filename, lineno, line)
-
-    warnings.formatwarning = one_line
-
-
-def _one_line_errors(run: Callable[[list[str]], None], arguments: list[str]) -> None:
+def _one_line_errors(command: str, arguments: list[str]) -> None:
     status: int | str | None = 0
     try:
         with signals.handling():
-            run(arguments)
+            resolve_name(command)(arguments)
             signals.answer()
     except Interrupted as end:
         status = end.code
@@ -166,97 +180,3 @@ def _is_peer_error(error: Exception) -> bool:
     from vae_lightning.process import peer_failed
 
     return peer_failed(error)
-
-
-def _train(arguments: list[str]) -> None:
-    from vae_lightning.training import TrainingCLI
-
-    _one_line_warnings()  # after Lightning, which sets a format when it is imported
-    TrainingCLI.run(arguments)
-
-
-def _index(arguments: list[str]) -> None:
-    from vae_lightning.commands.search_parser import parsed_index
-
-    given = parsed_index(arguments[1:])
-
-    from vae_lightning.search import index
-
-    index(**vars(given))
-
-
-def _search(arguments: list[str]) -> None:
-    from vae_lightning.commands.search_parser import parsed_search
-
-    given = parsed_search(arguments[1:])
-
-    from vae_lightning.search import search
-
-    search(**vars(given))
-
-
-def _use(arguments: list[str]) -> None:
-    from vae_lightning.commands.parser import parsed
-
-    given = parsed(arguments[0], arguments[1:])
-
-    from vae_lightning.commands.use import USE
-
-    _one_line_warnings()
-    USE[arguments[0]](given)
-
-
-def _reproduce(arguments: list[str]) -> None:
-    from jsonargparse import auto_cli
-
-    from vae_lightning.studies import reproduce
-
-    auto_cli(reproduce, args=arguments[1:], prog="vae-lightning reproduce")
-
-
-def _sweep(arguments: list[str]) -> None:
-    from vae_lightning.sweeps.sweep import sweep
-
-    _one_line_warnings()
-    sweep(arguments[1:])
-
-
-def _compare(arguments: list[str]) -> None:
-    from vae_lightning.sweeps.comparison.compare import compare
-
-    compare(arguments[1:])
-
-
-def _report(arguments: list[str]) -> None:
-    from vae_lightning.reports.command import report_command
-
-    report_command(arguments[1:])
-
-
-def _card(arguments: list[str]) -> None:
-    from vae_lightning.reports.command import card_command
-
-    card_command(arguments[1:])
-
-
-def _export(arguments: list[str]) -> None:
-    from vae_lightning.exports.command import export_command
-
-    export_command(arguments[1:])
-
-
-COMMANDS: dict[str, Callable[[list[str]], None]] = {
-    "fit": _train,
-    "validate": _train,
-    "test": _train,
-    "predict": _train,
-    "sweep": _sweep,
-    "compare": _compare,
-    **dict.fromkeys(("encode", "decode", "reconstruct", "interpolate", "sample", "score", "impute"), _use),
-    "index": _index,
-    "search": _search,
-    "reproduce": _reproduce,
-    "report": _report,
-    "card": _card,
-    "export": _export,
-}

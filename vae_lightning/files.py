@@ -35,7 +35,7 @@ def atomic_write(target: Path) -> Iterator[BinaryIO]:
             os.fsync(out.fileno())
             temporary.replace(target)
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno is not None and (error.errno in _FULL or str(error.filename) == str(temporary)):
             raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
         raise
     finally:

@@ -176,7 +176,7 @@ def test_what_cannot_be_reported_is_said_in_one_line(tmp_path: Path, capsys: pyt
     (tmp_path / "there.html").write_text("mine")
     out = tmp_path / "out.html"
     for arguments, complaint in (
-        ([tmp_path / "none"], f"there is no {tmp_path}/none"),
+        ([tmp_path / "none"], f"there is no folder {tmp_path}/none"),
         ([tmp_path / "empty"], "empty holds no run and no study"),
         ([damaged], "metrics.json is no JSON file that can be read"),
         (

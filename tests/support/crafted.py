@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,3 +22,41 @@ def written(path: Path, **parts: Any) -> Path:
     """A whole checkpoint with these parts as a file."""
     torch.save(whole(**parts), path)
     return path
+
+
+STRANGER = "stranger_witness"
+"""A module that leaves a file behind when it is imported, and one when it is called."""
+_MODULE = """
+from pathlib import Path
+import torch
+Path({folder!r}, "imported").touch()
+def run(*arguments, **named):
+    Path({folder!r}, "called").touch()
+class Objective(torch.nn.Module):
+    def __init__(self, *arguments, **named):
+        super().__init__()
+        run()
+"""
+
+
+def plant(code: Path, seen: Path) -> Path:
+    """The folder with a stranger's module, which leaves its files in the other."""
+    seen.mkdir()
+    code.mkdir()
+    (code / f"{STRANGER}.py").write_text(_MODULE.format(folder=str(seen)))
+    return code
+
+
+def spec(path: str, **arguments: Any) -> dict[str, Any]:
+    """What a checkpoint says of an object."""
+    return {"class_path": path, "init_args": arguments}
+
+
+class Pickled:
+    """Runs a function when it is unpickled."""
+
+    def __init__(self, seen: Path) -> None:
+        self.seen = seen
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return Path.touch, (self.seen / "called",)

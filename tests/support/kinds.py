@@ -12,6 +12,7 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from lightning.pytorch.loggers import CSVLogger
 from PIL import Image
 
 import vae_lightning as vl
@@ -27,6 +28,11 @@ class Trained:
 
     checkpoint: Path
     data: Path
+
+    @property
+    def run(self) -> Path:
+        """The folder of the run, in which its figures were logged."""
+        return self.checkpoint.parent.parent
 
 
 def table(folder: Path) -> tuple[pl.LightningDataModule, Path]:
@@ -98,12 +104,14 @@ def trained(kind: str) -> Trained:
     build, make = KINDS[kind]
     torch.manual_seed(0)
     (data, new), model = make(folder), build()
-    fit = trainer(max_epochs=1, default_root_dir=folder)
+    fit = trainer(max_epochs=1, logger=CSVLogger(folder, "", "run"))
+    best = folder / "run" / "checkpoints" / "best.ckpt"
+    best.parent.mkdir(parents=True)
     if isinstance(model, vl.Ensemble):
         fit.fit(model, vl.Stacked([data, data]))
-        torch.save(model.checkpoint(1), folder / "member.ckpt")
-        fit.save_checkpoint(folder / "ensemble.ckpt")
-        return Trained(folder / "member.ckpt", new)
-    fit.fit(model, data)
-    fit.save_checkpoint(folder / "model.ckpt")
-    return Trained(folder / "model.ckpt", new)
+        torch.save(model.checkpoint(1), best)
+        fit.save_checkpoint(best.with_name("ensemble.ckpt"))
+    else:
+        fit.fit(model, data)
+        fit.save_checkpoint(best)
+    return Trained(best, new)

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from vae_lightning.messages import CommandParser
+
 TABLE = "the file to write: .csv, .tsv, .jsonl, .npz or .parquet (default: the first rows are printed)"
 PICTURES = (
     "the file to write: .csv, .tsv, .jsonl, .npz or .parquet; of pictures also a .png, all in one grid, or a folder, a "
@@ -73,12 +75,7 @@ are 0 of what was not missing, which stays as it was. In Python: load(ckpt).impu
 
 def parsed(command: str, arguments: Sequence[str]) -> argparse.Namespace:
     """The options of a command; SystemExit after its help, or one that it does not know."""
-    parser = argparse.ArgumentParser(
-        f"vae-lightning {command}",
-        description=ABOUT[command],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = CommandParser(command, ABOUT[command])
     parser.add_argument(
         "--ckpt", required=True, metavar="RUN", help="a checkpoint, or the folder of a run: its best.ckpt"
     )
@@ -91,7 +88,7 @@ def parsed(command: str, arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--trust", action="append", default=[], metavar="PACKAGE", help="one of your own that the checkpoint may name"
     )
-    return parser.parse_args(arguments)
+    return parser.parse(arguments)
 
 
 def _own(command: str, parser: argparse.ArgumentParser) -> None:

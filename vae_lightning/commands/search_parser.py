@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from vae_lightning.messages import CommandParser
+
 _INDEX = """
 Write the hashes of documents into a file that `vae-lightning search --index` reads, or change such a file.
 
@@ -33,7 +35,7 @@ checkpoint has changed. Nearest is by Hamming distance, exactly; ties are in the
 
 def parsed_index(arguments: Sequence[str]) -> argparse.Namespace:
     """The options of `index`; SystemExit after its help, or one that it does not know."""
-    parser = _parser("index", _INDEX)
+    parser = CommandParser("index", _INDEX)
     parser.add_argument("--ckpt", type=Path, help="a run's folder, or a checkpoint of a model that hashes")
     parser.add_argument("--data", type=Path, help="the documents; default: those of the training")
     parser.add_argument("--out", type=Path, help="the file; default: the name of the data with .index")
@@ -42,12 +44,12 @@ def parsed_index(arguments: Sequence[str]) -> argparse.Namespace:
         "--remove", nargs="+", default=[], metavar="NAME", help="names of documents to remove from --out"
     )
     parser.add_argument("--overwrite", action="store_true", help="write a file anew that exists")
-    return parser.parse_args(arguments)
+    return parser.parse(arguments)
 
 
 def parsed_search(arguments: Sequence[str]) -> argparse.Namespace:
     """The options of `search`; SystemExit after its help, or one that it does not know."""
-    parser = _parser("search", _SEARCH)
+    parser = CommandParser("search", _SEARCH)
     where = parser.add_argument_group("where")
     where.add_argument("--index", type=Path, help="a file that `vae-lightning index` wrote")
     where.add_argument("--ckpt", type=Path, help="a run's folder or a checkpoint: its training documents; with "
@@ -65,13 +67,4 @@ def parsed_search(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--exact", action="store_true", help="compare with every code, which finds the same more slowly"
     )
-    return parser.parse_args(arguments)
-
-
-def _parser(name: str, about: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
-        f"vae-lightning {name}",
-        description=about,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    return parser.parse(arguments)

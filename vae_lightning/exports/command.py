@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from vae_lightning.exports.programs import Save, programs, save_onnx, save_pt2
 from vae_lightning.exports.ship import ship
 from vae_lightning.files import atomic_write, expanded
 from vae_lightning.loading import load
+from vae_lightning.messages import CommandParser
 from vae_lightning.training.checkpoint import find
 
 _EXPORT = """Write a run's best model into a file for those who only use it.
@@ -30,16 +30,14 @@ _PROGRAMS: dict[str, Save] = {".pt2": save_pt2, ".onnx": save_onnx}
 
 def export_command(arguments: Sequence[str]) -> None:
     """`vae-lightning export`."""
-    parser = argparse.ArgumentParser(
-        prog="vae-lightning export", description=_EXPORT, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser("export", _EXPORT)
     parser.add_argument("--ckpt", type=Path, required=True, metavar="RUN", help="a run's folder, or a checkpoint")
     parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="ends in .ckpt, .pt2 or .onnx")
     parser.add_argument(
         "--trust", action="append", default=[], metavar="PACKAGE", help="of your own, that the checkpoint may name"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
-    given = parser.parse_args(arguments)
+    given = parser.parse(arguments)
     export(given.ckpt, given.to, given.trust, given.overwrite)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from vae_lightning.files import atomic_write, expanded
+from vae_lightning.messages import CommandParser
 from vae_lightning.reports.card import model_card
 from vae_lightning.reports.found import find
 from vae_lightning.reports.page import page
@@ -30,23 +30,23 @@ What no file of the run says is marked TO FILL IN: what it is meant for, and the
 
 def report_command(arguments: Sequence[str]) -> None:
     """`vae-lightning report`."""
-    parser = _parser("report", _REPORT)
+    parser = CommandParser("report", _REPORT)
     parser.add_argument(
         "runs", nargs="+", type=Path, metavar="RUN",
         help="a run's folder, one that holds many, as a sweep's, or a study's, which `reproduce` writes",
     )  # fmt: skip
     parser.add_argument("--title", help="of the page, in place of the models' and data's names")
     _add_target(parser, "report.html")
-    given = parser.parse_args(arguments)
+    given = parser.parse(arguments)
     report(given.runs, given.out, given.title, given.overwrite)
 
 
 def card_command(arguments: Sequence[str]) -> None:
     """`vae-lightning card`."""
-    parser = _parser("card", _CARD)
+    parser = CommandParser("card", _CARD)
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder, or one of its checkpoints")
     _add_target(parser, "model-card.md")
-    given = parser.parse_args(arguments)
+    given = parser.parse(arguments)
     card(given.run, given.out, given.overwrite)
 
 
@@ -81,15 +81,7 @@ def card(run: Path | str, out: Path | str = "model-card.md", overwrite: bool = F
     return target
 
 
-def _parser(command: str, description: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
-        prog=f"vae-lightning {command}",
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-
-
-def _add_target(parser: argparse.ArgumentParser, default: str) -> None:
+def _add_target(parser: CommandParser, default: str) -> None:
     parser.add_argument("--out", type=Path, default=Path(default), help=f"the file to write (default: {default})")
     parser.add_argument("--overwrite", action="store_true", help="replace the file if there is one")
 

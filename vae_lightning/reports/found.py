@@ -33,7 +33,7 @@ def _folder(path: Path) -> Path:
     if path.is_file():
         return path.parent.parent if path.parent.name == "checkpoints" else path.parent
     if not path.is_dir():
-        raise ValueError(f"there is no {path}")
+        raise ValueError(f"there is no folder {path}: give one as `vae-lightning fit` writes it")
     return path
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from vae_lightning.callbacks.gallery import FOLDER
 from vae_lightning.callbacks.run.about import ABOUT
 from vae_lightning.reports.curves import Curve, read_curves
+from vae_lightning.trust import read_record
+from vae_lightning.trust.records import LARGEST
 
 Figures = Mapping[str, float | None]
 """Values by `split/name`; None where one was not finite."""
@@ -37,25 +36,25 @@ class Run:
     @cached_property
     def config(self) -> dict[str, Any]:
         """Every option of the run, as its configuration file has them."""
-        return mapping(_yaml(self.folder / "config.yaml"))
+        return read_record(self.folder / "config.yaml")
 
     @cached_property
     def config_text(self) -> str:
         """The configuration as it is written; of a run without one, what the logger wrote of its model."""
         for name in ("config.yaml", "hparams.yaml"):
-            if (file := self.folder / name).is_file():
+            if (file := self.folder / name).is_file() and file.stat().st_size <= LARGEST[file.suffix]:
                 return file.read_text(errors="replace")
         return ""
 
     @cached_property
     def about(self) -> dict[str, Any]:
         """What no option says: observations, parameters, environments."""
-        return mapping(_json(self.folder / ABOUT))
+        return read_record(self.folder / ABOUT)
 
     @cached_property
     def figures(self) -> Figures:
         """The last value of each; of a run that kept no metrics.json, the ends of its curves."""
-        found = mapping(_json(self.folder / "metrics.json"))
+        found = read_record(self.folder / "metrics.json")
         if not found:
             found = {name: curve.values[-1] for name, curve in self.curves.items()}
         return {name: _finite(value) for name, value in found.items()}
@@ -110,20 +109,6 @@ def class_name(described: object) -> str:
 def mapping(value: object) -> dict[str, Any]:
     """The value, if it is a mapping with names as keys; else nothing."""
     return {str(key): each for key, each in value.items()} if isinstance(value, Mapping) else {}
-
-
-def _yaml(file: Path) -> object:
-    try:
-        return yaml.safe_load(file.read_bytes()) if file.is_file() else {}
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise ValueError(f"{file} is no YAML file that can be read: {' '.join(str(error).split())[:200]}") from error
-
-
-def _json(file: Path) -> object:
-    try:
-        return json.loads(file.read_bytes()) if file.is_file() else {}
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{file} is no JSON file that can be read: {error}") from error
 
 
 def _finite(value: object) -> float | None:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
+LARGEST = 1 << 20
+"""Bytes of a table."""
+
 
 @dataclass(frozen=True)
 class StudyFolder:
@@ -41,7 +44,10 @@ class StudyFolder:
 
     @cached_property
     def _text(self) -> str:
-        return (self.folder / "table.md").read_text(errors="replace")
+        file = self.folder / "table.md"
+        if (size := file.stat().st_size) > LARGEST:
+            raise ValueError(f"{file} has {size:,} bytes, and a table of at most {LARGEST:,} is shown")
+        return file.read_text(errors="replace")
 
 
 def is_study(folder: Path) -> bool:

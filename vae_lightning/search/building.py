@@ -47,6 +47,8 @@ def change(
 
 def check_new(out: Path | None, overwrite: bool) -> None:
     """ValueError for a file that exists, unless it is to be overwritten."""
+    if out is not None and out.is_dir():
+        raise ValueError(f"{out} is a folder: name the file of the index, such as {out}.index")
     if out is not None and out.exists() and not (overwrite and out.is_file()):
         raise ValueError(f"{out} exists: give --overwrite to write it anew, or --add and --remove to change it")
 

@@ -12,12 +12,13 @@ from rich.console import Console
 from vae_lightning.data import Newsgroups
 from vae_lightning.data.reading import text_lines
 from vae_lightning.files import expanded
+from vae_lightning.messages import printable
 from vae_lightning.search.beside import batches, open_index, own_data
 from vae_lightning.search.code_index import CodeIndex
 from vae_lightning.search.encoder import Encoder
 from vae_lightning.search.hits import Hits
 from vae_lightning.search.progress import counted, told
-from vae_lightning.search.table import as_json, console, printable, show
+from vae_lightning.search.table import as_json, console, show
 
 
 def search(

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vae_lightning.messages import printable
 from vae_lightning.search.hits import Hits
 
 PLAIN_WIDTH = 160  # columns of the table where there is no terminal to ask
@@ -43,8 +44,3 @@ def as_json(hits: Hits, query: int, asked: dict[str, Any]) -> str:
     """One line: what was asked, and all that was found."""
     found = {"unknown": list(hits.unknown[query]), "hits": hits.of(query), "tied": hits.tied[query]}
     return json.dumps(asked | found, ensure_ascii=False)
-
-
-def printable(text: str) -> str:
-    """What a terminal shows, without what it would obey."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from vae_lightning.files import expanded
+from vae_lightning.messages import CommandParser
 
 _DESCRIPTION = """\
 Train a model under every combination of several values of options. Each combination is a run of
@@ -31,6 +33,8 @@ the search (extra `search`: pip install 'vae-lightning[search]'):
 
 any other option is one of fit, and the same for all runs: vae-lightning fit --help
 """
+
+_OWN = ("--out", "--jobs", "--overwrite", "--search", "--trials")
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,9 @@ def asked(arguments: Sequence[str]) -> Asked:
             raise ValueError("--ckpt_path goes on with one run: a sweep starts runs of its own, --start_from one model")
         if argument.startswith(("--grid", "--space", "--gird")):
             raise ValueError(f"{argument}: the option follows a dot, as in --grid.model.latent_dim 8,16")
+        name = argument.partition("=")[0]
+        if name.startswith("--") and (near := get_close_matches(name, _OWN, n=1, cutoff=0.8)):
+            raise ValueError(f"there is no option {name}, did you mean {near[0]}?")
     found = Asked(
         axes["grid"], axes["space"], tuple(common), Path(expanded(own.out)), own.jobs, own.overwrite, own.search,
         own.trials,
@@ -65,6 +72,8 @@ def asked(arguments: Sequence[str]) -> Asked:
 
 
 def _check(found: Asked) -> None:
+    if found.out.exists() and not found.out.is_dir():
+        raise ValueError(f"--out {found.out} is a file: name a folder for the runs")
     if found.jobs < 1:
         raise ValueError(f"--jobs is how many runs go on at once, at least 1; got {found.jobs}")
     if found.grid and found.space:
@@ -77,14 +86,12 @@ def _check(found: Asked) -> None:
         raise ValueError("--search and --trials are for a space, --space.OPTION RANGE; a grid has all its combinations")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "vae-lightning sweep",
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        "sweep",
+        _DESCRIPTION,
         usage="vae-lightning sweep --config FILE.yaml --grid.OPTION VALUES [...] [--jobs N] [--out FOLDER] [--KEY ...]",
-        description=_DESCRIPTION,
         epilog=_GRID,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("--out", default="runs/sweep", help="the folder of all runs; by default runs/sweep")
     parser.add_argument(

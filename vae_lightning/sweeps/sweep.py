@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from vae_lightning.executors import Forked, chosen_executor
+from vae_lightning.messages import one_line_warnings
 from vae_lightning.signals import Interrupted
 from vae_lightning.sweeps import record
 from vae_lightning.sweeps.asked import Asked, asked
@@ -26,6 +27,7 @@ from vae_lightning.training.shipped import with_files
 
 def sweep(arguments: Sequence[str]) -> None:
     """`vae-lightning sweep ARGUMENTS`; exit status 1 if a run has failed."""
+    one_line_warnings()
     wanted = asked(with_files(arguments))
     go_on = f"go on with: vae-lightning sweep {shlex.join(arguments)}"
     try:

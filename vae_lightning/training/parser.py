@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 
 from lightning.pytorch.cli import LightningArgumentParser
 
-from vae_lightning.messages import in_one_line
-from vae_lightning.training.suggestions import did_you_mean, known_classes
+from vae_lightning.messages import did_you_mean, in_one_line
+from vae_lightning.training.suggestions import known_classes
 
 
 class _AsWritten(argparse.RawDescriptionHelpFormatter):

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import yaml
 from lightning.pytorch.cli import SaveConfigCallback
 
 from vae_lightning.files import expanded
-from vae_lightning.trust import Trust
+from vae_lightning.trust import Trust, read_record
 
 _FROM_HERE = ("dirpath", "save_dir")  # that Lightning takes from the folder it is started in
 _PLACES = (*_FROM_HERE, "sub_dir", "filename")
@@ -39,7 +38,7 @@ def read_options(folder: Path, trust: Iterable[str]) -> dict[str, Any]:
     """
     file = folder / "config.yaml"
     try:
-        read = yaml.safe_load(file.read_text())
+        read = read_record(file)
         options = {key: read[key] for key in _READ if key in read}
         trainer = dict(options.get("trainer", {}))
         trainer.pop("default_root_dir", None)
@@ -48,7 +47,7 @@ def read_options(folder: Path, trust: Iterable[str]) -> dict[str, Any]:
         _check_places(trainer, folder)
         _check_places([options.get(key) for key in ("best", "last")], folder)
         Trust().check_plain([options.get(key) for key in _READ if key != "trainer"], "best and last")
-    except (yaml.YAMLError, TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{file} is no configuration to go by: {error}") from error
     return options | {"trainer": trainer}
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vae_lightning.files import expanded
-from vae_lightning.training.suggestions import did_you_mean
+from vae_lightning.messages import did_you_mean
 
 FOLDER = Path(__file__).parent.parent / "configs"
 _FLAGS = ("--config", "-c")
@@ -38,8 +38,9 @@ def _file(config: str) -> str:
     if not _NAME.fullmatch(config) or Path(expanded(config)).is_file():
         return config
     if config not in (known := names()):
+        meant = did_you_mean(config, known) or "."
         raise ValueError(
-            f"--config {config} is neither a file nor one of the shipped configurations{did_you_mean(config, known)} "
-            f"There are {', '.join(known)}"
+            f"--config {config} is neither a file nor one of the shipped configurations{meant} There are "
+            f"{', '.join(known)}"
         )
     return str(FOLDER / f"{config}.yaml")

@@ -1,26 +1,14 @@
-"""Suggestions: a name that does not exist -> the one that was probably meant."""
+"""Suggestions: an error about a class that does not exist -> the one that was probably meant."""
 
 from __future__ import annotations
 
 import inspect
 import re
 import sys
-from collections.abc import Iterable
-from difflib import get_close_matches
+
+from vae_lightning.messages import did_you_mean
 
 _HOMES = ("vae_lightning.", "lightning.pytorch.callbacks", "lightning.pytorch.loggers", "torch.optim", "torch.nn")
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`, did you mean NAME?` for the known name nearest to this one; nothing if none is near."""
-    near = get_close_matches(name, list(known), n=1, cutoff=0.6) or _nearest_root(name, known)
-    return f", did you mean {near[0]}?" if near else ""
-
-
-def _nearest_root(name: str, known: Iterable[str]) -> list[str]:
-    """For `--modle.latent_dim`, whose last part belongs to a class: the known name of its first part."""
-    root, dot, rest = name.partition(".")
-    return [near + dot + rest for near in get_close_matches(root, list(known), n=1, cutoff=0.6) if near != root]
 
 
 def known_classes(line: str) -> str:

@@ -4,6 +4,7 @@ from vae_lightning.trust.arrays import keep_arrays, kept_arrays, let_go, mapped_
 from vae_lightning.trust.checkpoint import read_checkpoint, unpickled
 from vae_lightning.trust.classes import VARIABLE, ClassPath, Trust
 from vae_lightning.trust.loading import FromCheckpoint, one_line
+from vae_lightning.trust.records import read_record
 from vae_lightning.trust.slots import Slot
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "mapped_arrays",
     "one_line",
     "read_checkpoint",
+    "read_record",
     "unpickled",
 ]

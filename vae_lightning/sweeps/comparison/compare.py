@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from vae_lightning.files import atomic_write, expanded
+from vae_lightning.messages import CommandParser
 from vae_lightning.sweeps.comparison.comparable import check, remarks
 from vae_lightning.sweeps.comparison.table import Question, as_csv, show, texts
 from vae_lightning.sweeps.comparison.trained import Trained, found, higher_is_better
@@ -26,7 +27,7 @@ a figure that means something else in each run, as the loss does under different
 
 def compare(arguments: Sequence[str]) -> None:
     """`vae-lightning compare ARGUMENTS`; ValueError for runs that cannot be compared, and an output that exists."""
-    given = _parser().parse_args(arguments)
+    given = _parser().parse(arguments)
     target = Path(expanded(given.csv)) if given.csv else None
     if target is not None and target.exists() and not given.overwrite:
         raise ValueError(f"{target} exists: give another file, or --overwrite to replace it")
@@ -70,13 +71,11 @@ def _last_words(best: Sequence[Trained], runs: Sequence[Trained]) -> list[str]:
     return [f"best: {best[0].folder}"] if len(best) == 1 and len(runs) > 1 else []
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "vae-lightning compare",
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        "compare",
+        _DESCRIPTION,
         usage="vae-lightning compare RUN [RUN ...] [--by FIGURE] [--over OPTION] [--csv FILE]",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder, or one with runs below it")
     parser.add_argument("--by", default="val/nelbo", help="the figure to sort by; by default val/nelbo")

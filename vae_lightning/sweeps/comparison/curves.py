@@ -31,9 +31,19 @@ class Curves:
     def __getitem__(self, name: str) -> Curve:
         """One of them, empty if it was not logged."""
         if any(self.folder.glob("events.out.tfevents.*")):
+            return self._of_events(name)
+        try:
+            return {int(row["step"]): float(row[name]) for row in self._rows if row.get(name)}
+        except (ValueError, KeyError, TypeError, csv.Error) as error:
+            raise ValueError(f"{self.folder / 'metrics.csv'} is not as CSVLogger writes it: {error}") from error
+
+    def _of_events(self, name: str) -> Curve:
+        try:
             found = self._events.Scalars(name) if name in self._events.Tags()[SCALARS] else ()
-            return {point.step: point.value for point in found}
-        return {int(row["step"]): float(row[name]) for row in self._rows if row.get(name)}
+        except Exception as error:  # its reader raises whatever protobuf does, of a file that is damaged
+            text = " ".join(str(error).split())[:200]
+            raise ValueError(f"the events in {self.folder} cannot be read: {text}") from error
+        return {point.step: point.value for point in found}
 
     @cached_property
     def _events(self) -> EventAccumulator:

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from vae_lightning.construction.leaves import flat
 from vae_lightning.training.shapes import is_of_data
+from vae_lightning.trust import read_record
 
 Options = dict[str, Any]
 """The leaves of a configuration by their keys, as `model.objective.beta`."""
@@ -21,11 +20,7 @@ _PLACES = ("save_dir", "version", "name", "dirpath", "default_root_dir", "filena
 def written(folder: Path) -> Options:
     """The options of the run that this folder holds; ValueError if its config.yaml is damaged."""
     file = folder / "config.yaml"
-    try:
-        read = yaml.safe_load(file.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} is damaged: {' '.join(str(error).split())}") from error
-    if not isinstance(read, dict):
+    if not (read := read_record(file)):
         raise ValueError(f"{file} is damaged: it holds no options")
     return leaves(read)
 

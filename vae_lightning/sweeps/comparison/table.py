@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
+from vae_lightning.messages import printable
 from vae_lightning.sweeps.comparison.options import differing, shown
 from vae_lightning.sweeps.comparison.trained import Trained, Value
 from vae_lightning.sweeps.grid import short_names
@@ -98,7 +100,9 @@ def texts(rows: Sequence[Row], question: Question) -> list[list[str]]:
         *(["run"] if named else []), *(short[name] for name in rows[0].options), *(["runs"] if question.over else []),
         question.by, *(["step"] if steps else []), *question.figures[1:],
     ]  # fmt: skip
-    return [heading, *(_line(row, question, named, steps) for row in rows)]
+    return [
+        [printable(text) for text in line] for line in (heading, *(_line(row, question, named, steps) for row in rows))
+    ]
 
 
 def _line(row: Row, question: Question, named: bool, steps: bool) -> list[str]:
@@ -120,9 +124,9 @@ def show(lines: Sequence[Sequence[str]], console: Console) -> None:
     """Print them: on a terminal as a table, elsewhere as columns that are as wide as they have to be."""
     heading, *others = lines
     if console.is_terminal:
-        table = Table(*heading, box=SIMPLE_HEAD)
+        table = Table(*(Column(Text(name)) for name in heading), box=SIMPLE_HEAD)
         for line in others:
-            table.add_row(*line)
+            table.add_row(*map(Text, line))
         console.print(table)
         return
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

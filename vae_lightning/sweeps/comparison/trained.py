@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from vae_lightning.files import expanded
 from vae_lightning.sweeps import record
 from vae_lightning.sweeps.comparison.curves import Curves
 from vae_lightning.sweeps.comparison.options import Options, written
+from vae_lightning.trust import read_record
 
 _HIGHER = ("log_likelihood", "precision", "active_units", "elbo", "psnr", "accuracy")
 
@@ -38,12 +38,10 @@ class Trained:
     def figures(self) -> dict[str, float]:
         """The last value of each, as metrics.json has them."""
         file = self.folder / "metrics.json"
-        if not file.is_file():
-            return {}
+        content = read_record(file)
         try:
-            content = json.loads(file.read_bytes())
-            return {str(name): float(value) for name, value in content.items() if value is not None}
-        except (ValueError, TypeError, AttributeError) as error:
+            return {name: float(value) for name, value in content.items() if value is not None}
+        except (TypeError, ValueError) as error:
             raise ValueError(f"{file} is damaged: {error}") from error
 
     @property

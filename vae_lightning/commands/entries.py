@@ -1,0 +1,70 @@
+"""Entries: the words behind a command's name -> it is done; options are read before what takes time is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+
+def _train(command: str, arguments: Sequence[str]) -> None:
+    from vae_lightning.messages import one_line_warnings
+    from vae_lightning.training import TrainingCLI
+
+    one_line_warnings()  # after Lightning, which sets a format when it is imported
+    TrainingCLI.run([command, *arguments])
+
+
+def _use(command: str, arguments: Sequence[str]) -> None:
+    from vae_lightning.commands.parser import parsed
+
+    given = parsed(command, arguments)
+
+    from vae_lightning.commands.use import USE
+    from vae_lightning.messages import one_line_warnings
+
+    one_line_warnings()
+    USE[command](given)
+
+
+def index(arguments: Sequence[str]) -> None:
+    """`vae-lightning index`."""
+    from vae_lightning.commands.search_parser import parsed_index
+
+    given = parsed_index(arguments)
+
+    from vae_lightning.search import index
+
+    index(**vars(given))
+
+
+def search(arguments: Sequence[str]) -> None:
+    """`vae-lightning search`."""
+    from vae_lightning.commands.search_parser import parsed_search
+
+    given = parsed_search(arguments)
+
+    from vae_lightning.search import search
+
+    search(**vars(given))
+
+
+def reproduce(arguments: Sequence[str]) -> None:
+    """`vae-lightning reproduce`."""
+    from jsonargparse import ArgumentParser, auto_cli
+
+    from vae_lightning.studies import reproduce
+    from vae_lightning.training.parser import TeachingParser
+
+    class Parser(ArgumentParser):
+        """Says of a mistake what it is."""
+
+        error = TeachingParser.error
+
+    auto_cli(reproduce, args=list(arguments), prog="vae-lightning reproduce", parser_class=Parser)
+
+
+fit, validate, test, predict = (partial(_train, command) for command in ("fit", "validate", "test", "predict"))
+encode, decode, reconstruct, interpolate = (
+    partial(_use, command) for command in ("encode", "decode", "reconstruct", "interpolate")
+)
+sample, score, impute = (partial(_use, command) for command in ("sample", "score", "impute"))
