@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 _NAMES = {
     "loading": "load",
+    "training": "trainer",
     "reports": "card report",
     "exports": "export",
     "search": "CodeIndex",

@@ -94,7 +94,7 @@ def described(run: Path) -> dict[str, Any]:
 
 SHAPES: dict[str, tuple[int, Callable[[dict[str, Any]], object], object]] = {
     "text": (0, lambda model: model["num_words"], WORDS),
-    "table": (1, lambda model: model["observed"]["init_args"]["event_shape"], 3),
+    "table": (1, lambda model: model["observed"]["init_args"]["family"]["init_args"]["event_shape"], 3),
     "images": (2, lambda model: model["observed"]["init_args"]["event_shape"], [3, 32, 32]),
 }
 
@@ -130,14 +130,16 @@ def test_what_goes_on_and_what_evaluates_needs_nothing_said(config: str, here: P
 def test_a_stated_number_of_words_stays_and_is_held_against_the_data(here: Path, refused: Callable[..., str]) -> None:
     line = refused("fit", "--config", "text", "--data.path", "docs", "--model.num_words", "9", *QUICK)
     assert f"the model has 9 words but the data {WORDS}" in line
-    line = refused("fit", "--config", "table", "--data.path", "rows.csv", "--model.observed.event_shape", "4", *QUICK)
+    line = refused(
+        "fit", "--config", "table", "--data.path", "rows.csv", "--model.observed.family.event_shape", "4", *QUICK
+    )
     assert "(4,)" in line
     assert "(3,)" in line
     assert not (here / "runs/version_3").exists()
 
 
 def test_stating_the_shapes_changes_no_bit(here: Path) -> None:
-    command("fit", "--config", "table", "--data.path", "rows.csv", "--model.observed.event_shape", "3", *QUICK)
+    command("fit", "--config", "table", "--data.path", "rows.csv", "--model.observed.family.event_shape", "3", *QUICK)
     left_out, stated = (saved(here / f"runs/version_{n}/checkpoints/last.ckpt") for n in (1, 3))
     assert all(torch.equal(value, stated["state_dict"][name]) for name, value in left_out["state_dict"].items())
     assert left_out["hyper_parameters"] == stated["hyper_parameters"]

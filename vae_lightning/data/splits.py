@@ -12,10 +12,10 @@ from vae_lightning.randomness import derive_seed
 def stratified_rows(labels: Int64[Tensor, " N"], sizes: dict[str, int | float], seed: int) -> list[Tensor]:
     """Disjoint rows for each of the named sizes, and then the rest; the first n of each set are a sample of it.
 
-    A size is a share of the N rows if below 1, else how many. Each label's rows are shuffled and spread evenly over
-    one queue, from which the sets are taken in turn: a set does not depend on the sizes of those after it, and any part
-    of the queue has the labels in proportion. Who looks at a set's first observations alone, as diagnostics do, is not
-    shown the first classes of the file.
+    A size is a share of the N rows if below 1 (at least one row of three or more), else how many. Each label's rows are
+    shuffled and spread evenly over one queue, from which the sets are taken in turn: a set does not depend on the sizes
+    of those after it, and any part of the queue has the labels in proportion. Who looks at a set's first observations
+    alone, as diagnostics do, is not shown the first classes of the file.
     Raises ValueError for sizes that leave nothing for the rest.
     """
     num = len(labels)
@@ -28,10 +28,15 @@ def stratified_rows(labels: Int64[Tensor, " N"], sizes: dict[str, int | float], 
 
 
 def _count(name: str, size: int | float, num: int) -> int:
-    count = round(num * size) if size < 1 else size
+    count = _share(num, size) if 0 < size < 1 else size
     if not 0 <= count <= num or count != int(count):
         raise ValueError(f"{name} must be a share in [0, 1) or a whole number up to {num}, got {size}")
     return int(count)
+
+
+def _share(num: int, share: float) -> int:
+    """Rows of a share, at least one where there are three for three sets."""
+    return max(round(num * share), int(num > 2))
 
 
 def _queue(labels: Tensor, seed: int) -> Tensor:

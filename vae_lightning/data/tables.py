@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from vae_lightning.data.reading import check_file, said
 
@@ -17,11 +17,11 @@ csv.field_size_limit(LONGEST_FIELD)
 
 
 def text_rows(path: Path) -> Iterator[list[str]]:
-    """The rows of a .csv or .tsv in UTF-8, read one by one; the first names the columns, and all are as long as it."""
+    """The rows of a .csv (, or ;) or .tsv in UTF-8, read one by one; the first names columns, all are as long as it."""
     check_file(path, LARGEST_TABLE)
     with path.open(encoding="utf-8-sig", newline="") as file:
         try:
-            rows = filter(None, csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True))
+            rows = filter(None, csv.reader(file, delimiter=_delimiter(path, file), strict=True))
             yield (names := next(rows, []))
             for number, row in enumerate(rows):
                 if len(row) != len(names):
@@ -33,6 +33,15 @@ def text_rows(path: Path) -> Iterator[list[str]]:
             raise ValueError(f"{path}: expected UTF-8 text, got other bytes: save it as UTF-8") from error
         except csv.Error as error:
             raise ValueError(f"{path} is no table of text: {said(error)}") from error
+
+
+def _delimiter(path: Path, file: TextIO) -> str:
+    """A tab in a .tsv; in a .csv a comma, or a semicolon where the names of the columns have that and no comma."""
+    if path.suffix.lower() == ".tsv":
+        return "\t"
+    names = file.readline(LONGEST_FIELD)
+    file.seek(0)
+    return ";" if ";" in names and "," not in names else ","
 
 
 def parquet_file(path: Path) -> Any:

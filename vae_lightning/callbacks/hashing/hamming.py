@@ -44,7 +44,7 @@ class HammingPrecision(MetricDiagnostic):
         if self.metric.k > len(train):
             raise ValueError(
                 f"HammingPrecision's k must be at most {len(train)}, the number of training documents, got k = "
-                f"{self.metric.k}: lower its k (init_args.k in trainer.callbacks)"
+                f"{self.metric.k}: give more documents, or lower its k (init_args.k in trainer.callbacks)"
             )
         self.without_labels = _say_nothing(train.y)
         if self.without_labels:

@@ -19,6 +19,7 @@ LARGEST_ARRAY = 1 << 36  # bytes of a file of numbers
 TABLES = (".csv", ".tsv", ".parquet")
 ARRAYS = (".npy", ".npz")
 SHOWN = 3  # places of a fault that an error names
+MISSING = ("", "NA", "N/A", "#N/A", "n/a", "NULL", "null", "None", "<NA>")  # what tables write where there is no number
 
 
 @runtime_checkable
@@ -58,9 +59,31 @@ class Selection:
             raise ValueError(f"{where} has no column {missing[0]!r}, only {', '.join(table)}")
         if not features:
             raise ValueError(f"{where} has no columns of numbers left: name some by data.columns")
-        x = np.stack([numbers(table[name], f"{where}, column {name!r}") for name in features], axis=1)
+        x = np.stack(self._numbers(table, features, where), axis=1)
         labels, names, splits = (None if name is None else table[name] for name in (self.label, self.id, self.split))
         return Rows(x, labels, None if names is None else [str(name) for name in names], splits, features)
+
+    def _numbers(
+        self, table: Mapping[str, NDArray[Any]], features: Sequence[str], where: str
+    ) -> list[NDArray[np.float32]]:
+        """The features; ValueError says what can be done about those that are no numbers."""
+        found, text = [], {}
+        for name in features:
+            try:
+                found.append(numbers(table[name], f"{where}, column {name!r}"))
+            except ValueError as error:
+                text[name] = error
+        if not text:
+            return found
+        first, *others = text
+        more = f" (and so in {', '.join(others[:SHOWN])}{', ...' if len(others) > SHOWN else ''})" if others else ""
+        left = [name for name in features if name not in text]
+        ways = (
+            [f"data.label {first} if it is a label", f"data.id {first} if it names the rows"] if len(text) < 3 else []
+        )
+        ways += [f"data.columns [{', '.join(left)}] to leave it out"] if left else []
+        way = f": give {', or '.join(ways)}" if self.columns is None and ways else ""
+        raise ValueError(f"{text[first]}{more}{way}")
 
 
 def rows_of(x: Any, selection: Selection, where: str) -> Rows:
@@ -130,8 +153,8 @@ def check_finite(x: NDArray[np.float32], columns: Sequence[str] | None, where: s
         kind = "infinite" if missing else "missing or infinite"
         raise ValueError(
             f"{where}: {len(bad)} of {x.size} numbers are {kind}, at {places}{more}: "
-            "leave those rows or columns out, or fill them in; missing=True takes missing ones, with a family that is "
-            "PartlyObserved"
+            "leave those rows or columns out, or fill them in"
+            + ("" if missing else "; missing=True takes missing ones, with a family that is PartlyObserved")
         )
 
 
@@ -142,9 +165,9 @@ def _place(place: NDArray[np.int64], columns: Sequence[str] | None) -> str:
 
 
 def numbers(values: NDArray[Any], where: str) -> NDArray[np.float32]:
-    """As float32; an empty field of a table is a missing number."""
+    """As float32; a field of a table that is empty, or says so as NA does, is a missing number."""
     if values.dtype.kind == "U":
-        values = np.where(np.char.strip(values) == "", "nan", values)
+        values = np.where(np.isin(np.char.strip(values), MISSING), "nan", values)
     elif values.dtype.kind == "O":
         values = np.array([np.nan if value is None else value for value in values.ravel()]).reshape(values.shape)
     try:
@@ -152,7 +175,7 @@ def numbers(values: NDArray[Any], where: str) -> NDArray[np.float32]:
             return values.astype(np.float32)
     except (ValueError, TypeError) as error:
         bad = next(value for value in values.ravel() if not _is_number(value))
-        raise ValueError(f"{where}: expected numbers, got {str(bad)[:40]!r}: leave it out by data.columns") from error
+        raise ValueError(f"{where}: expected numbers, got {str(bad)[:40]!r}") from error
 
 
 def _is_number(value: Any) -> bool:

@@ -115,7 +115,9 @@ def decode(path: Path, shape: Shape) -> UInt8[Tensor, "C H W"]:
     except (ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path}: {error}") from error
     except Exception as error:  # decoders raise all kinds, by what the bytes happen to look like
-        raise ValueError(f"{path} is not a whole image ({error}): give the whole file") from error
+        raise ValueError(
+            f"{path} is not a whole image ({error}): give the whole file, or take it out of the folder"
+        ) from error
 
 
 def check_image(image: Image.Image) -> None:

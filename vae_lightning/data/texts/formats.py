@@ -35,7 +35,8 @@ def reader_of(path: Path) -> Reader:
         return ENDINGS[Path(path.name.removesuffix(".gz")).suffix.lower()]()
     except KeyError as error:
         raise ValueError(
-            f"{path} has none of the known endings {_known()}: give data.reader the class path of its format"
+            f"{path} is no folder of texts and has none of the known endings {_known()}: give the folder of the texts, "
+            "or data.reader the class path of the format"
         ) from error
 
 

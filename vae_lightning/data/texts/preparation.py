@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.data.preparation import Preparation, Prepared, as_rows, prepared
-from vae_lightning.data.reading import user_path
+from vae_lightning.data.reading import LONGEST_LINE, user_path
 from vae_lightning.data.texts.corpus import Corpus, Text, count_words
 from vae_lightning.data.texts.formats import reader_of
 from vae_lightning.data.texts.readers import Reader
@@ -64,7 +65,7 @@ class TextPreparation(Preparation):
         if not len(x.indices):
             raise ValueError(
                 f"none of {len(corpus.words):,} words in {len(corpus):,} texts is in the model's vocabulary of "
-                f"{len(self.words):,}"
+                f"{len(self.words):,}{_perhaps_a_path(data)}"
             )
         empty = int((x.total == 0).sum())
         notes = [f"{empty:,} of {len(x):,} texts have no word of the vocabulary"] if empty else []
@@ -91,6 +92,12 @@ class TextPreparation(Preparation):
         there = np.flatnonzero(ids >= 0)
         kept = keep_words(corpus.documents, ids[there], len(corpus.words))
         return Counts(kept.indices.new_tensor(there)[kept.indices], kept.offsets, kept.values, kept.total)
+
+
+def _perhaps_a_path(data: Any) -> str:
+    """What to do with a text that is the name of a file or a folder."""
+    there = isinstance(data, str) and len(data) < LONGEST_LINE and os.path.lexists(data)
+    return f": {data!r} was read as a text; for what is in it give Path({data!r})" if there else ""
 
 
 def _chosen(row: Float[Tensor, " W"]) -> list[int]:

@@ -84,7 +84,7 @@ class Table(TextReader):
     """A format with columns: one for the text, and, if they are there, one for the label and one for the name.
 
     Args:
-        text: the column of the text.
+        text: the column of the text; of a table with a single column, that one.
         label: the column of the label.
         id: the column of the name; rows are numbered from 0 without it.
     """
@@ -100,13 +100,15 @@ class Table(TextReader):
     def texts(self, path: Path) -> Iterator[Text]:
         """One a row."""
         for number, row in enumerate(self.rows(path)):
-            if not isinstance(row.get(self.text), str):
+            text = next(iter(row.values())) if len(row) == 1 else row.get(self.text)
+            if not isinstance(text, str):
+                kind = f"vae_lightning.data.texts.{type(self).__name__}"
                 raise ValueError(
                     f"{path}, row {number}: expected a text in the column {self.text!r}, got the columns "
-                    f"{', '.join(map(str, row))}: name it by data.reader.text"
+                    f"{', '.join(map(str, row))}: name it by --data.reader {kind} --data.reader.text COLUMN"
                 )
             label, name = row.get(self.label), row.get(self.id, number)
-            yield Text(str(name), row[self.text], None if label in (None, "") else str(label))
+            yield Text(str(name), text, None if label in (None, "") else str(label))
 
 
 class CSV(Table):

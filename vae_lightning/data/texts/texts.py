@@ -116,8 +116,10 @@ class Texts(BagsOfWords):
             corpus.documents, corpus.words, self.most_words, self.ranking, self.stop_words, self.min_documents, seen
         )
         if len(chosen) < 2:
+            less = ": lower data.min_documents to 1" if self.min_documents > 1 and len(corpus.words) > 1 else ""
             raise ValueError(
-                f"{self.path}: {len(chosen)} words are left of {len(corpus.words)}, and a vocabulary needs 2"
+                f"{self.path}: {len(chosen)} words are left of {len(corpus.words)} in its {len(corpus)} documents, and "
+                f"a vocabulary needs 2{less}"
             )
         self.words = [corpus.words[n] for n in chosen]
         of_train, of_val, of_test = (_observations(corpus, chosen, rows) for rows in (train, val, test))
