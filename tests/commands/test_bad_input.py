@@ -156,3 +156,83 @@ def test_a_name_of_a_picture_stays_within_the_folder(tmp_path: Path) -> None:
         write(vl.answers.Decoded(["../../up.jpg", "/root/b.png", "/root/b.jpg"], x))
     found = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
     assert found == ["out/root/b.jpg.png", "out/root/b.png", "out/up.png"]
+
+
+TYPOS = {
+    "encode --ckp x": "--ckpt",
+    "decode --ckpt x --dta y": "--data",
+    "reconstruct --ckpt x --data y --overwite": "--overwrite",
+    "interpolate --ckpt x --data y --step 3": "--steps",
+    "sample --ckpt x --man": "--mean",
+    "score --ckpt x --data y --sed 3": "--seed",
+    "impute --ckpt x --data y --ot z": "--out",
+    "index --cpkt x": "--ckpt",
+    "search --quary x": "--query",
+    "report x --titel y": "--title",
+    "card x --ot y": "--out",
+    "export --chkpt x": "--ckpt",
+    "compare x --bye val/nelbo": "--by",
+}
+
+
+@pytest.mark.parametrize("typed", TYPOS)
+def test_a_typo_in_an_option_is_a_line_with_the_one_that_was_meant(
+    typed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert left_with(typed.split()) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f", did you mean {TYPOS[typed]}?; see vae-lightning {typed.split(maxsplit=1)[0]} --help" in line
+
+
+def test_an_option_of_a_sweep_is_not_taken_for_one_of_its_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    given = ("sweep", "--config", "table", "--grid.seed_everything", "0,1")
+    assert "there is no option --job, did you mean --jobs?" in refused(capsys, *given, "--job", "2")
+
+
+def test_a_place_without_a_checkpoint_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is not there, and a folder without a run, of every command that takes one."""
+    commands = {name: ["--data", tmp_path] for name in ("encode", "decode", "reconstruct", "interpolate", "score")}
+    commands |= {"impute": ["--data", tmp_path], "sample": [], "index": [], "search": ["--query", "x"]}
+    commands |= {"export": ["--to", tmp_path / "x.ckpt"]}
+    for name, more in commands.items():
+        assert "there is no checkpoint" in refused(capsys, name, "--ckpt", tmp_path / "none", *more)
+        assert "it is no run's folder" in refused(capsys, name, "--ckpt", tmp_path, *more)
+    for name in ("report", "card"):
+        assert "there is no folder" in refused(capsys, name, tmp_path / "none", "--out", tmp_path / "out")
+        assert "holds no run" in refused(capsys, name, tmp_path, "--out", tmp_path / "out")
+    assert "is no folder" in refused(capsys, "compare", tmp_path / "none")
+    assert "holds no run" in refused(capsys, "compare", tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="this system has no folder that nobody can write to")
+def test_a_folder_that_cannot_be_written_to_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    kind, nowhere = trained("HashingVAE"), Path("/proc/nowhere")
+    for given in (
+        ("encode", "--ckpt", kind.checkpoint, "--data", kind.data, "--out", nowhere.with_suffix(".csv")),
+        ("index", "--ckpt", kind.checkpoint, "--data", kind.data, "--out", nowhere.with_suffix(".index")),
+        ("report", kind.run, "--out", nowhere.with_suffix(".html")),
+        ("card", kind.run, "--out", nowhere.with_suffix(".md")),
+        ("export", "--ckpt", kind.checkpoint, "--to", nowhere.with_suffix(".ckpt")),
+    ):
+        assert left_with([str(each) for each in given]) == 1
+        line = capsys.readouterr().err.splitlines()[-1]
+        assert re.search(r"No such file or directory: '/proc(/nowhere\.\w+)?' ", line), line
+
+
+def test_a_file_in_the_place_of_a_folder_and_a_folder_in_that_of_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kind = trained("HashingVAE")
+    (tmp_path / "there").write_text("mine")
+    grid = ("sweep", "--config", "table", "--grid.seed_everything", "0,1", "--out", tmp_path / "there")
+    assert "there is a file: name a folder for the runs" in refused(capsys, *grid)
+    assert (tmp_path / "there").read_text() == "mine"
+    given = ("index", "--ckpt", kind.checkpoint, "--data", kind.data, "--out", tmp_path)
+    assert "is a folder: name the file of the index" in refused(capsys, *given)
+
+
+def test_a_text_that_is_the_name_of_a_file_is_answered_with_what_reads_it() -> None:
+    kind = trained("HashingVAE")
+    with pytest.raises(ValueError, match=r"was read as a text; for what is in it give Path\('"):
+        vl.load(kind.checkpoint).encode(str(kind.data))

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+import yaml
 from PIL import Image
 from support.command import command, left_with
 from support.kinds import KINDS, Trained, trained
+from support.report_folders import Page
 
 import vae_lightning as vl
 from vae_lightning.answers import Answer
@@ -57,6 +62,41 @@ def test_every_kind_answers_by_a_command_as_in_python(kind: Trained, tmp_path: P
     check_arrays(use("sample", kind, tmp_path / "new.npz", "--n", "5"), model.generate(5))
     check_arrays(use("sample", kind, tmp_path / "means.npz", "--n", "5", "--mean"), model.generate(5, mean=True))
     check_arrays(use("score", kind, tmp_path / "scores.npz", "--K", "9"), model.log_likelihood(kind.data, K=9))
+
+
+def test_every_kind_is_reported_and_has_a_card_by_a_command_as_in_python(kind: Trained, tmp_path: Path) -> None:
+    command("report", kind.run, "--out", tmp_path / "page.html")
+    command("card", kind.run, "--out", tmp_path / "card.md")
+    assert (tmp_path / "page.html").read_bytes() == vl.report([kind.run], tmp_path / "again.html").read_bytes()
+    assert (tmp_path / "card.md").read_bytes() == vl.card(kind.run, tmp_path / "again.md").read_bytes()
+    assert f"model = vl.load('{kind.run}')" in Page((tmp_path / "page.html").read_text()).text
+    assert hashlib.sha256(kind.checkpoint.read_bytes()).hexdigest() in (tmp_path / "card.md").read_text()
+
+
+def test_every_kind_is_trained_by_a_command_as_in_python(
+    kind: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a configuration of the class paths that its checkpoint says."""
+    monkeypatch.chdir(tmp_path)
+    content = torch.load(kind.checkpoint, weights_only=True)
+    if "datamodule_hyper_parameters" not in content:
+        pytest.skip("a member was trained with the others")
+    config = {"model": described(content, ""), "data": described(content, "datamodule_")}
+    (tmp_path / "kind.yaml").write_text(yaml.safe_dump(config))
+    figure = "val/free_energy" if "RBM" in config["model"]["class_path"] else "val/nelbo"
+    options = ("--trainer.max_epochs", "1", "--trainer.accelerator", "cpu", "--best.monitor", figure)
+    command("fit", "--config", "kind.yaml", *options, "--trainer.enable_progress_bar", "false")
+    theirs, ours = content["state_dict"], torch.load("runs/version_0/checkpoints/last.ckpt", weights_only=True)
+    assert all(torch.equal(ours["state_dict"][name], value) for name, value in theirs.items())
+    scores = [vl.load(path).log_likelihood(kind.data, K=5) for path in (kind.run, tmp_path / "runs/version_0")]
+    np.testing.assert_array_equal(scores[0].log_likelihood, scores[1].log_likelihood)
+
+
+def described(content: dict[str, Any], part: str) -> dict[str, Any]:
+    """A model, or data, as a configuration has it."""
+    said = {**content[f"{part}hyper_parameters"], **(content.get("specified", {}) if not part else {})}
+    arguments = {name: value for name, value in said.items() if not name.startswith("_")}
+    return {"class_path": said["_class_path"], "init_args": arguments}
 
 
 @pytest.mark.parametrize("name", ["GaussianVAE", "HashingVAE"])

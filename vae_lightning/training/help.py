@@ -6,7 +6,8 @@ from vae_lightning.training.shipped import names
 
 _DESCRIPTIONS = {
     "fit": "Train a model, keep its best and its last checkpoint, log to TensorBoard. With --ckpt_path: go on where "
-    "that checkpoint was written, to the same bits as a run that was never interrupted.",
+    "that checkpoint was written, to the same bits as a run that was never interrupted. On data of your own: --config "
+    "text --data.path docs/, --config table --data.path rows.csv, --config images --data.path photos/.",
     "validate": "Figures of a checkpoint (--ckpt_path) on the validation split.",
     "test": "Figures of a checkpoint (--ckpt_path) on the test split: once, after selection.",
     "predict": "Write the codes that a checkpoint (--ckpt_path) gives, hashes or posterior means, as codes.npz in the "

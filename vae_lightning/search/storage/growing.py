@@ -79,7 +79,10 @@ class Growing:
     def append(self, name: str, rows: Array) -> None:
         """More rows, (n,) or (n, columns); an array of type uint8 keeps it."""
         if name not in self._arrays:
-            nameless = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  # the stack closes it
+            try:
+                nameless = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  # the stack closes it
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(self._folder)) from error
             file = self._open.enter_context(nameless)
             self._arrays[name] = _Array(file, TYPES[0] if rows.dtype == np.uint8 else TYPES[-1], rows.shape[1:])
         self._arrays[name].append(rows)
