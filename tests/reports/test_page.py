@@ -178,7 +178,7 @@ def test_what_cannot_be_reported_is_said_in_one_line(tmp_path: Path, capsys: pyt
     for arguments, complaint in (
         ([tmp_path / "none"], f"there is no folder {tmp_path}/none"),
         ([tmp_path / "empty"], "empty holds no run and no study"),
-        ([damaged], "metrics.json is no JSON file that can be read"),
+        ([damaged], "metrics.json is damaged, or no record of a run"),
         (
             [run, "--out", tmp_path / "there.html"],
             "there.html exists: give --overwrite to replace it, or another --out",

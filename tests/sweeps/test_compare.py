@@ -211,7 +211,7 @@ def test_a_damaged_record_is_named(file: str, content: str, make: Make, capsys: 
     make("a", {9: 1.0})
     Path("runs/a", file).write_text(content)
     Path("runs/a/metrics.csv").unlink()
-    assert f"runs/a/{file} is damaged" in refused(capsys, "runs")
+    assert f"runs/a/{file} is damaged, or no record of a run" in refused(capsys, "runs")
 
 
 def test_a_run_without_the_figure_and_one_that_failed_are_named(make: Make, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,7 +31,7 @@ def read_record(file: Path) -> dict[str, Any]:
             raise ValueError(f"expected names with values, got {type(found).__name__}")
         _check(found)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(f"{file} is no record that can be read: {' '.join(str(error).split())[:200]}") from error
+        raise ValueError(f"{file} is damaged, or no record of a run: {' '.join(str(error).split())[:200]}") from error
     return {str(name): value for name, value in found.items()}
 
 
