@@ -23,6 +23,7 @@ from vae_lightning.data.protocols import (
     vocabulary_size,
 )
 from vae_lightning.models import HashingVAE
+from vae_lightning.nn import TrainingData
 from vae_lightning.studies.documents.fewer import Fewer
 
 ALL = (InMemory, EvaluatesInOrder, HasTraining, HasValidation, NamesPredicted)
@@ -33,6 +34,7 @@ def test_the_projects_data_modules_answer_what_is_asked_of_all(miniature: Path) 
         data.setup()
         assert all(isinstance(data, protocol) for protocol in ALL)
         assert isinstance(data.train, Split)
+        assert isinstance(data.train, TrainingData)
 
 
 def test_documents_know_their_words_and_lengths_and_images_their_shape(miniature: Path) -> None:

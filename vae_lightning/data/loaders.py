@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Int64, Shaped
 from torch import Size, Tensor
 
@@ -68,7 +70,7 @@ class Observations:
         parts = torch.arange(len(self)).split(_VIEWED)
         return torch.cat([self.view(self._stored(rows), self.ids[rows]) for rows in parts])
 
-    @property
+    @cached_property  # a view has to make an observation to tell
     def shape(self) -> Size | None:
         """(N, *X) of x; None where it is sparse."""
         x, _ = self.batch(torch.arange(min(1, len(self))))
@@ -76,12 +78,12 @@ class Observations:
 
     @property
     def limits(self) -> tuple[float, float]:
-        """Between which numbers the entries of x lie, as the view says or the dense x shows; NaN are none of them."""
+        """Between which numbers the entries of x lie, as the view says or x shows; NaN are none of them."""
         if self.view is not None:
             return self.view.limits
-        assert isinstance(self.stored, Tensor), "sparse observations have no limits"
-        missing = self.stored.isnan()
-        low, high = (self.stored[~missing] if missing.any() else self.stored).aminmax()
+        entries = F.pad(x.values, (1, 0)) if isinstance(x := self.x, Counts) else x  # a word that is not there is 0
+        missing = entries.isnan()
+        low, high = (entries[~missing] if missing.any() else entries).aminmax()
         return float(low), float(high)
 
     @classmethod

@@ -16,6 +16,7 @@ from torch.distributions import LogNormal
 from vae_lightning.counts import Counts
 from vae_lightning.data.mapped import Mapped
 from vae_lightning.data.preparation import Preparation
+from vae_lightning.nn import TrainingData
 
 SplitName = Literal["train", "val", "test"]
 Predicted = SplitName | Literal["all"]
@@ -49,6 +50,11 @@ class Split(Protocol):
 
 
 @runtime_checkable
+class TrainingSplit(Split, TrainingData, Protocol):
+    """The training split, which also tells its shape and its limits to what starts from it."""
+
+
+@runtime_checkable
 class InMemory(Protocol):
     """Has its splits in memory once it is set up."""
 
@@ -64,7 +70,7 @@ class HasTraining(Protocol):
     """Has the training split as `train`."""
 
     @property
-    def train(self) -> Split:
+    def train(self) -> TrainingSplit:
         """The training split."""
 
 

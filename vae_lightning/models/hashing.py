@@ -24,7 +24,6 @@ from vae_lightning.latent_variable import Draw, LatentVariableModel
 from vae_lightning.models.latent_variable import LatentVariableModule
 from vae_lightning.models.optimizers import adam
 from vae_lightning.nn import BagOfWordsMLP, WordLogits
-from vae_lightning.nn.bag_of_words import Features
 from vae_lightning.objectives import ELBO, Objective
 from vae_lightning.priors import FactorisedPrior
 
@@ -91,17 +90,13 @@ class HashingVAE(LatentVariableModule):
         self.register_buffer("length_parameters", torch.tensor([4.5, 1.0]))
 
     def start(self, data: object) -> None:
-        """Show the training documents to the layers that start from them; ValueError for data that do not have them."""
+        """Show the layers the training documents, keep the law of their lengths; ValueError for data without."""
         if not isinstance(data, HasLengths):
             raise ValueError(
                 "HashingVAE starts from the training documents: fit it with a data module that has them as train.x "
                 f"(Counts), and their length_distribution, as Newsgroups does; got {type(data).__name__}"
             )
-        documents = data.train.x
-        assert isinstance(documents, Counts), "documents are sparse"
-        for module in self.modules():
-            if isinstance(module, Features | WordLogits):
-                module.attach(documents)
+        super().start(data)
         lengths = data.length_distribution
         self.length_parameters.copy_(torch.stack([lengths.loc, lengths.scale]))
 

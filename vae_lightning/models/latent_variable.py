@@ -9,7 +9,7 @@ import torch
 import torch.distributions as td
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_warn
-from torch import Size, Tensor
+from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
 from vae_lightning.batches import Batch, observations
@@ -22,6 +22,7 @@ from vae_lightning.families import ExponentialFamily
 from vae_lightning.inference import Imputed, Scores, imputed, scores
 from vae_lightning.latent_variable import Draw, LatentVariableModel
 from vae_lightning.models.reproducible import ReproducibleModule
+from vae_lightning.nn import StartsFromData
 from vae_lightning.objectives import Objective
 from vae_lightning.randomness import Noise, seeded
 
@@ -64,16 +65,8 @@ class LatentVariableModule(ReproducibleModule):
             )
 
     def start(self, data: object) -> None:
-        """Let the prior start from the training data, `data.train`."""
-        prior = self.model.prior
-        if not prior.starts_from_data:
-            return
-        if not isinstance(data, HasTraining):
-            raise ValueError(
-                f"{type(prior).__name__} starts from the training data: fit with a data module that has them as "
-                f"train, as those of vae_lightning.data do; got {type(data).__name__}"
-            )
-        prior.attach(self.model.encoder, data.train)  # type: ignore[arg-type]  # as in LatentVariableModel
+        """Show the layers and the prior that start from the training data, `data.train`, what these are."""
+        start_all(self, data)
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """What training minimises at this step, in nats per observation, and figures to log; a pure function."""
@@ -162,6 +155,18 @@ class LatentVariableModule(ReproducibleModule):
         """One value per observation, in nats, for each of `figure_names`."""
         reconstruction, kl = -draw.log_likelihood.mean(0), rate(draw)
         return {"nelbo": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
+
+
+def start_all(module: nn.Module, data: object) -> None:
+    """Show each part of a module that `StartsFromData` the training data; ValueError where it needs them in vain."""
+    for part in module.modules():
+        if isinstance(part, StartsFromData):
+            if not isinstance(data, HasTraining):
+                raise ValueError(
+                    f"{type(part).__name__} starts from the training data: fit with a data module that has them as "
+                    f"train, as those of vae_lightning.data do; got {type(data).__name__}"
+                )
+            part.start_from(data.train)
 
 
 def rate(draw: Draw) -> Tensor:

@@ -16,6 +16,7 @@ from vae_lightning.nn.mlp import MLP
 from vae_lightning.nn.one_hot import OneHotLinear
 from vae_lightning.nn.outputs import Outputs
 from vae_lightning.nn.scale import ScalePerDimension, SharedScale
+from vae_lightning.nn.starting import StartsFromData, TrainingData, TrainingRows
 
 __all__ = [
     "MLP",
@@ -33,6 +34,9 @@ __all__ = [
     "ScalePerDimension",
     "ScaledFrequencies",
     "SharedScale",
+    "StartsFromData",
+    "TrainingData",
+    "TrainingRows",
     "WordCounts",
     "WordFrequencies",
     "WordLogits",

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from vae_lightning.affine import Affine
 from vae_lightning.counts import Counts
 from vae_lightning.nn.mlp import hidden_layers
+from vae_lightning.nn.starting import TrainingData, documents
 
 
 class Features(nn.Module):
@@ -31,6 +32,10 @@ class Features(nn.Module):
 
     def attach(self, x: Counts) -> None:
         """Learn what the features need of the training documents; counts need nothing."""
+
+    def start_from(self, data: TrainingData) -> None:
+        """Attach the training documents."""
+        self.attach(documents(data))
 
 
 class WordCounts(Features):
@@ -212,6 +217,10 @@ class WordLogits(nn.Module):
         counts = torch.bincount(x.indices, x.values, minlength=len(self.output.bias)) + 1
         self.output.bias.copy_((counts / counts.sum()).log())
         self.output.weight.mul_(0.05)
+
+    def start_from(self, data: TrainingData) -> None:
+        """Attach the training documents."""
+        self.attach(documents(data))
 
     def forward(self, c: Float[Tensor, "*batch inputs"]) -> Affine:
         """Natural parameters, not yet multiplied out."""

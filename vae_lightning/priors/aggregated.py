@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.metrics.functional.aggregated import CHUNK
-from vae_lightning.priors.base import TrainingData
+from vae_lightning.nn import TrainingRows
 from vae_lightning.priors.encoded import EncodedPrior
 from vae_lightning.randomness import seeded
 
@@ -68,7 +68,7 @@ class AggregatedPosterior(EncodedPrior):
         """The observations."""
         return self.observations
 
-    def start(self, data: TrainingData) -> None:
+    def start(self, data: TrainingRows) -> None:
         """Keep n of them."""
         number, held = len(self.observations), len(data)
         if held < number:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
@@ -14,7 +13,8 @@ from torch.distributions import Distribution
 
 from vae_lightning.conditional import Conditional
 from vae_lightning.construction.arguments import check_kinds
-from vae_lightning.priors.base import Prior, TrainingData
+from vae_lightning.nn import TrainingRows
+from vae_lightning.priors.base import Prior
 from vae_lightning.priors.mixture import Mixture
 
 
@@ -24,8 +24,6 @@ class EncodedPrior(Prior):
     It holds the encoder of its model, once attached, without registering it a second time. Its KL has no closed form:
     train by `ELBO`, `IWAE` or `DReG`.
     """
-
-    starts_from_data = True
 
     def __init__(self, latent_shape: int | Sequence[int], observed_shape: int | Sequence[int], chunk: int) -> None:
         check_kinds(EncodedPrior, locals())
@@ -40,14 +38,11 @@ class EncodedPrior(Prior):
         """u."""
 
     @abc.abstractmethod
-    def start(self, data: TrainingData) -> None:
+    def start(self, data: TrainingRows) -> None:
         """Choose the inputs, or where they start, from the training data, of which only what is chosen is made."""
 
-    def attach(self, encoder: nn.Module, data: Any = None) -> None:
-        """Use this encoder; with data, `TrainingData` or (N, *X), start from them.
-
-        ValueError or TypeError if shapes do not fit.
-        """
+    def attach(self, encoder: nn.Module, data: TrainingRows | Tensor | None = None) -> None:
+        """Use this encoder; start from data if they are given. ValueError or TypeError if shapes do not fit."""
         name, needed = type(self).__name__, f"{tuple(self.observed_shape)} -> {tuple(self.event_shape)}"
         if not isinstance(encoder, Conditional):
             raise TypeError(f"{name} needs an encoder that is a Conditional, got {type(encoder).__name__}")
@@ -57,16 +52,20 @@ class EncodedPrior(Prior):
                 f"{name} is of shape {needed} but the encoder {got}: set observed_shape and latent_shape to that"
             )
         self._attached = (encoder,)
-        if data is None:
-            return
+        if data is not None:
+            self.start_from(data)
+
+    @torch.no_grad()
+    def start_from(self, data: TrainingRows | Tensor) -> None:
+        """Start from `TrainingRows` or (N, *X); ValueError if their shape does not fit."""
         if isinstance(data, Tensor):
             data = InMemory(data)
         shape = getattr(data, "shape", None)
         if shape is None or shape[1:] != self.observed_shape:
             what = f"{type(data).__name__} that are not dense" if shape is None else tuple(shape)
-            raise ValueError(f"{name} needs training data (N, *X) with X = {tuple(self.observed_shape)}, got {what}")
-        with torch.no_grad():
-            self.start(data)
+            wanted = f"training data (N, *X) with X = {tuple(self.observed_shape)}"
+            raise ValueError(f"{type(self).__name__} needs {wanted}, got {what}")
+        self.start(data)
 
     def forward(self) -> Distribution:
         """p(z); ValueError before an encoder is attached."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from torch import Size, nn
+from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
 from vae_lightning.conditional import Conditional
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.hierarchical import Chain, HierarchicalConditional
+from vae_lightning.nn import TrainingRows
 from vae_lightning.priors.base import Prior
 
 
@@ -40,12 +39,7 @@ class HierarchicalPrior(Prior):
         self.top, self.lower = top, lower
         self.event_shape = Size([top.event_shape[0] + lower.event_shape[0]])
 
-    @property
-    def starts_from_data(self) -> bool:  # type: ignore[override]
-        """Whether the top does."""
-        return self.top.starts_from_data
-
-    def attach(self, encoder: nn.Module, data: Any = None) -> None:
+    def attach(self, encoder: nn.Module, data: TrainingRows | Tensor | None = None) -> None:
         """Show the top its own level of the encoder."""
         if not isinstance(encoder, HierarchicalConditional):
             raise ValueError(f"HierarchicalPrior needs an encoder of two levels, got {type(encoder).__name__}")

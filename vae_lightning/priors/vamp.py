@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.metrics.functional.aggregated import CHUNK
-from vae_lightning.priors.base import TrainingData
+from vae_lightning.nn import TrainingRows
 from vae_lightning.priors.encoded import EncodedPrior
 from vae_lightning.randomness import seeded
 
@@ -86,7 +86,7 @@ class VampPrior(EncodedPrior):
         """The pseudo-inputs."""
         return self.pseudo_inputs
 
-    def start(self, data: TrainingData) -> None:
+    def start(self, data: TrainingRows) -> None:
         """From the given pseudo-inputs, or from observations."""
         low, high = data.limits
         if (begin := self.given) is None:
