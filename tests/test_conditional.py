@@ -5,7 +5,7 @@ import torch
 import torch.distributions as td
 from torch import nn
 
-from vae_lightning.affine import Affine
+from vae_lightning.affine import Affine, dense
 from vae_lightning.conditional import Conditional, as_conditional
 from vae_lightning.counts import Counts
 from vae_lightning.families import Bernoulli, Categorical, Multinomial, Normal
@@ -40,6 +40,16 @@ def test_bag_of_words_at_both_ends():
     z = q.sample((7,))
     assert isinstance(decoder.natural_parameters(z), Affine)
     assert decoder(z).log_prob(x).shape == (7, 3)
+
+
+def test_the_lengths_of_documents_can_be_bound():
+    decoder, z = Conditional(Multinomial(9), (4,), WordLogits), torch.ones(3, 4)
+    lengths = torch.tensor([2.0, 0.0, 5.0])
+    with pytest.raises(ValueError, match="the document lengths are not known"):
+        decoder(z).sample()
+    documents = decoder(z, decoder.family.given(lengths))
+    assert torch.equal(documents.sample().sum(-1), lengths)
+    torch.testing.assert_close(documents.logits, dense(decoder.natural_parameters(z)).log_softmax(-1))
 
 
 def test_prototype_tells_the_family_without_data():

@@ -47,6 +47,15 @@ class Affine:
         return value.reshape(self.inputs.shape[:-1])
 
 
+Eta = Tensor | Affine
+"""Natural parameters as families take them and networks give them: most take Tensors alone, a Multinomial both."""
+
+
+def dense(eta: Eta) -> Float[Tensor, "*batch parameters"]:
+    """Eta, multiplied out if it was not."""
+    return eta.dense() if isinstance(eta, Affine) else eta
+
+
 _COLUMNS = 16
 
 

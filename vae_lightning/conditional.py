@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
+from vae_lightning.affine import Eta
 from vae_lightning.construction.arguments import check_kinds
+from vae_lightning.counts import Counts
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.nn.outputs import Outputs
 
@@ -61,7 +63,7 @@ class Conditional(nn.Module):
         like = next(self.network.parameters(), torch.zeros(()))
         return self.family.distribution(self.family.constrain(like.new_zeros(1, self.family.num_parameters)))
 
-    def natural_parameters(self, c: Any) -> Any:
+    def natural_parameters(self, c: Tensor | Counts) -> Eta:
         """Eta(c), (*B, P): a Tensor, or an Affine map that the family multiplies out if it must."""
         theta = self.network(c)
         if isinstance(theta, Tensor) and torch.is_autocast_enabled(theta.device.type):
@@ -69,9 +71,10 @@ class Conditional(nn.Module):
             theta = theta.to(torch.promote_types(theta.dtype, torch.float32))
         return self.family.constrain(theta)
 
-    def forward(self, c: Tensor | Any) -> Distribution:
-        """p(. | c)."""
-        return self.family.distribution(self.natural_parameters(c))
+    def forward(self, c: Tensor | Counts, family: ExponentialFamily | None = None) -> Distribution:
+        """p(. | c); a member of `family`, if given: that of the conditional with what it does not model bound."""
+        eta = self.natural_parameters(c)
+        return (family or self.family).distribution(eta)  # type: ignore[arg-type]  # Affine where it takes one
 
 
 def as_conditional(module: object) -> Conditional:

@@ -54,6 +54,7 @@ def test_layers_of_documents_start_in_any_model() -> None:
     class Data:
         train = Observations.numbered(x, torch.zeros(2))
 
+    assert Data.train.limits == (0, 8)
     encoder = partial(BagOfWordsMLP, features=ScaledFrequencies)
     module = VAE(Bernoulli(2), Multinomial(3), encoder, WordLogits, ELBO(DisARM()))
     module.start(Data())

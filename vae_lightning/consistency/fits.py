@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
-from vae_lightning.affine import Affine
+from vae_lightning.affine import dense
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.metrics.functional.affine_fit import AffineFit, fit_moments, pair_moments
@@ -29,8 +29,7 @@ def family_of(conditional: Any, role: str) -> ExponentialFamily:
 @torch.no_grad()
 def natural_parameters(conditional: Any, c: Any) -> Float[Tensor, "*B P"]:
     """Eta(c) without gradient, multiplied out, the same for equal distributions."""
-    eta = conditional.natural_parameters(c)
-    return conditional.family.canonical(eta.dense() if isinstance(eta, Affine) else eta)
+    return conditional.family.canonical(dense(conditional.natural_parameters(c)))
 
 
 def like_of(module: nn.Module) -> Tensor:

@@ -12,6 +12,8 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution
 
+from vae_lightning.counts import Counts
+
 
 class ExponentialFamily(abc.ABC):
     """p(x | eta) = h(x) exp(<eta, T(x)> - A(eta)) with eta flat in R^P; stateless.
@@ -117,7 +119,7 @@ class ExponentialFamily(abc.ABC):
         """The same for all eta of one distribution; by default each eta has a distribution of its own."""
         return eta
 
-    def containing(self, x: Any) -> ExponentialFamily:
+    def containing(self, x: Tensor | Counts) -> ExponentialFamily:
         """The family with what is not modelled but read off x bound: the lengths of documents. By default, itself."""
         return self
 

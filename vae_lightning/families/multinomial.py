@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeVar
 
 import torch
 import torch.distributions as td
@@ -10,13 +10,15 @@ from jaxtyping import Float, Shaped
 from torch import Size, Tensor
 from torch.distributions import constraints
 
-from vae_lightning.affine import Affine
+from vae_lightning.affine import Affine, Eta, dense
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.distributions import is_bag_of_words
 from vae_lightning.families.base import ExponentialFamily
 
 _EDGE = 1e-4
+
+Theta = TypeVar("Theta", Tensor, Affine)
 
 
 class Multinomial(ExponentialFamily):
@@ -94,11 +96,11 @@ class Multinomial(ExponentialFamily):
         """The logits shifted to a mean of zero, which no document of any length notices."""
         return eta - eta.mean(-1, keepdim=True)
 
-    def constrain(self, theta: Float[Tensor, "*B P"] | Affine) -> Any:
+    def constrain(self, theta: Theta) -> Theta:
         """Any logits are natural parameters; an Affine map stays one."""
         return theta
 
-    def distribution(self, eta: Float[Tensor, "*B P"] | Affine) -> BagOfWords:
+    def distribution(self, eta: Eta) -> BagOfWords:
         """Documents whose words are drawn from softmax(eta)."""
         return BagOfWords(eta, self.total)
 
@@ -109,15 +111,14 @@ class BagOfWords(td.Distribution):
     arg_constraints = {"logits": constraints.real_vector}  # noqa: RUF012  (torch's own convention)
     support = constraints.independent(constraints.nonnegative_integer, 1)
 
-    def __init__(self, logits: Tensor | Affine, total: Tensor | None = None) -> None:
+    def __init__(self, logits: Eta, total: Tensor | None = None) -> None:
         self.natural, self.total = logits, total
         super().__init__(logits.shape[:-1], logits.shape[-1:], validate_args=False)
 
     @property
     def logits(self) -> Float[Tensor, "*B K"]:
         """Normalised log-probabilities of the words."""
-        eta = self.natural.dense() if isinstance(self.natural, Affine) else self.natural
-        return eta.log_softmax(-1)
+        return dense(self.natural).log_softmax(-1)
 
     def log_prob(self, x: Tensor | Counts) -> Float[Tensor, "*S"]:
         """Log l! / prod x_k! + <x, eta> - l logsumexp(eta), for the rows of x along the last axis of the batch."""

@@ -144,14 +144,14 @@ class HashingVAE(LatentVariableModule):
     def likelihood(self, z: Tensor) -> Distribution:
         """P(word | z), the law of one word: its mean is the words' frequencies in a document of this code."""
         decoder = as_conditional(self.model.decoder)
-        return decoder.family.given(z.new_ones(len(z))).distribution(decoder.natural_parameters(z))
+        return decoder(z, decoder.family.given(z.new_ones(len(z))))
 
     def simulate(self, n: int) -> Distribution:
         """P(x | z) of n documents: lengths from the log-normal fitted to the training documents, z from the prior."""
         lengths = LogNormal(*self.length_parameters).sample(Size([n])).round().clamp(min=1)
         z = self.model.prior().sample(Size([n]))
         decoder = as_conditional(self.model.decoder)
-        return decoder.family.given(lengths).distribution(decoder.natural_parameters(z))
+        return decoder(z, decoder.family.given(lengths))
 
 
 def _documents(batch: Batch) -> Counts:

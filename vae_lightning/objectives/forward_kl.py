@@ -47,9 +47,7 @@ class ForwardKL(Objective):
     def _dream(self, model: LatentVariableModel, x: Tensor | Counts) -> tuple[Tensor, Tensor | Counts]:
         z = sample(model.prior(), len(x), self.noise)
         decoder = model.decoder
-        if isinstance(decoder, Conditional):  # documents, as long as those of the batch
-            likelihood = decoder.family.containing(x).distribution(decoder.natural_parameters(z))
-        else:
-            likelihood = decoder(z)
+        # documents are as long as those of the batch
+        likelihood = decoder(z, decoder.family.containing(x)) if isinstance(decoder, Conditional) else decoder(z)
         imagined = sample(likelihood, 1, self.noise)[0]
         return z, Counts.from_dense(imagined) if isinstance(x, Counts) else imagined

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int64
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
+from vae_lightning.affine import dense
 from vae_lightning.conditional import Conditional
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.nn import TrainingRows
@@ -72,7 +73,7 @@ class EncodedPrior(Prior):
         if not self._attached:
             raise ValueError(f"{type(self).__name__} has no encoder yet: build a model with it, or attach(encoder)")
         encoder = self._attached[0]
-        return Mixture(encoder.family, encoder.natural_parameters(self.inputs), chunk=self.chunk)
+        return Mixture(encoder.family, dense(encoder.natural_parameters(self.inputs)), chunk=self.chunk)
 
 
 @dataclass(frozen=True, eq=False)
