@@ -76,11 +76,11 @@ class Answering(abc.ABC):
 
     @abc.abstractmethod
     def scorer(self, rows: Observations, samples: int | None) -> Callable[[Tensor | Counts], Scores]:
-        """Of any of these rows log p(x) with its error, by so many samples or, for None, as many as suit the model."""
+        """A function that gives log p(x) of some of these rows, by `samples` samples, or as many as suit the model."""
 
     @abc.abstractmethod
     def imputed(self, x: Tensor, samples: int | None) -> Filled:
-        """Rows with their missing entries, likewise."""
+        """Fill in the missing entries of rows, by as many samples as `scorer` takes."""
 
     @property
     def observed(self) -> ExponentialFamily | None:
@@ -111,23 +111,23 @@ class Answering(abc.ABC):
     # -- the verbs -----------------------------------------------------------------------------------------------
 
     def encode(self, x: Any, samples: int = 0) -> Encoded:
-        """The codes of data: the mean and standard deviation of q(z | x), and so many samples of z."""
+        """Encode data: the mean and standard deviation of q(z | x) for each row, and `samples` samples of z."""
         return self.answer(Encode(samples), self.read_by.read(x))
 
     def decode(self, z: Any) -> Decoded:
-        """The observations of codes (N, *Z), or of what `encode` answered: the mean of p(x | z)."""
+        """Decode codes (N, *Z), or what `encode` answered: the mean of p(x | z) for each."""
         return self.answer(Decode(), read_codes(z, self.code_shape))
 
     def reconstruct(self, x: Any) -> Decoded:
-        """What the model makes of data: the mean of p(x | z) at the code of each row."""
+        """Encode data and decode the codes: the mean of p(x | z) at the code of each row."""
         return self.answer(Reconstruct(), self.read_by.read(x))
 
     def interpolate(self, a: Any, b: Any, steps: int = 8) -> Decoded:
-        """So many observations on the straight line from the code of each row of a to that of b, ends included."""
+        """Decode `steps` points on the straight line from the code of each row of a to that of b, ends included."""
         return self.answer(Decode(), between(self.encode(a), self.encode(b), steps))
 
     def generate(self, n: int, mean: bool = False) -> Decoded:
-        """N new rows, or the means of what they are drawn from; the same at every call, by the model's seed."""
+        """Draw n new rows, or give the means that they are drawn around; every call draws the same ones."""
         return self.answer(Sample(mean), blank(n))
 
     def sample(self, n: int, mean: bool = False) -> Any:
@@ -137,7 +137,7 @@ class Answering(abc.ABC):
             return self.as_observed(self.read_by.to_original(law.mean if mean else law.sample()))
 
     def log_likelihood(self, x: Any, K: int | None = None) -> Scored:
-        """Log p(x) of each row with its standard error, in nats and the units of the data; of missing entries without.
+        """Estimate log p(x) of each row in nats, with its standard error; of a row with missing entries, of the others.
 
         By K importance samples of each row, 1,000 by default; of an RBM exactly where one side is small, or else by K
         chains of annealing, 100 by default.
@@ -150,14 +150,14 @@ class Answering(abc.ABC):
         return Anomalies(found.names, found.anomaly, found.stderr, found.effective_sample_size)
 
     def impute(self, x: Any, K: int | None = None) -> Imputed:
-        """Rows whose missing entries (NaN) are filled in given the others, with errors; these stay as they are.
+        """Fill in the missing entries (NaN) of each row given its others, which stay as they are; with errors.
 
         By K importance samples of each row, 1,000 by default; of an RBM by K Gibbs chains, 20 by default.
         """
         return self.answer(Impute(K), self.read_by.read(x))
 
     def nearest(self, query: Any, among: Any, k: int = 10) -> Nearest:
-        """The k rows of `among` whose codes are nearest to that of each row of `query`.
+        """Find the k rows of `among` whose codes are nearest to that of each row of `query`.
 
         By Hamming distance where codes are bits, else by Euclidean distance of their means. Both are data, or what
         `encode` answered of them.
@@ -172,7 +172,7 @@ class Answering(abc.ABC):
         return (parts := list(self.answers(verb, rows)))[0].joined(parts)
 
     def answers(self, verb: Verb[A], rows: Prepared) -> Iterator[A]:
-        """The same, some rows at a time, so that no more need be in memory; ValueError for none."""
+        """All rows' answers, some rows at a time, so that memory is bounded; ValueError where there are no rows."""
         if not len(rows):
             raise ValueError("there are no rows to answer for")
         with self._ready(), seeded(self.seed, type(verb).__name__):

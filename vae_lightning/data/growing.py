@@ -27,7 +27,7 @@ class Growing(Generic[Number]):
         self.size, self.waiting = 0, 0
 
     def extend(self, numbers: NDArray[Any]) -> None:
-        """More of them; ValueError where there is no room left."""
+        """Append numbers; ValueError where there is no room left."""
         self.parts.append(numbers.astype(self.kind))
         self.size += len(numbers)
         self.waiting += self.parts[-1].nbytes
@@ -35,7 +35,7 @@ class Growing(Generic[Number]):
             self._write()
 
     def array(self) -> NDArray[Number]:
-        """All of them; what is written to a mapped one is in its file."""
+        """All numbers in one array; what is written into a mapped array is in its file."""
         if self.file is None:
             return np.concatenate([np.empty(0, self.kind), *self.parts])
         self._write()
@@ -54,7 +54,7 @@ class Growing(Generic[Number]):
 
 
 def _nameless() -> BinaryIO:
-    """In the user's cache folder, or where the system has such files if nobody can write there."""
+    """A file without a name in the user's cache folder, or in the system's temporary one if that cannot be written."""
     try:
         cache_folder().mkdir(parents=True, exist_ok=True)
         return tempfile.TemporaryFile(dir=cache_folder())

@@ -27,7 +27,7 @@ class RowsFile:
         self._rows = np.frombuffer(self._map, np.uint8).reshape(self.shape)
 
     def read(self, rows: Int64[Tensor, " B"]) -> UInt8[Tensor, "B *X"]:
-        """A copy of these rows; of a large file, nothing else of this process's memory is taken by it afterwards."""
+        """A copy of these rows; a large file takes no other memory of this process afterwards."""
         found = torch.from_numpy(self._rows[rows.numpy()])
         if len(self._map) > KEPT:
             self._map.madvise(mmap.MADV_DONTNEED)

@@ -62,7 +62,7 @@ _working: list[Callable[[Any], Any]] = []  # what a process of a pool does
 
 
 def _begin(work: Callable[[Any], Any]) -> None:
-    """In a new process: signals are for the one that made it, whose end is its own."""
+    """Let a new process ignore signals, which its parent answers, and end when its parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _working[:] = [work]

@@ -36,7 +36,7 @@ class Imputed:
 
 @dataclass(frozen=True, eq=False)
 class Guess:
-    """What is known of all entries of rows (b, *X), before those that were observed are put back."""
+    """A guess at every entry of rows (b, *X), before the observed ones are put back."""
 
     mean: Float64[Tensor, "b *X"]
     variance: Float64[Tensor, "b *X"]

@@ -15,7 +15,7 @@ from vae_lightning.latent_variable import ConditionalLike, LatentVariableModel
 
 
 class Incomplete:
-    """What importance sampling asks of a model, of rows that may have missing entries; its parts are the model's own.
+    """A model as importance sampling asks it, of rows that may have missing entries; it shares the model's parts.
 
     The encoder sees zeros for what is missing; log p(x | z) is of the observed entries alone. Where the encoder never
     saw such rows its q is a poor proposal: the weights make up for that, and their effective sample size tells.
@@ -43,7 +43,7 @@ def incomplete(model: LatentVariableModel, x: Tensor | Counts) -> LatentVariable
 
 
 class _Adapted:
-    """A conditional with something done to its context or to its distribution."""
+    """A conditional whose context passes through `before`, and whose distribution through `after`."""
 
     def __init__(
         self,

@@ -148,5 +148,5 @@ def sizes_of_each(model: Harmonium, x: Tensor | Counts) -> Float[Tensor, " n"]:
 
 
 def sizes_of(model: Harmonium, x: Tensor | Counts) -> Float[Tensor, " sizes"]:
-    """The distinct ones, ascending."""
+    """The distinct sizes, ascending."""
     return sizes_of_each(model, x).unique()

@@ -26,7 +26,7 @@ class WeightedSums:
         squared: Sequence[Tensor],
         z: Float[Tensor, "samples batch *latent"],
     ) -> None:
-        """Add to the sums of w f for f `once` (S, B, ...), of w^2 f for f `squared`, and z to what is drawn from."""
+        """Add w f of each f in `once` (S, B, ...), and w^2 f of each in `squared`, to the sums; draw from z, too."""
         top = log_weight.amax(0)
         top = torch.where(top == -torch.inf, 0.0, top)  # no weight yet
         top = top if self.top is None else torch.maximum(top, self.top)

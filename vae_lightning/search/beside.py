@@ -47,7 +47,7 @@ def own_data(encoder: Encoder, path: Path | None) -> BagsOfWords:
 
 
 def open_index(encoder: Encoder, path: Path | None, watch: Watch, tell: Tell) -> CodeIndex:
-    """The index beside a checkpoint, built first where there is none of this very checkpoint; `tell` is told so."""
+    """The index beside a checkpoint; where that is missing or of another checkpoint, build it, and `tell` so."""
     place = place_beside(encoder.path)
     if place.exists():
         try:

@@ -37,7 +37,7 @@ def build(
 def change(
     old: Container, kept: Bool[np.ndarray, " n"], new: Iterable[Batch], out: Path | None, maker: Maker | None
 ) -> Container:
-    """An index of what is kept of another one, and of new documents behind; it takes the other's place."""
+    """Write the kept documents of an index, then new ones, as an index that takes the place of the first."""
     with IndexWriter(old.said["num_bits"], Documents(old).vocabulary, _folder(out)) as writer:
         writer.copy(old, kept)
         for batch in new:
@@ -81,5 +81,5 @@ def _written(writer: IndexWriter, out: Path | None, maker: Maker | None) -> Cont
 
 
 def _folder(out: Path | None) -> Path | None:
-    """Where there is room for the file: the folder that it will be in, or the one that this will be made in."""
+    """The folder for temporary files: that of `out`, or the nearest above it that exists."""
     return None if out is None else next(folder for folder in out.absolute().parents if folder.is_dir())

@@ -59,7 +59,7 @@ class CodeIndex:
 
     @classmethod
     def open(cls, path: str | Path, ckpt: str | Path | None = None) -> CodeIndex:
-        """That of a file; `ckpt` is where the checkpoint that made it is, if it is no longer where it was."""
+        """Open the index in a file; `ckpt` is where the checkpoint that made it is now, if it has moved."""
         place = Path(expanded(str(path)))
         return cls(Container.open(place), place, _place(ckpt))
 
@@ -74,7 +74,7 @@ class CodeIndex:
         out: str | Path | None = None,
         overwrite: bool = False,
     ) -> CodeIndex:
-        """Codes (N, m) of documents of these names, in a file `out` or in one without a name that ends with this."""
+        """Make an index of codes (N, m) and names of documents, in a file `out`, or in a temporary one."""
         batch, place = of_codes(codes, names, titles, labels, 0, 0), _place(out)
         return cls(build([batch], codes.shape[1], (), place, None, overwrite), place)
 
@@ -89,7 +89,7 @@ class CodeIndex:
         overwrite: bool = False,
         watch: Watch = iter,
     ) -> CodeIndex:
-        """The codes that a run's model, or a checkpoint's, gives to the documents of a `Path`, or to texts."""
+        """Make an index of the documents of a `Path`, or of texts, encoded by the model of a run or checkpoint."""
         place = _place(out)
         check_new(place, overwrite)
         encoder = Encoder.read(Path(run))
@@ -115,13 +115,13 @@ class CodeIndex:
 
     @property
     def maker(self) -> Maker | None:
-        """What it says of the model that made it."""
+        """The model that made the index, as its file names it; None if it was made of codes."""
         said = self._container.said["model"]
         return None if said is None else Maker(said["checkpoint"], said["path"], said["kind"])
 
     @cached_property
     def encoder(self) -> Encoder:
-        """The model that made it; ValueError if its checkpoint is not there or has changed."""
+        """The model that made the index; ValueError if its checkpoint is not there or has changed."""
         if self._encoder is not None:
             return self._encoder
         if self.maker is None:
@@ -161,7 +161,7 @@ class CodeIndex:
         return row
 
     def finder(self, exact: bool = False) -> Finder:
-        """What finds codes."""
+        """The search: by the tables of a large index, or by comparing every code."""
         return self._lookup if "order0" in self._container and not exact else self._scan
 
     @cached_property
@@ -210,15 +210,15 @@ class CodeIndex:
         labels: Sequence[str | None] | None = None,
         watch: Watch = iter,
     ) -> CodeIndex:
-        """With more documents: codes (N, m) of bits and their names, or a `Path` or texts, which its model encodes."""
+        """Add documents: codes (N, m) of bits with their names, or a `Path` or texts, which the model encodes."""
         return self.change(self._batches(data, names, titles, labels, watch), [])
 
     def remove(self, names: Sequence[str]) -> CodeIndex:
-        """Without the documents of these names; ValueError if one is not there."""
+        """Remove the documents of these names; ValueError if one is not there."""
         return self.change([], names)
 
     def change(self, new: Iterable[Batch], removed: Sequence[str]) -> CodeIndex:
-        """Without the documents of these names, and with new ones behind the others."""
+        """Remove the documents of these names, and add new ones behind the others."""
         kept = np.ones(len(self), bool)
         kept[[self.row(name) for name in removed]] = False
         container = change(self._container, kept, new, self.path, self.maker)

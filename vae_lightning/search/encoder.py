@@ -122,7 +122,7 @@ class Encoder:
 
 
 def sha256_of(path: Path) -> str:
-    """That of a file."""
+    """The checkpoint of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -20,19 +20,19 @@ class Checker(TrainingCLI):
         return leaves(yaml.safe_load(written)["fit"])
 
     def _set_seed(self) -> None:
-        """A run is not begun."""
+        """Leave the seed alone: no run begins."""
 
     def before_instantiate_classes(self) -> None:
-        """Nothing has to be prepared."""
+        """Prepare nothing."""
 
     def instantiate_classes(self) -> None:
-        """Nothing is built."""
+        """Build nothing."""
 
     def after_instantiate_classes(self) -> None:
-        """Nothing was."""
+        """Do nothing, since nothing was built."""
 
     def _run_subcommand(self, subcommand: str) -> None:
-        """Nothing is run."""
+        """Run nothing."""
 
 
 def checker(arguments: Sequence[str]) -> Checker:

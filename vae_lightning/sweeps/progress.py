@@ -32,13 +32,13 @@ class Told:
         self.bar.stop()
 
     def each(self, results: Iterable[tuple[TaskT, Outcome]]) -> Iterator[tuple[TaskT, Outcome]]:
-        """The same results, each told of as it comes."""
+        """Pass the results on, and tell of each as it comes."""
         for task, outcome in results:
             self.ended(task, outcome)
             yield task, outcome
 
     def ended(self, task: Task, outcome: Outcome) -> None:
-        """One line."""
+        """Print the line of a run that has ended."""
         self.done += 1
         value = figure(task.folder, self.by)
         found = {"failed": f"failed: {outcome.error}", "pruned": "pruned"}.get(
@@ -48,5 +48,5 @@ class Told:
         self.bar.update(self.task, completed=self.done, refresh=True)
 
     def say(self, line: str) -> None:
-        """Anything else."""
+        """Print any other line."""
         self.console.print(line, markup=False)

@@ -19,7 +19,7 @@ class Pruning(pl.Callback):
         self.trial, self.journal, self.pruned = trial, Journal(trial.sweep), False
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """One process tells; all end together."""
+        """Tell the figure on one process; all processes end together."""
         value = float(trainer.callback_metrics.get(self.trial.by, math.nan))
         if trainer.sanity_checking or math.isnan(value):
             return

@@ -24,7 +24,7 @@ class Record:
     error: str = ""
 
     def write(self, folder: Path) -> None:
-        """Into the run's folder."""
+        """Write the record into the run's folder."""
         with atomic_write(folder / NAME) as file:
             file.write((json.dumps(asdict(self), indent=1) + "\n").encode())
 

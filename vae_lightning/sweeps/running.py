@@ -33,7 +33,7 @@ class Task:
 
     @property
     def folder(self) -> Path:
-        """The run's own."""
+        """The folder of this run."""
         return self.sweep / self.run.name
 
 
@@ -79,7 +79,7 @@ def _arguments(task: Task) -> list[str]:
 
 
 def _error(arguments: list[str], folder: Path, observers: Sequence[Callback]) -> str:
-    """Run it; what went wrong, in one line."""
+    """Train the run; return what went wrong in one line, or an empty text."""
     try:
         TrainingCLI.run(arguments, folder, observers)
         signals.answer()

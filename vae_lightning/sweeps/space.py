@@ -45,7 +45,7 @@ class Range(Axis):
         return self.typed(trial.suggest_float(option, self.low, self.high, log=self.log))
 
     def ends(self) -> list[str]:
-        """Both."""
+        """Both ends of the range."""
         return [self.typed(self.low), self.typed(self.high)]
 
     def typed(self, value: Any) -> str:
@@ -60,11 +60,11 @@ class Choice(Axis):
     among: tuple[str, ...]
 
     def suggest(self, trial: Any, option: str) -> str:
-        """One of them."""
+        """One of the values."""
         return self.typed(trial.suggest_categorical(option, self.among))
 
     def ends(self) -> list[str]:
-        """All of them."""
+        """All values."""
         return list(self.among)
 
     def typed(self, value: Any) -> str:

@@ -59,7 +59,7 @@ def _key(folder: Path, paths: Sequence[Path], shape: Shape) -> str:
 
 @contextmanager
 def _alone(place: Path) -> Iterator[None]:
-    """While no other process is in here for the same cache."""
+    """Within the block no other process decodes into the same cache: it waits."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with place.with_name(f".{place.name}.lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -67,7 +67,7 @@ def _alone(place: Path) -> Iterator[None]:
 
 
 def _opened(place: Path, num: int) -> Mapped | None:
-    """None for a file that is missing or damaged."""
+    """The images of a cache file; None if the file is missing or damaged."""
     try:
         with place.open("rb") as file:
             size = os.fstat(file.fileno()).st_size - _END.size
@@ -89,7 +89,7 @@ def _checksum(file: BinaryIO, size: int, image: Sequence[int]) -> int:
 
 
 def _write(place: Path, paths: Sequence[Path], shape: Shape) -> None:
-    """OSError, before anything is written, if the disk has no room for all of them."""
+    """Decode the files into a cache file; OSError, before anything is written, if the disk has no room for all."""
     images = decoded(paths, shape)
     with atomic_write(place) as out:
         for number, image in enumerate(images):

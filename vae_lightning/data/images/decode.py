@@ -93,7 +93,7 @@ def decoded(paths: Sequence[Path], shape: Shape) -> Iterator[UInt8[Tensor, "C H 
 
 
 def decode_all(paths: Sequence[Path], shape: Shape) -> UInt8[Tensor, "N C H W"]:
-    """Them in memory; ValueError also for more of them than the machine can hold."""
+    """The images in memory; ValueError also for more of them than the machine can hold."""
     for number, image in enumerate(decoded(paths, shape)):
         if number == 0:
             many = f"{len(paths):,} images of {_pixels(image)} pixels"

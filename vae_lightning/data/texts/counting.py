@@ -60,7 +60,7 @@ class Merging:
         self.lengths, self.words, self.counts = array("i"), Growing(np.int32), Growing(np.int32)
 
     def add(self, part: Counted) -> None:
-        """The next documents."""
+        """Take the next documents."""
         places = np.fromiter(map(self.ids.__getitem__, part.words), np.int32, len(part.words))
         self.lengths.frombytes(part.lengths.tobytes())
         self.words.extend(places[part.numbers])

@@ -81,7 +81,7 @@ class Record:
 
     @classmethod
     def load(cls, path: Path, documents: Iterable[str], texts: Iterable[str]) -> Record | None:
-        """None for a file that is missing, damaged or of another format: it will be made again."""
+        """The record in a file; None if it is missing, damaged or of another format: it will be made again."""
         arrays = mapped_arrays(path)
         try:
             return None if arrays is None else _checked(arrays, list(documents), list(texts))
@@ -90,7 +90,7 @@ class Record:
 
 
 def _checked(arrays: Mapping[str, NDArray[Any]], documents: list[str], texts: list[str]) -> Record:
-    """The record of these arrays; an error of some kind for those of none."""
+    """The record that these arrays hold; an error of some kind if they hold none."""
     lists = {name: _texts(arrays[name]) for name in texts}
     parts = {name: Documents(*(arrays[f"{name}.{field}"] for field in FIELDS)) for name in documents}
     if not all(_whole(part, len(lists["label_names"])) for part in parts.values()):

@@ -30,7 +30,7 @@ def check(runs: Sequence[Trained], figures: Iterable[str]) -> None:
 
 
 def remarks(runs: Sequence[Trained], figure: str) -> list[str]:
-    """What is to be known of a figure that can be compared, but not without thinking."""
+    """Remarks on a figure that can be compared, but with care."""
     kinds = {str(run.options.get("model")).rpartition(".")[2] for run in runs}
     found = []
     if figure.endswith("/nelbo") and "RBM" in kinds and len(kinds) > 1:

@@ -56,7 +56,7 @@ def _question(given: argparse.Namespace, runs: Sequence[Trained]) -> Question:
 
 
 def _with_figure(runs: Sequence[Trained], question: Question) -> tuple[list[Trained], list[str]]:
-    """The runs that have it, and a line for each that has not; ValueError if none has."""
+    """The runs that logged the figure, and a line for each that did not; ValueError if none did."""
     there = [run for run in runs if run.best(question.by, question.higher) is not None]
     if not there:
         logged = sorted({name for run in runs for name in run.figures})

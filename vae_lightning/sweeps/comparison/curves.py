@@ -29,7 +29,7 @@ class Curves:
         self.folder = folder
 
     def __getitem__(self, name: str) -> Curve:
-        """One of them, empty if it was not logged."""
+        """The values of one figure by step; empty if it was not logged."""
         if any(self.folder.glob("events.out.tfevents.*")):
             return self._of_events(name)
         try:

@@ -31,7 +31,7 @@ def leaves(config: Mapping[str, Any]) -> Options:
 
 
 def differences(there: Options, here: Options) -> str:
-    """The options that differ, with both values; nothing if all are the same, or are there what the data told."""
+    """The options that differ, with both values; empty if none do, but for those that the data told."""
     names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
     names = [name for name in names if not (is_of_data(name) and here.get(name) is None)]
     return ", ".join(f"{name} {there.get(name)} there, {here.get(name)} here" for name in names)

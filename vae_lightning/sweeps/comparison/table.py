@@ -46,7 +46,7 @@ class Question:
 
     @property
     def figures(self) -> list[str]:
-        """All that have a column."""
+        """All figures that have a column."""
         return [self.by, *self.also, *self.test]
 
     def rows(self, runs: Sequence[Trained]) -> list[Row]:
@@ -83,7 +83,7 @@ class Question:
 
 
 def _mean(values: Sequence[Value | None]) -> Value | None:
-    """The mean of those that are there, and its standard error."""
+    """The mean of the values that runs have, and its standard error."""
     there = [value.value for value in values if value is not None]
     if not there:
         return None
@@ -121,7 +121,7 @@ def _text(value: Value | None) -> str:
 
 
 def show(lines: Sequence[Sequence[str]], console: Console) -> None:
-    """Print them: on a terminal as a table, elsewhere as columns that are as wide as they have to be."""
+    """Print the lines: on a terminal as a table, elsewhere as columns that are as wide as they have to be."""
     heading, *others = lines
     if console.is_terminal:
         table = Table(*(Column(Text(name)) for name in heading), box=SIMPLE_HEAD)
