@@ -9,11 +9,11 @@ WORKERS ?= 2
 IMAGE ?= vae-lightning
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs soak bench measure lock image clean
+.PHONY: help demo test lint docs notebooks soak bench measure lock image clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r target text; do \
-		printf '  make %-7s %s\n' "$$target" "$$text"; done
+		printf '  make %-9s %s\n' "$$target" "$$text"; done
 
 # the main job from end to end, begun anew each time in a folder of its own
 demo: $(INSTALLED) ## train, test and use a VAE of digits, reproduce the Gaussian mixture, report both: all in runs/demo
@@ -41,6 +41,9 @@ lint: $(INSTALLED) ## style, format, types, and who may import whom
 
 docs: $(INSTALLED) ## the documentation as a site in site/, whose links and references all have to hold
 	$(BIN)/zensical build --strict --clean
+
+notebooks: $(INSTALLED) ## execute the guides to own data as notebooks in docs/notebooks; ARGS="own-table" selects
+	OMP_NUM_THREADS=1 $(BIN)/python docs/notebooks/make.py $(ARGS)
 
 soak: $(INSTALLED) ## damage every kind of file, interrupt runs at every hook: two hours; ARGS="--every 10" tries a tenth
 	FUZZ_INPUTS=840 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -rP tests/test_fuzz.py

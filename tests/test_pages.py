@@ -54,6 +54,8 @@ def test_commands_that_show_output_are_run() -> None:
     assert printed.startswith("usage") or "vae-lightning" in printed
     with pytest.raises(AssertionError, match="only vae-lightning's output"):
         list(shown_and_printed(page.replace("vae-lightning --help", "ls")))
+    with pytest.raises(AssertionError, match="only vae-lightning's output"):
+        list(shown_and_printed(page, every_command=True))
 
 
 @pytest.mark.parametrize(

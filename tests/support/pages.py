@@ -56,12 +56,15 @@ def _comments(code: str) -> list[str]:
     return [token.string for token in tokens if token.type == tokenize.COMMENT]
 
 
-def shown_and_printed(page: str) -> Iterator[tuple[str, str]]:
-    """Run all Python of a page in one namespace, and the commands that show output; what is shown with what came."""
+def shown_and_printed(page: str, every_command: bool = False) -> Iterator[tuple[str, str]]:
+    """Run all Python of a page in one namespace, and the commands that show output; what is shown with what came.
+
+    `every_command` runs those that show none, too.
+    """
     names: dict[str, Any] = {}
     for block, after in pairwise([*blocks(page), Block("", "")]):
         shows = after.language == "text"
-        if block.language == "python" or (block.language == "sh" and shows):
+        if block.language == "python" or (block.language == "sh" and (shows or every_command)):
             with contextlib.redirect_stdout(io.StringIO()) as output:
                 _run(block, names)
             if shows:

@@ -43,7 +43,9 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[
         try:
             yield from _results(pool, chain(first, items), processes * _AHEAD)
         except BrokenProcessPool as error:
-            raise ValueError("a process that counted was killed, which the system does for want of memory") from error
+            raise ValueError(
+                "a process that counted was killed, as the system does when memory runs out: free some, and try again"
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 

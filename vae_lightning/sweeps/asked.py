@@ -57,7 +57,7 @@ def asked(arguments: Sequence[str]) -> Asked:
     own, common = _parser().parse_known_args(rest)
     for argument in common:
         if argument.partition("=")[0] == "--ckpt_path":
-            raise ValueError("--ckpt_path goes on with one run: a sweep starts runs of its own, --start_from one model")
+            raise ValueError("--ckpt_path goes on with one run: a sweep begins new ones, --start_from a model")
         if argument.startswith(("--grid", "--space", "--gird")):
             raise ValueError(f"{argument}: the option follows a dot, as in --grid.model.latent_dim 8,16")
         name = argument.partition("=")[0]
@@ -81,7 +81,7 @@ def _check(found: Asked) -> None:
     if not found.grid and not found.space:
         raise ValueError("there is nothing to sweep over: give values, as in --grid.seed_everything 0,1,2")
     if found.space and not found.trials:
-        raise ValueError("a space has no end: say how many trials are to be run by --trials N, at least 1")
+        raise ValueError("--space needs to know how many trials to run, as in --trials 20")
     if found.grid and (found.search or found.trials):
         raise ValueError("--search and --trials are for a space, --space.OPTION RANGE; a grid has all its combinations")
 

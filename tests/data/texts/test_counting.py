@@ -150,7 +150,7 @@ def test_what_goes_wrong_elsewhere_is_said_here(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(workers, "cores", lambda: 2)
     with pytest.raises(ZeroDivisionError):
         list(in_order(lambda n: 1 // (n - 3), range(9)))
-    with pytest.raises(ValueError, match="a process that counted was killed, which the system does for want of memory"):
+    with pytest.raises(ValueError, match="a process that counted was killed, as the system does when memory runs out"):
         list(in_order(lambda n: os.kill(os.getpid(), signal.SIGKILL), range(9)))
 
 
