@@ -10,11 +10,13 @@ from vae_lightning.nn.bag_of_words import (
     WordLogits,
 )
 from vae_lightning.nn.convolutional import Convolutions, Deconvolutions
+from vae_lightning.nn.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 from vae_lightning.nn.jtex import CholeskyLinear, Cubed, CubeRootMLP
 from vae_lightning.nn.linear import LinearMap
 from vae_lightning.nn.mlp import MLP
 from vae_lightning.nn.one_hot import OneHotLinear
 from vae_lightning.nn.outputs import Outputs
+from vae_lightning.nn.residual import ResidualBlock, ResidualDiscriminator, ResidualEncoder, ResidualGenerator
 from vae_lightning.nn.scale import ScalePerDimension, SharedScale
 from vae_lightning.nn.starting import StartsFromData, TrainingData, TrainingRows
 
@@ -26,11 +28,18 @@ __all__ = [
     "Convolutions",
     "CubeRootMLP",
     "Cubed",
+    "DCGANDiscriminator",
+    "DCGANEncoder",
+    "DCGANGenerator",
     "Deconvolutions",
     "Features",
     "LinearMap",
     "OneHotLinear",
     "Outputs",
+    "ResidualBlock",
+    "ResidualDiscriminator",
+    "ResidualEncoder",
+    "ResidualGenerator",
     "ScalePerDimension",
     "ScaledFrequencies",
     "SharedScale",
