@@ -17,7 +17,8 @@ ROOMS = (
     "harmonium", "inference", "latent_variable", "metrics", "models", "nn", "objectives", "priors", "search",
 )  # fmt: skip
 OF_FILES = {
-    "DataReference", "CheckpointReference", "ImageFolder", "InceptionFeatures", "MNIST", "Newsgroups", "Omniglot",
+    "CelebA", "CheckpointReference", "DataReference", "ImageFolder", "InceptionFeatures", "MNIST", "Newsgroups",
+    "Omniglot",
 }  # fmt: skip
 OF_A_RUN = {"AtomicCheckpointIO", "Compiled", "Eager", "EveryStep", "ImageMeans", "ImageSamples", "Replayed"}
 OF_AN_EXTRA = {"Hamiltonian", "PosteriorFit"}

@@ -18,7 +18,7 @@ _NAMES = {
         Compiled Eager Ensemble EveryStep GaussianVAE HVAE HashingVAE LiBI MRFVAE RBM Replayed VAE
     """,
     "data": """
-        Arrays Binarisation ByCount ByDocuments Digits DynamicBinarisation FullBatch ImageFolder
+        Arrays Binarisation ByCount ByDocuments CelebA Digits DynamicBinarisation FullBatch ImageFolder
         InMemoryDataModule MNIST Newsgroups Observations Omniglot Stacked StaticBinarisation Synthetic Texts
         ThresholdBinarisation
     """,

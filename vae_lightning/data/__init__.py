@@ -9,6 +9,7 @@ from vae_lightning.data.images.binarise import (
     StaticBinarisation,
     ThresholdBinarisation,
 )
+from vae_lightning.data.images.celeba.celeba import CelebA
 from vae_lightning.data.images.digits import Digits
 from vae_lightning.data.images.image_folder import ImageFolder
 from vae_lightning.data.images.mnist import MNIST
@@ -26,6 +27,7 @@ __all__ = [
     "Binarisation",
     "ByCount",
     "ByDocuments",
+    "CelebA",
     "Digits",
     "DynamicBinarisation",
     "FullBatch",

@@ -53,10 +53,11 @@ def by_hand(file: RemoteFile, folder: Path) -> str:
     return f"get {file.url} by hand and save it as {folder / file.name}, or set VAE_LIGHTNING_DATA to a folder with it"
 
 
-def fetch(file: RemoteFile, folder: Path) -> Path:
+def fetch(file: RemoteFile, folder: Path, most: int | None = None) -> Path:
     """Download a file into a folder, with a progress bar; nothing is left behind where that fails.
 
-    Raises ValueError with the manual way if there is no connection, or the answer is an error, HTML or too short.
+    Raises ValueError with the manual way if there is no connection, or the answer is an error, HTML, too short, or of
+    more than `most` bytes, by default `LARGEST`.
     """
     target = folder / file.name
     try:
@@ -65,13 +66,13 @@ def fetch(file: RemoteFile, folder: Path) -> Path:
             urllib.request.urlopen(file.url, timeout=TIMEOUT) as answer,
             atomic_write(target) as out,
         ):
-            _receive(answer, out, file)
+            _receive(answer, out, file, LARGEST if most is None else most)
     except (OSError, http.client.HTTPException) as error:
         raise ValueError(f"cannot download {file.url} ({error}): {by_hand(file, folder)}") from error
     return target
 
 
-def _receive(answer: http.client.HTTPResponse, out: BinaryIO, file: RemoteFile) -> None:
+def _receive(answer: http.client.HTTPResponse, out: BinaryIO, file: RemoteFile, most: int) -> None:
     length = answer.headers.get("Content-Length")
     expected = int(length) if length and length.isdigit() else None
     received = 0
@@ -82,8 +83,8 @@ def _receive(answer: http.client.HTTPResponse, out: BinaryIO, file: RemoteFile) 
             if received == 0 and chunk.lstrip().startswith(b"<"):
                 raise OSError("the answer is a web page (HTML), not the file")
             received += out.write(chunk)
-            if received > LARGEST:
-                raise OSError(f"the answer has more than {LARGEST:,} bytes")
+            if received > most:
+                raise OSError(f"the answer has more than {most:,} bytes")
             progress.update(task, completed=received)
     if expected is not None and received != expected:
         raise OSError(f"the connection ended after {received} of {expected} bytes")

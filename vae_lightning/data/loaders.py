@@ -39,9 +39,9 @@ class View(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Observations:
-    """N observations in memory or in a file that is mapped into it: `x` (N, *X) or sparse, labels `y` (N,), `ids` (N,).
+    """N observations in memory or in a file that is mapped into it: `x` (N, *X) or sparse, labels `y`, `ids` (N,).
 
-    What is `stored` is x itself, unless there is a `view` of it.
+    What is `stored` is x itself, unless there is a `view` of it. Labels are (N,), or (N, L) where each has several.
 
     Examples:
         >>> import torch
@@ -53,7 +53,7 @@ class Observations:
     """
 
     stored: Tensor | Counts | Mapped
-    y: Shaped[Tensor, " n"]
+    y: Shaped[Tensor, "n *labels"]
     ids: Int64[Tensor, " n"]
     view: View | None = None
 

@@ -44,7 +44,7 @@ class Prepared:
     names: Sequence[str]
     observations: Observations
     notes: Sequence[str] = ()
-    original: Tensor | None = None
+    original: Observations | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -53,13 +53,14 @@ class Prepared:
         """So many rows at a time."""
         for rows in torch.arange(len(self)).split(size):
             x, _ = self.observations.batch(rows)
-            original = x if self.original is None else self.original[rows]
+            original = x if self.original is None else self.original.batch(rows)[0]
             yield Block(self.names[int(rows[0]) : int(rows[-1]) + 1], x, original)
 
     def part(self, start: int, end: int) -> Prepared:
         """The rows from start to before end."""
-        original = None if self.original is None else self.original[start:end]
-        return Prepared(self.names[start:end], self.observations.select(torch.arange(start, end)), (), original)
+        rows = torch.arange(start, end)
+        original = None if self.original is None else self.original.select(rows)
+        return Prepared(self.names[start:end], self.observations.select(rows), (), original)
 
 
 class Preparation(abc.ABC):

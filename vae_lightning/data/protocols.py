@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.distributions import LogNormal
 
 from vae_lightning.counts import Counts
+from vae_lightning.data.loaders import View
 from vae_lightning.data.mapped import Mapped
 from vae_lightning.data.preparation import Preparation
 from vae_lightning.nn import TrainingData
@@ -146,6 +147,15 @@ class Prepares(Protocol):
     @property
     def preparation(self) -> Preparation | None:
         """None where it is not known yet."""
+
+
+@runtime_checkable
+class Viewed(Protocol):
+    """Stores its observations in another form than a model sees."""
+
+    @property
+    def view(self) -> View:
+        """How what is stored becomes x."""
 
 
 def datamodule(trainer: pl.Trainer) -> pl.LightningDataModule | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import gzip
 import hashlib
 import multiprocessing
@@ -10,13 +9,11 @@ import os
 import re
 import shutil
 import struct
-import threading
 import tracemalloc
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,6 +25,7 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch import LightningDataModule
 from numpy.typing import NDArray
 from PIL import Image
+from support.served import served
 
 from vae_lightning.construction.hyperparameters import is_plain
 from vae_lightning.data import MNIST, DynamicBinarisation, ImageFolder, Omniglot, StaticBinarisation
@@ -611,16 +609,8 @@ def site(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """The address of a server, and the folder it shows."""
     folder = tmp_path / "site"
     folder.mkdir()
-
-    class Handler(SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", folder
-    server.shutdown()
-    server.server_close()
+    with served(folder) as address:
+        yield address, folder
 
 
 def md5(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from torch import Size, Tensor
 
@@ -16,9 +17,17 @@ Painter = Callable[[Strips, Tensor], Pixels]
 """Draws strips of observations of one shape; (N, *X) are observations to see them beside, where there is room."""
 
 
-def painter(event_shape: Size) -> Painter:
-    """Images for (1, H, W) and (3, H, W), a plane for (2,), curves for (d,) with d > 2; else TypeError."""
+def painter(event_shape: Size, limits: tuple[float, float] = (0.0, 1.0)) -> Painter:
+    """Images for (1, H, W) and (3, H, W), a plane for (2,), curves for (d,) with d > 2; else TypeError.
+
+    Of images, the lower of the limits is black and the upper one white.
+    """
     match tuple(event_shape):
+        case (1 | 3, _, _) if limits != (0.0, 1.0):
+            low, high = limits
+            return lambda strips, data: paint_images(
+                replace(strips, rows=[(row - low) / (high - low) for row in strips.rows]), data
+            )
         case (1 | 3, _, _):
             return paint_images
         case (2,):

@@ -54,7 +54,7 @@ class Pairs(Layout):
 
     def __call__(self, images: Float[Tensor, "n C H W"]) -> tuple[Float[Tensor, "m C H W"], int]:
         """Row by row."""
-        x = self.originals.observations.x
+        x = (self.originals.original or self.originals.observations).x
         assert isinstance(x, Tensor), "pictures are dense"
         row = min(len(x), max(PAIRS, math.ceil(math.sqrt(2 * len(x)))))
         pairs = zip(x.split(row), images.split(row), strict=True)

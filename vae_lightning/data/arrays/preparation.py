@@ -71,7 +71,7 @@ class RowPreparation(Preparation):
         x = torch.from_numpy(rows.x)
         if not self.scaled:
             return prepared(x, rows.names)
-        return replace(prepared((x - self.mean) / self.scale, rows.names), original=x)
+        return replace(prepared((x - self.mean) / self.scale, rows.names), original=prepared(x).observations)
 
     def _rows(self, data: Any, is_file: bool) -> Rows:
         if not is_file:

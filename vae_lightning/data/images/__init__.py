@@ -6,6 +6,7 @@ from vae_lightning.data.images.binarise import (
     StaticBinarisation,
     ThresholdBinarisation,
 )
+from vae_lightning.data.images.celeba.celeba import CelebA
 from vae_lightning.data.images.digits import Digits
 from vae_lightning.data.images.image_folder import ImageFolder
 from vae_lightning.data.images.mnist import MNIST
@@ -14,6 +15,7 @@ from vae_lightning.data.images.omniglot import Omniglot
 __all__ = [
     "MNIST",
     "Binarisation",
+    "CelebA",
     "Digits",
     "DynamicBinarisation",
     "ImageFolder",

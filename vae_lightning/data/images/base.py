@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Shaped, UInt8
 from torch import Tensor
 
 from vae_lightning.data.base import InMemoryDataModule
@@ -17,8 +17,9 @@ from vae_lightning.data.images.binarise import Binarisation
 from vae_lightning.data.images.decode import Shape
 from vae_lightning.data.images.pixels import Pixels
 from vae_lightning.data.images.preparation import ImagePreparation
-from vae_lightning.data.loaders import Observations
+from vae_lightning.data.loaders import Observations, View
 from vae_lightning.data.mapped import Mapped
+from vae_lightning.data.preparation import Preparation
 from vae_lightning.data.protocols import Predicted
 from vae_lightning.data.reading import user_path
 from vae_lightning.data.splits import stratified_rows
@@ -28,10 +29,10 @@ WHITE = 255
 
 @dataclass(frozen=True)
 class Labelled:
-    """Images as bytes (N, C, H, W), in memory or in a file, and their labels (N,)."""
+    """Images as bytes (N, C, H, W), in memory or in a file, and their labels, (N,) or some of each, (N, L)."""
 
     images: UInt8[Tensor, "N C H W"] | Mapped
-    labels: Int64[Tensor, " N"]
+    labels: Shaped[Tensor, "N *L"]
 
 
 class ImageDataModule(InMemoryDataModule, abc.ABC):
@@ -71,7 +72,12 @@ class ImageDataModule(InMemoryDataModule, abc.ABC):
         return None if self.shape.size is None else (self.shape.channels, *self.shape.size)
 
     @property
-    def preparation(self) -> ImagePreparation | None:
+    def view(self) -> View:
+        """How bytes become x."""
+        return Pixels(WHITE, self.binarisation)
+
+    @property
+    def preparation(self) -> Preparation | None:
         """How other pictures become x; None before it is known how large one is."""
         shape = self.observed_shape
         return None if shape is None else ImagePreparation(list(shape), self.shape.crop, self.binarisation)
@@ -95,12 +101,12 @@ class ImageDataModule(InMemoryDataModule, abc.ABC):
 
     def _observations(self, part: Labelled, first: int) -> Observations:
         ids = torch.arange(first, first + len(part.labels))
-        return Observations(part.images, part.labels, ids, Pixels(WHITE, self.binarisation))
+        return Observations(part.images, part.labels, ids, self.view)
 
 
-def fetch_checked(file: RemoteFile, folder: Path, md5: str) -> Path:
+def fetch_checked(file: RemoteFile, folder: Path, md5: str, most: int | None = None) -> Path:
     """Download a file of known md5 into a folder; ValueError with the manual way if it does not arrive as it should."""
-    path = fetch(file, folder)
+    path = fetch(file, folder, most)
     with path.open("rb") as content:
         found = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     if found != md5:

@@ -1,7 +1,8 @@
 """Cache: image files and what they become -> their bytes, decoded once and then mapped from the user's cache folder.
 
 A cache is the images' bytes (N, C, H, W), then C, H, W and a checksum. Its name is a hash of what made it: the files'
-names, sizes and times, what they become, and the versions of what decodes them. One that is damaged is made again.
+names, sizes and times (in a zip file, checksums), what they become, and the versions of what decodes them. One that is
+damaged is made again. Which files could not be read, where that is allowed, lies beside it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import struct
@@ -26,6 +28,7 @@ from torch import Tensor
 
 from vae_lightning.data.download import cache_folder
 from vae_lightning.data.images.decode import Shape, decode_all, decoded
+from vae_lightning.data.images.files import ImageFile, Packed
 from vae_lightning.data.mapped import Mapped, RowsFile
 from vae_lightning.files import atomic_write
 
@@ -34,27 +37,55 @@ _END = struct.Struct("<4I")  # C, H, W and the checksum
 _PIECE = 1 << 24  # bytes read at once
 
 
-def cached_images(folder: Path, paths: Sequence[Path], shape: Shape) -> Mapped | UInt8[Tensor, "N C H W"]:
-    """The images of these files of a folder; in memory where there is no place for a cache.
+def cached_images(
+    folder: Path, paths: Sequence[ImageFile], shape: Shape, damaged: dict[int, str] | None = None
+) -> Mapped | UInt8[Tensor, "N C H W"]:
+    """The images of these files of a folder or a zip file; in memory where there is no place for a cache.
 
-    Processes that ask at the same time wait for the one that decodes. ValueError as `decode.decoded` raises it.
+    Processes that ask at the same time wait for the one that decodes. ValueError as `decode.decoded` raises it; with
+    `damaged`, the files that cannot be read are named there by their numbers and left out.
     """
     place = cache_folder() / f"images-{_key(folder, paths, shape)}-v{FORMAT}"
+    known: dict[int, str] = {}
     with suppress(OSError), _alone(place):
-        if (found := _opened(place, len(paths))) is None:
-            _write(place, paths, shape)
-            found = _opened(place, len(paths))
+        known = {} if damaged is None else _left_out(place)
+        if (found := _opened(place, len(paths) - len(known))) is None:
+            known = {}
+            _write(place, paths, shape, None if damaged is None else known)
+            found = _opened(place, len(paths) - len(known))
         if found is not None:
+            if damaged is not None:
+                damaged.update(known)
             return found
-    return decode_all(paths, shape)
+    return decode_all(paths, shape, damaged)
 
 
-def _key(folder: Path, paths: Sequence[Path], shape: Shape) -> str:
+def _key(folder: Path, paths: Sequence[ImageFile], shape: Shape) -> str:
     made_by = hashlib.sha256(f"{shape} {PIL.__version__} {torchvision.__version__} {folder.resolve()}\n".encode())
     for path in paths:
-        info = path.stat()
-        made_by.update(f"{path.relative_to(folder)}\0{info.st_size}\0{info.st_mtime_ns}\n".encode(errors="replace"))
+        made_by.update(_stamp(folder, path).encode(errors="replace"))
     return made_by.hexdigest()[:32]
+
+
+def _stamp(folder: Path, path: ImageFile) -> str:
+    if isinstance(path, Packed):
+        return f"{path.member.filename}\0{path.member.file_size}\0{path.member.CRC}\n"
+    info = path.stat()
+    return f"{path.relative_to(folder)}\0{info.st_size}\0{info.st_mtime_ns}\n"
+
+
+def _beside(place: Path) -> Path:
+    """The list of the files that could not be read."""
+    return place.with_name(f"{place.name}.damaged")
+
+
+def _left_out(place: Path) -> dict[int, str]:
+    """Which files are not in the cache, and why; none where no such list can be read."""
+    try:
+        found = json.loads(_beside(place).read_bytes())
+        return {int(number): str(reason) for number, reason in found.items()}
+    except (OSError, ValueError, AttributeError):
+        return {}
 
 
 @contextmanager
@@ -88,9 +119,9 @@ def _checksum(file: BinaryIO, size: int, image: Sequence[int]) -> int:
     return found
 
 
-def _write(place: Path, paths: Sequence[Path], shape: Shape) -> None:
+def _write(place: Path, paths: Sequence[ImageFile], shape: Shape, damaged: dict[int, str] | None) -> None:
     """Decode the files into a cache file; OSError, before anything is written, if the disk has no room for all."""
-    images = decoded(paths, shape)
+    images = decoded(paths, shape) if damaged is None else decoded(paths, shape, damaged)
     with atomic_write(place) as out:
         for number, image in enumerate(images):
             content = image.numpy().tobytes()
@@ -102,3 +133,7 @@ def _write(place: Path, paths: Sequence[Path], shape: Shape) -> None:
             checksum = zlib.crc32(content, checksum)
             out.write(content)
         out.write(_END.pack(*sizes, checksum))
+        _beside(place).unlink(missing_ok=True)
+        if damaged:
+            with atomic_write(_beside(place)) as list_of_them:
+                list_of_them.write(json.dumps(damaged).encode())

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from threading import Lock
 
 import torch
@@ -21,6 +20,7 @@ from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms.v2 import functional as transforms
 
+from vae_lightning.data.images.files import ImageFile
 from vae_lightning.data.reading import check_memory
 
 CHUNK = 4096  # images resized at once
@@ -71,11 +71,24 @@ class Shape:
         return torch.cat([self.apply(chunk) for chunk in images.split(CHUNK)])
 
 
-def decoded(paths: Sequence[Path], shape: Shape) -> Iterator[UInt8[Tensor, "C H W"]]:
+@dataclass(frozen=True)
+class Square(Shape):
+    """As `Shape`, but that images are cut to their largest central square where no other crop is given."""
+
+    def apply(self, images: UInt8[Tensor, "*B C H W"]) -> UInt8[Tensor, "*B C h w"]:
+        """Cut and resize; ValueError for images smaller than the crop."""
+        side = min(images.shape[-2:])
+        return Shape(self.size, self.crop or (side, side), self.channels).apply(images)
+
+
+def decoded(
+    paths: Sequence[ImageFile], shape: Shape, damaged: dict[int, str] | None = None
+) -> Iterator[UInt8[Tensor, "C H W"]]:
     """The images of these files, in their order, decoded by as many threads as there are cores; with a progress bar.
 
     Raises ValueError for a file that is no whole image of at most 67 million pixels of 8 bits, and for images that come
-    out in different sizes.
+    out in different sizes. With `damaged`, what is wrong with such a file is said there under its number, and it is
+    left out; ValueError if that is all of them.
     """
     first: Tensor | None = None
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
@@ -83,30 +96,47 @@ def decoded(paths: Sequence[Path], shape: Shape) -> Iterator[UInt8[Tensor, "C H 
         task = progress.add_task("reading images", total=len(paths))
         for start in range(0, len(paths), AHEAD):
             part = paths[start : start + AHEAD]
-            for path, image in zip(part, pool.map(partial(decode, shape=shape), part), strict=True):
+            found = zip(part, pool.map(partial(_attempt, shape=shape), part), strict=True)
+            for number, (path, image) in enumerate(found, start):
+                if isinstance(image, ValueError):
+                    if damaged is None:
+                        raise image
+                    damaged[number] = str(image)
+                    continue
                 first = image if first is None else first
                 if image.shape != first.shape:
                     sizes = f"{path} has {_pixels(image)} pixels, but {paths[0].name} {_pixels(first)}"
                     raise ValueError(f"{sizes}: give a size to resize all to")
                 yield image
             progress.advance(task, len(part))
+    if first is None and damaged:
+        raise ValueError(f"none of {len(paths):,} images can be read: {damaged[0]}")
 
 
-def decode_all(paths: Sequence[Path], shape: Shape) -> UInt8[Tensor, "N C H W"]:
+def decode_all(
+    paths: Sequence[ImageFile], shape: Shape, damaged: dict[int, str] | None = None
+) -> UInt8[Tensor, "N C H W"]:
     """The images in memory; ValueError also for more of them than the machine can hold."""
-    for number, image in enumerate(decoded(paths, shape)):
+    for number, image in enumerate(decoded(paths, shape, damaged)):
         if number == 0:
             many = f"{len(paths):,} images of {_pixels(image)} pixels"
             check_memory(len(paths) * image.numel(), many, "give a smaller size to resize them to")
             out = torch.empty(len(paths), *image.shape, dtype=torch.uint8)
         out[number] = image
-    return out
+    return out[: len(paths) - len(damaged or ())]
 
 
-def decode(path: Path, shape: Shape) -> UInt8[Tensor, "C H W"]:
+def _attempt(path: ImageFile, shape: Shape) -> UInt8[Tensor, "C H W"] | ValueError:
+    try:
+        return decode(path, shape)
+    except ValueError as error:
+        return error
+
+
+def decode(path: ImageFile, shape: Shape) -> UInt8[Tensor, "C H W"]:
     """One image file, the right way up; transparency is ignored. ValueError if it is no whole image of 8 bits."""
     try:
-        with Image.open(path) as image:
+        with path.open("rb") as file, Image.open(file) as image:
             check_image(image)
             with _ONE_AT_A_TIME if image.width * image.height > LARGE else nullcontext():
                 return shape.apply(_upright(image, "L" if shape.channels == 1 else "RGB"))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from vae_lightning.data.images.binarise import Binarisation
+from vae_lightning.data.images.binarise import Binarisation, uniform
+from vae_lightning.randomness import derive_seed
 
 
 @dataclass(frozen=True)
@@ -25,3 +27,25 @@ class Pixels:
         """x of these observations."""
         x = stored.float().div_(self.white)
         return x if self.binarisation is None else self.binarisation(x, ids, draw)
+
+
+@dataclass(frozen=True)
+class SignedPixels:
+    """Looks at bytes as float32 in [-1, 1]; in training, with `flip`, at half of the images in a mirror.
+
+    Which half is a function of (seed of the run, epoch, id): a resumed run sees the same, as does any number of
+    processes.
+    """
+
+    limits: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    flip: bool = False
+
+    def __call__(
+        self, stored: UInt8[Tensor, "B C H W"], ids: Int64[Tensor, " B"], draw: int | None = None
+    ) -> Float[Tensor, "B C H W"]:
+        """x of these observations."""
+        x = stored.float().div_(127.5).sub_(1.0)
+        if draw is None or not self.flip:
+            return x
+        mirrored = torch.from_numpy(uniform(derive_seed(draw, "flip"), ids.numpy(), 1)) < 0.5
+        return torch.where(mirrored[..., None, None], x.flip(-1), x)

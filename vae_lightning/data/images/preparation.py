@@ -15,7 +15,7 @@ from vae_lightning.data.arrays.rows import ARRAYS, array_of
 from vae_lightning.data.images.binarise import Binarisation
 from vae_lightning.data.images.cache import cached_images
 from vae_lightning.data.images.decode import Shape, decode_all
-from vae_lightning.data.images.files import image_files
+from vae_lightning.data.images.files import image_files, packed_images
 from vae_lightning.data.images.pixels import Pixels
 from vae_lightning.data.loaders import Observations
 from vae_lightning.data.mapped import Mapped
@@ -26,7 +26,7 @@ WHITE = 255
 
 
 class ImagePreparation(Preparation):
-    """Pictures as `data.ImageFolder` reads them: a folder, a file, a list of files, or an array (N, C, H, W).
+    """Pictures as `data.ImageFolder` reads them: a folder or zip, a file, a list of files, or an array (N, C, H, W).
 
     An array, also one in a .npy or .npz, of bytes has 255 for white; one of floats is x itself, in [0, 1].
 
@@ -71,6 +71,9 @@ class ImagePreparation(Preparation):
             paths = image_files(folder)
             names = [path.relative_to(folder).as_posix() for path in paths]
             return self._bytes(cached_images(folder, paths, self.shape), names)
+        if isinstance(data, str | Path) and (archive := user_path(data)).suffix.lower() == ".zip":
+            packed = packed_images(archive)
+            return self._bytes(cached_images(archive, packed, self.shape), [each.member.filename for each in packed])
         paths = [user_path(each) for each in ([data] if isinstance(data, str | Path) else data)]
         return self._bytes(decode_all(paths, self.shape), [str(path) for path in paths])
 
