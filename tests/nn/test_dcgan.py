@@ -115,7 +115,7 @@ def test_weights_start_as_the_tutorials() -> None:
 def test_any_power_of_two_and_any_width(side: int, width: int) -> None:
     image = (2, side, side)
     for generator in GENERATORS:
-        x = generator((5,), 2 * side * side, width, image)(torch.randn(2, 5))
+        x = generator((5,), 2 * side * side, width, image_shape=image)(torch.randn(2, 5))
         assert x.shape == (2, 2 * side * side)
         assert x.abs().max() <= 1
         for reader in READERS:
@@ -127,7 +127,7 @@ def test_any_batch_shape(batch: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     images, codes = torch.rand(*batch, 1, 8, 8), torch.randn(*batch, 2, 2)
     for generator in GENERATORS:
-        assert generator((2, 2), 64, 2, (1, 8, 8)).eval()(codes).shape == (*batch, 64)
+        assert generator((2, 2), 64, 2, image_shape=(1, 8, 8)).eval()(codes).shape == (*batch, 64)
     for reader in READERS:
         assert reader((1, 8, 8), 5, 2).eval()(images).shape == (*batch, 5)
 
@@ -137,7 +137,7 @@ def test_images_that_are_no_squares_of_a_power_of_two_are_refused(image: tuple[i
     told = r"needs square images \(C, H, W\) whose side is a power of two from 8 on, got .*: resize them"
     for build in (*GENERATORS,):
         with pytest.raises(ValueError, match=told):
-            build((5,), torch.Size(image).numel(), 4, image)
+            build((5,), torch.Size(image).numel(), 4, image_shape=image)
     for build in READERS:
         with pytest.raises(ValueError, match=told):
             build(image, 1, 4)

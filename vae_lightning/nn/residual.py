@@ -52,13 +52,13 @@ class ResidualGenerator(nn.Module):
         context_shape: (*Z), bound by the Conditional.
         num_outputs: one for each pixel and channel, bound by the Conditional; a scale is `nn.SharedScale`'s.
         width: maps at the image's full size.
-        image_shape: (C, H, W), only where the observation is flat, or there is no Conditional.
         most: maps at the smallest sizes, at most.
+        image_shape: (C, H, W), only where the observation is flat, or there is no Conditional.
 
     Examples:
         >>> import torch
         >>> from vae_lightning.nn import ResidualGenerator
-        >>> ResidualGenerator((100,), 3 * 32 * 32, 8, (3, 32, 32))(torch.randn(2, 100)).shape
+        >>> ResidualGenerator((100,), 3 * 32 * 32, 8, image_shape=(3, 32, 32))(torch.randn(2, 100)).shape
         torch.Size([2, 3072])
     """
 
@@ -67,8 +67,8 @@ class ResidualGenerator(nn.Module):
         context_shape: Sequence[int],
         num_outputs: int,
         width: int = 64,
-        image_shape: Sequence[int] | None = None,
         most: int = 512,
+        image_shape: Sequence[int] | None = None,
     ) -> None:
         check_kinds(ResidualGenerator, locals())
         super().__init__()
