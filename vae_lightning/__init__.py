@@ -38,10 +38,10 @@ _NAMES = {
         ARM DisARM Enumerated GradientEstimator LeaveOneOut Reinforce Reparameterised log_mean_exp mean
     """,
     "objectives": """
-        Aggressive Alternating AnalyticELBO CodeLikelihood Constraint Covariance DReG ELBO ForwardKL
-        FreeBits GeneratorFirst GibbsELBO Hamiltonian HenzeZirkler IWAE ImportanceBound Inflated
-        InformationFloor Mean Objective Penalty Posterior PosteriorFit PosteriorSamples Proposal Schedule
-        Segments WarmUp
+        Adversarial Aggressive Alternating AnalyticELBO CodeLikelihood Constraint Covariance DReG ELBO ForwardKL
+        FreeBits GeneratorFirst GibbsELBO GradientPenalty Hamiltonian HenzeZirkler Hinge IWAE ImportanceBound Inflated
+        InformationFloor Mean MeanFakes NoisyFakes NonSaturating Objective Penalty Posterior PosteriorFit
+        PosteriorSamples Proposal R1 Schedule Segments WarmUp Wasserstein
     """,
     "priors": """
         AggregatedPosterior FactorisedPrior HierarchicalPrior Mixture MixturePrior Prior VampPrior
@@ -49,9 +49,9 @@ _NAMES = {
     "callbacks": """
         AboutFile ActiveUnits AggressiveInference AnnealedLikelihood AtomicCheckpointIO BestCheckpoint BitUse Chains
         CheckpointReference CodeWriter CollapseWatch Consistency DataReference Diagnostic ELBOSurgery
-        EpochLines FinalFigures FrechetInceptionDistance Freeze GradientVariance HammingPrecision ImageMeans
-        ImageSamples InferenceGaps Interpolations LastCheckpoint LatentScatter LogLikelihood LogitsByLength
-        MemberCheckpoints MetricDiagnostic MetricsFile Momentum NearestWords PseudoInputs Reconstructions
+        EpochLines ExponentialMovingAverage FinalFigures FrechetInceptionDistance Freeze GradientVariance
+        HammingPrecision ImageMeans ImageSamples InferenceGaps Interpolations LastCheckpoint LatentScatter LogLikelihood
+        LogitsByLength MemberCheckpoints MetricDiagnostic MetricsFile Momentum NearestWords PseudoInputs Reconstructions
         ResampledPosterior Samples SmoothKNN Traversals
     """,
 }

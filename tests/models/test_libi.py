@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from support.command import ROOT, command, figures
 from support.models import events, trainer
-from torch import Tensor, nn
+from torch import Tensor
 
 from vae_lightning.data import FullBatch, Synthetic
 from vae_lightning.data.processes import GaussianMixture, LinearJTEx
@@ -26,6 +26,7 @@ from vae_lightning.nn import MLP, CholeskyLinear
 from vae_lightning.objectives import (
     ELBO,
     IWAE,
+    Adversarial,
     AnalyticELBO,
     CodeLikelihood,
     Covariance,
@@ -255,8 +256,8 @@ class TestGeneratorsAndInference:
         assert model.codes is None
 
     def test_step_1_may_be_adversarial(self) -> None:
-        """A discriminator behind a reversed gradient: one loss for both players, no likelihood at all."""
-        model = libi(generator=Adversarial(), repeats=1)
+        """One loss for both players, no likelihood at all."""
+        model = libi(generator=Adversarial(partial(MLP, hidden=[8])), repeats=1)
         before = [p.clone() for p in model.parameters()]
         weights = Weights()
         fit(model, weights)
@@ -270,29 +271,6 @@ class TestGeneratorsAndInference:
         weights = Weights()
         fit(libi(inference=ELBO(Reparameterised(3))), weights)
         assert weights.moved(5) == {"q"}
-
-
-class Reversed(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return -gradient
-
-
-class Adversarial(Objective):
-    """log D(x) + log(1 - D(x~)), x~ from the model, which the discriminator maximises and the decoder minimises."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.discriminator = MLP((2,), 1, [8])
-
-    def forward(self, model: Any, x: Tensor) -> Tensor:
-        generated = model.decoder(torch.randn(len(x), 2)).rsample()
-        real, fake = self.discriminator(x)[:, 0], self.discriminator(Reversed.apply(generated))[:, 0]
-        return nn.functional.logsigmoid(real) + nn.functional.logsigmoid(-fake)
 
 
 def test_many_as_one_batched_model_are_each_alone() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ from vae_lightning.nn import MLP
 from vae_lightning.objectives import (
     ELBO,
     IWAE,
+    R1,
+    Adversarial,
     Aggressive,
     Alternating,
     AnalyticELBO,
@@ -29,7 +32,9 @@ from vae_lightning.objectives import (
     GeneratorFirst,
     GibbsELBO,
     Hamiltonian,
+    Hinge,
     ImportanceBound,
+    MeanFakes,
     Objective,
     PosteriorFit,
     Segments,
@@ -64,6 +69,13 @@ CASES: dict[type[Objective], tuple[dict[str, Any], dict[str, Any]]] = {
     DReG: ({"estimator": ONE}, {"estimator": TWO}),
     FreeBits: ({"estimator": ONE, "free_nats": 0.3}, {"estimator": TWO, "free_nats": 1.0}),
     ForwardKL: ({}, {}),
+    Adversarial: (
+        {"discriminator": MLP},
+        {
+            **{"discriminator": partial(MLP, hidden=[4]), "loss": Hinge(), "penalty": R1(), "fakes": MeanFakes()},
+            **{"rate": 2.0, "discriminator_steps": 2},
+        },
+    ),
     Alternating: (
         {"decoder": ELBO(ONE), "encoder": ForwardKL()},
         {"decoder": IWAE(TWO), "encoder": ELBO(ONE), "decoder_steps": 2, "encoder_steps": 3},
@@ -99,6 +111,8 @@ def training_signal(objective: Objective) -> Tensor:
     if isinstance(objective, GibbsELBO):
         encoder, decoder = Conditional(GibbsMRF(1, 2), (3,), MLP), Conditional(Normal(3, 1.0), (3,), MLP)
         model = LatentVariableModel(encoder, decoder, FactorisedPrior(Bernoulli(3)))
+    torch.manual_seed(2)
+    objective.attach(model)
     parameters, signal = list(model.parameters()), []
     for step in range(8):
         torch.manual_seed(step)
@@ -106,7 +120,8 @@ def training_signal(objective: Objective) -> Tensor:
         if isinstance(objective, Aggressive):
             objective.observe_loss(-value.detach())
         gradients = torch.autograd.grad(value, parameters, materialize_grads=True) if value.requires_grad else ()
-        signal.append(torch.cat([value.detach()[None], *(gradient.flatten() for gradient in gradients)]))
+        rates = torch.tensor([sum(rate for _, rate in objective.rates())])
+        signal.append(torch.cat([value.detach()[None], rates, *(gradient.flatten() for gradient in gradients)]))
     return torch.stack(signal)
 
 

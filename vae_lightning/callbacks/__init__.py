@@ -20,6 +20,7 @@ from vae_lightning.callbacks.log_likelihood import LogLikelihood
 from vae_lightning.callbacks.phases.aggressive import AggressiveInference
 from vae_lightning.callbacks.phases.freeze import Freeze
 from vae_lightning.callbacks.phases.momentum import Momentum
+from vae_lightning.callbacks.phases.moving_average import ExponentialMovingAverage
 from vae_lightning.callbacks.pictures import (
     Chains,
     Interpolations,
@@ -58,6 +59,7 @@ __all__ = [
     "Diagnostic",
     "ELBOSurgery",
     "EpochLines",
+    "ExponentialMovingAverage",
     "FinalFigures",
     "FrechetInceptionDistance",
     "Freeze",

@@ -9,6 +9,7 @@ import torch
 import torch.distributions as td
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_warn
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
@@ -21,6 +22,7 @@ from vae_lightning.distributions import Unnormalised, mean_code, sample
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.inference import Imputed, Scores, imputed, scores
 from vae_lightning.latent_variable import Draw, LatentVariableModel
+from vae_lightning.models.optimizers import at_rates
 from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.nn import StartsFromData
 from vae_lightning.objectives import Objective
@@ -45,6 +47,7 @@ class LatentVariableModule(ReproducibleModule):
         super().__init__(self.figure_names, optimizer, scheduler)
         if evaluation_samples < 1:
             raise ValueError(f"evaluation_samples counts samples of z per observation, >= 1; got {evaluation_samples}")
+        objective.attach(model)
         objective.check(model)
         self.model, self.objective = model, objective
         self.evaluation_samples = evaluation_samples
@@ -121,6 +124,10 @@ class LatentVariableModule(ReproducibleModule):
         """The codes of a batch: the posterior means E_q[z | x], (B, *Z), in full precision."""
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             return mean_code(self.model.encoder(observations(batch)))
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The optimizer, with its scheduler; what the objective has of its own may train at other rates."""
+        return self.scheduled(at_rates(self.optimizer, self.parameters(), self.objective.rates()))
 
     def on_train_start(self) -> None:
         """ValueError if the run ends before the objective's schedule does."""

@@ -56,6 +56,21 @@ def with_decay(
     return optimizer
 
 
+def at_rates(
+    build: OptimizerCallable, parameters: Iterable[nn.Parameter], rates: Sequence[tuple[nn.Module, float]]
+) -> Optimizer:
+    """The optimizer of all parameters, with those of some modules in groups at multiples of its learning rate."""
+    if not rates:
+        return build(parameters)
+    own = [list(module.parameters()) for module, _ in rates]
+    apart = {id(parameter) for group in own for parameter in group}
+    others = [parameter for parameter in parameters if id(parameter) not in apart]
+    optimizer = build([{"params": group} for group in (others, *own)])
+    for group, (_, rate) in zip(optimizer.param_groups[1:], rates, strict=True):
+        group["lr"] *= rate
+    return optimizer
+
+
 def adam(parameters: Iterable[Tensor]) -> Optimizer:
     """Adam at 1e-3, the default optimizer."""
     return quick_adam(parameters, lr=1e-3)

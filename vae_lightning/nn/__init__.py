@@ -18,6 +18,7 @@ from vae_lightning.nn.one_hot import OneHotLinear
 from vae_lightning.nn.outputs import Outputs
 from vae_lightning.nn.residual import ResidualBlock, ResidualDiscriminator, ResidualEncoder, ResidualGenerator
 from vae_lightning.nn.scale import ScalePerDimension, SharedScale
+from vae_lightning.nn.spectral_norm import SpectralNorm
 from vae_lightning.nn.starting import StartsFromData, TrainingData, TrainingRows
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "ScalePerDimension",
     "ScaledFrequencies",
     "SharedScale",
+    "SpectralNorm",
     "StartsFromData",
     "TrainingData",
     "TrainingRows",

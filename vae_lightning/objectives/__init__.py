@@ -9,6 +9,10 @@ from vae_lightning.harmonium.negative_phase import (
 from vae_lightning.harmonium.sparsity import Sparsity
 from vae_lightning.inference.hamiltonian import Hamiltonian, PosteriorSamples
 from vae_lightning.inference.importance import Inflated, Posterior, Proposal
+from vae_lightning.objectives.adversarial.adversarial import Adversarial
+from vae_lightning.objectives.adversarial.fakes import Fakes, MeanFakes, NoisyFakes
+from vae_lightning.objectives.adversarial.losses import AdversarialLoss, Hinge, NonSaturating, Wasserstein
+from vae_lightning.objectives.adversarial.penalties import R1, DiscriminatorPenalty, GradientPenalty
 from vae_lightning.objectives.base import Objective
 from vae_lightning.objectives.code_likelihood import CodeLikelihood
 from vae_lightning.objectives.constraints.base import Constraint, Penalty
@@ -31,6 +35,9 @@ from vae_lightning.objectives.turns.segments import Segments
 __all__ = [
     "ELBO",
     "IWAE",
+    "R1",
+    "Adversarial",
+    "AdversarialLoss",
     "Aggressive",
     "Alternating",
     "AnalyticELBO",
@@ -39,18 +46,25 @@ __all__ = [
     "ContrastiveDivergence",
     "Covariance",
     "DReG",
+    "DiscriminatorPenalty",
     "EnumeratedLikelihood",
+    "Fakes",
     "ForwardKL",
     "FreeBits",
     "GeneratorFirst",
     "GibbsELBO",
+    "GradientPenalty",
     "Hamiltonian",
     "HenzeZirkler",
+    "Hinge",
     "ImportanceBound",
     "Inflated",
     "InformationFloor",
     "Mean",
+    "MeanFakes",
     "NegativePhase",
+    "NoisyFakes",
+    "NonSaturating",
     "Objective",
     "Penalty",
     "PersistentContrastiveDivergence",
@@ -62,4 +76,5 @@ __all__ = [
     "Segments",
     "Sparsity",
     "WarmUp",
+    "Wasserstein",
 ]

@@ -56,6 +56,18 @@ class Objective(nn.Module, abc.ABC):
         """What models that were trained under different weights of its terms are compared by; by default itself."""
         return self
 
+    def attach(self, model: LatentVariableModel) -> None:
+        """Build what this objective has of its own and that depends on the model; by default its parts do."""
+        for part in self._parts():
+            part.attach(model)
+
+    def rates(self) -> list[tuple[nn.Module, float]]:
+        """Modules that train at a multiple of the optimizer's learning rate, with it; by default those of its parts."""
+        return [each for part in self._parts() for each in part.rates()]
+
+    def _parts(self) -> list[Objective]:
+        return [child for child in self.children() if isinstance(child, Objective)]
+
     def check(self, model: LatentVariableModel) -> None:
         """Raise TypeError or ValueError, saying the way out, if this objective cannot train this model."""
 

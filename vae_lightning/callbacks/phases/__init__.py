@@ -3,5 +3,6 @@
 from vae_lightning.callbacks.phases.aggressive import AggressiveInference
 from vae_lightning.callbacks.phases.freeze import Freeze
 from vae_lightning.callbacks.phases.momentum import Momentum
+from vae_lightning.callbacks.phases.moving_average import ExponentialMovingAverage
 
-__all__ = ["AggressiveInference", "Freeze", "Momentum"]
+__all__ = ["AggressiveInference", "ExponentialMovingAverage", "Freeze", "Momentum"]

@@ -39,7 +39,7 @@ def _built(member: Builder, seed: int) -> ReproducibleModule:
 
 
 def with_objective(members: Sequence[ReproducibleModule]) -> list[LatentVariableModule]:
-    """The members, all of them trained by an objective; TypeError for others, such as RBMs."""
+    """The members, all of them trained by an objective at one rate; TypeError for others, such as RBMs."""
     trained = [member for member in members if isinstance(member, LatentVariableModule)]
     for member in members:
         if not isinstance(member, LatentVariableModule):
@@ -47,6 +47,9 @@ def with_objective(members: Sequence[ReproducibleModule]) -> list[LatentVariable
                 f"an Ensemble trains its members by their objective, and {type(member).__name__} has none: train such "
                 "models one at a time"
             )
+        if member.objective.rates():
+            name = type(member.objective).__name__
+            raise ValueError(f"{name} trains modules at rates of its own: train such models one at a time")
     return trained
 
 

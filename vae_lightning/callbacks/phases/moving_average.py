@@ -1,0 +1,113 @@
+"""ExponentialMovingAverage: the weights of all steps -> their average, which is validated, saved and sampled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.utilities.types import STEP_OUTPUT
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from vae_lightning.batches import Batch
+from vae_lightning.models.phased import Phased
+
+
+class ExponentialMovingAverage(WeightAveraging):
+    """Averages the weights of all steps, average := decay average + (1 - decay) weights: what a GAN is judged by.
+
+    Training goes on with the weights themselves. Validation with its figures and pictures, the `state_dict` of every
+    checkpoint (of `best.ckpt`, and what `vae_lightning.load` gives) and the model at the end of a fit have the average;
+    buffers, such as running statistics, are those of the last step. A checkpoint has the weights beside it, by which a
+    run goes on exactly.
+
+    Where a model trains in phases, as `LiBI`, each phase ends with its average, which the next begins from, and a new
+    average begins: so the encoder is fitted to the averaged generator.
+
+    It is Lightning's `WeightAveraging` with torch's average, over all parameters. Costs a pass over the weights a step,
+    and their memory twice. ValueError unless 0 <= decay < 1.
+
+    Source: Yazici et al., The Unusual Effectiveness of Averaging in GAN Training (2019).
+
+    Args:
+        decay: the average is over about 1 / (1 - decay) steps; it begins with the weights after the first.
+    """
+
+    def __init__(self, decay: float = 0.999) -> None:
+        if not 0 <= decay < 1:
+            raise ValueError(f"ExponentialMovingAverage needs 0 <= decay < 1, got {decay}")
+        super().__init__(use_buffers=False, multi_avg_fn=get_ema_multi_avg_fn(decay))
+        self.decay = decay
+
+    def __repr__(self) -> str:
+        return f"ExponentialMovingAverage(decay={self.decay})"
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Copy the model, before it trains."""
+        super().setup(trainer, pl_module, stage)
+        if self._average_model is not None:  # counted where no step waits for the device
+            self._average_model.n_averaged = self._average_model.n_averaged.cpu()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: STEP_OUTPUT, batch: Batch, batch_idx: int
+    ) -> None:
+        """Add the weights after a step; end a phase with its average."""
+        before = self._latest_update_step
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        step = self._latest_update_step
+        ended = step > before and isinstance(pl_module, Phased) and _ends_phase(pl_module, step)
+        if ended and self._average_model is not None:
+            self._copy_average_to_current(pl_module)
+            self._average_model.n_averaged.zero_()
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Put the average in the model's place, until all callbacks have reported."""
+        if self._average_model is not None:
+            self._begin_from(pl_module)
+            self._swap_models(pl_module)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Put the weights back, before a checkpoint is written."""
+        if self._average_model is not None:
+            self._swap_models(pl_module)
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Nothing: done before."""
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Nothing: callbacks have yet to report."""
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave the average in the model."""
+        self._begin_from(pl_module)
+        super().on_train_end(trainer, pl_module)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Save the average as the model, and the weights beside it; outside a fit the model is all there is."""
+        if self._average_model is not None:
+            self._begin_from(pl_module)
+            super().on_save_checkpoint(trainer, pl_module, checkpoint)
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Go on with the weights; outside a fit the average is what is wanted, and is there already."""
+        if self._average_model is not None:
+            super().on_load_checkpoint(trainer, pl_module, checkpoint)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Let go of the copy: what is saved or validated after a fit is the model."""
+        self._average_model = None
+
+    def _begin_from(self, module: pl.LightningModule) -> None:
+        """While nothing is averaged yet, the average is the model itself."""
+        assert self._average_model is not None, "a fit has an average"
+        if self._average_model.n_averaged == 0:
+            self._average_model.module.load_state_dict(module.state_dict())
+
+
+def _ends_phase(module: Phased, step: int) -> bool:
+    """Whether a phase is over after so many steps."""
+    return module.begins_phase(step) or module.ends_repeat(step)
