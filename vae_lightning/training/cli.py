@@ -236,10 +236,7 @@ class TrainingCLI(AsksData):
             super()._run_subcommand(subcommand)
         except RuntimeError as error:
             if "Early stopping" in str(error) and not sum(self.trainer.num_val_batches):
-                raise ValueError(
-                    "there are no observations for validation, by which the best model is chosen: give more data, or "
-                    "more of them by --data.val_size"
-                ) from error
+                raise ValueError(texts.NO_VALIDATION) from error
             source = self.checkpoint or self.start
             if source is None or not self.changes or "loading state_dict" not in str(error):
                 raise

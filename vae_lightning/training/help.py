@@ -52,3 +52,10 @@ def ckpt_path(subcommand: str) -> str:
         "changed options of the optimizer take effect (a new lr scales what a scheduler has made of the old one), "
         "another optimizer or scheduler cannot take the old one's state and is refused."
     )
+
+
+NO_VALIDATION = (
+    "there are no observations for validation, by which the best model is chosen: give more data, or more of them by "
+    "--data.val_size"
+)
+"""Said where early stopping has nothing to go by."""

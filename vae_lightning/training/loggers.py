@@ -6,12 +6,27 @@ from collections.abc import Mapping
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from typing import Any
 
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 
-class RunTensorBoard(TensorBoardLogger):
+class _OwnFolder(Logger):
+    """A logger of Lightning whose `version_N` is this run's alone."""
+
+    def finalize(self, status: str) -> None:
+        """Write what is left; a run that failed before it began leaves no folder."""
+        super().finalize(status)
+        folder: Any = self
+        if status == "failed" and folder._version is not None:
+            _give_back(folder.log_dir)
+
+    def _get_next_version(self) -> int:
+        return _own(str(self.root_dir), super()._get_next_version())  # type: ignore[misc]  # both loggers have it
+
+
+class RunTensorBoard(_OwnFolder, TensorBoardLogger):
     """TensorBoardLogger whose `version_N` is this run's alone, and whose first cards are `train/` and `val/`.
 
     The figure `epoch`, which Lightning logs with every other one, is left out: its card would come before all others.
@@ -28,17 +43,8 @@ class RunTensorBoard(TensorBoardLogger):
         """Write figures at a step."""
         super().log_metrics({name: value for name, value in metrics.items() if name != "epoch"}, step)
 
-    def finalize(self, status: str) -> None:
-        """Write what is left; a run that ended before it began leaves no folder."""
-        super().finalize(status)
-        if status == "failed" and self._version is not None:
-            _give_back(self.log_dir)
 
-    def _get_next_version(self) -> int:
-        return _own(self.root_dir, super()._get_next_version())
-
-
-class RunCSV(CSVLogger):
+class RunCSV(_OwnFolder, CSVLogger):
     """CSVLogger whose `version_N` is this run's alone.
 
     Examples:
@@ -48,15 +54,6 @@ class RunCSV(CSVLogger):
         >>> first.version, second.version
         (0, 1)
     """
-
-    def finalize(self, status: str) -> None:
-        """Write what is left; a run that ended before it began leaves no folder."""
-        super().finalize(status)
-        if status == "failed" and self._version is not None:
-            _give_back(self.log_dir)
-
-    def _get_next_version(self) -> int:
-        return _own(self.root_dir, super()._get_next_version())
 
 
 def _own(root: str, first: int) -> int:
