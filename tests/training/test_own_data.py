@@ -242,7 +242,9 @@ def test_names_and_files_come_in_any_order(here: Path, capsys: pytest.CaptureFix
         command("fit", "--config", "table", "--config", "trainer/cpu", "--config", "mine.yaml", "--print_config")
     printed = yaml.safe_load(capsys.readouterr().out)
     assert (printed["trainer"]["accelerator"], printed["trainer"]["max_epochs"]) == ("cpu", 7)
-    assert printed["model"]["init_args"]["observed"]["init_args"]["event_shape"] is None  # nothing was read
+    assert (
+        printed["model"]["init_args"]["observed"]["init_args"]["family"]["init_args"]["event_shape"] is None
+    )  # nothing was read
 
 
 def test_a_sweep_takes_names_and_keeps_what_it_has(here: Path) -> None:

@@ -186,7 +186,7 @@ MISSING = np.where(np.arange(60).reshape(20, 3) == 7, np.nan, X)
         (lambda _: {"x": X, "ids": ["a"] * 20}, "ids are one name for each of 20 rows, each another"),
         (
             lambda _: {"x": pd.DataFrame(TABLE)},
-            "column 'kind': expected numbers, got 'a': give data.label kind",
+            "column 'kind': expected numbers, got 'a' .and so in name.: give data.label kind",
         ),
         (lambda _: {"x": pd.DataFrame(TABLE), "label": "no"}, "x has no column 'no', only one, two, three, kind, name"),
         (file("t.csv", b"a,b\n1,2\n3\n"), "t.csv, row 1: expected 2 fields, as in the first line, got 1"),
