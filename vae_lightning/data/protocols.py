@@ -172,3 +172,8 @@ def observed_shape(data: object) -> tuple[int, ...] | None:
 def vocabulary_size(data: object) -> int | None:
     """The number of words, where the data module is of documents."""
     return data.num_words if isinstance(data, HasVocabulary) else None
+
+
+def view_limits(data: object) -> tuple[float, float]:
+    """What is black and what is white, where the data's view says so; else 0 and 1."""
+    return data.view.limits if isinstance(data, Viewed) else (0.0, 1.0)

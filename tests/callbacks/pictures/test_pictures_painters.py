@@ -40,6 +40,13 @@ def test_colours_are_clamped_and_large_images_are_not_enlarged() -> None:
     assert seen.shape[0] == 16 + 8 + 50 + 2 * 4  # a line of text, and the image in its margin
 
 
+def test_the_limits_of_the_data_are_black_and_white() -> None:
+    image = torch.rand(2, 3, 48, 48)
+    plain = painter(Size([3, 48, 48]))(Strips("A title", [image]), NOTHING)
+    signed = painter(Size([3, 48, 48]), (-1.0, 1.0))(Strips("A title", [image * 2 - 1]), NOTHING)
+    assert np.abs(signed.astype(int) - plain).max() <= 1
+
+
 def test_shorter_strips_end_in_white() -> None:
     black = torch.zeros(3, 1, 48, 48)
     seen = painter(Size([1, 48, 48]))(Strips("A title", [black, black[:1]]), NOTHING)

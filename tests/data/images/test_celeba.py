@@ -6,7 +6,7 @@ import gzip
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -14,16 +14,22 @@ import torch
 from PIL import Image
 from support.command import command
 from support.faces import NAMES, NUM, find_real_faces, numbers, official, signs, write_faces, zip_faces
+from support.models import trainer
 from support.served import served
+from torch import nn
 from torchvision.transforms import v2
 
 import vae_lightning as vl
+from vae_lightning.callbacks import FrechetInceptionDistance, ImageMeans
 from vae_lightning.construction.hyperparameters import is_plain
 from vae_lightning.data import CelebA, ImageFolder
 from vae_lightning.data.images import cache, decode
 from vae_lightning.data.images.celeba import FacePreparation, layout
 from vae_lightning.data.images.pixels import SignedPixels
 from vae_lightning.data.loaders import Observations, TrainingLoader, TrainingOrder
+from vae_lightning.families import Normal
+from vae_lightning.models import GaussianVAE
+from vae_lightning.nn import MLP
 
 
 @pytest.fixture
@@ -424,6 +430,50 @@ def test_a_vae_of_faces_fits_and_answers_in_pictures(faces: Path, tmp_path: Path
     assert shown == pytest.approx([10 + 15 * row for row in range(8)], abs=3)
     model = vl.load(checkpoint)
     assert model.reconstruct(faces / "img_align_celeba" / numbers()[0]).x.min() >= 0
+
+
+class Seen(nn.Module):
+    """Features that keep the images that they are asked of."""
+
+    images: ClassVar[list[torch.Tensor]] = []  # of all its copies
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        Seen.images.append(x.clone())
+        return x.flatten(1)[:, :4]
+
+
+def test_distances_are_of_images_in_0_to_1(faces: Path, tmp_path: Path) -> None:
+    Seen.images.clear()
+    data = CelebA(faces, size=8, batch_size=6)
+    distance = FrechetInceptionDistance(
+        features=Seen(), cache=tmp_path / "fid", num=4, every_n_epochs=1, sampler=ImageMeans()
+    )
+    model = GaussianVAE(2, Normal((3, 8, 8), 1.0), MLP, MLP)
+    trainer(distance, max_epochs=1).fit(model, datamodule=data)
+    real, made = Seen.images[-2:]
+    torch.testing.assert_close(real, (data.val.x + 1) / 2)  # type: ignore[operator]
+    assert made.mean().item() == pytest.approx(0.5, abs=0.2)  # of means that are near 0, the middle of [-1, 1]
+    assert model.sample(3).shape == (3, 3, 8, 8)
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "RGBA", "P"])
+def test_faces_of_other_kinds_are_read_as_viewers_show_them(faces: Path, mode: str) -> None:
+    """In the zip file, too; of one turned by its camera, the upper side is up."""
+    place = faces / "img_align_celeba"
+    (place / numbers()[0]).unlink()
+    pixels = np.full((18, 18, 3), 200, np.uint8)
+    pixels[:9] = 100
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    ending, options = ("tif", {}) if mode == "CMYK" else ("png", {"exif": exif})
+    image = Image.fromarray(pixels if mode == "CMYK" else pixels[::-1]).convert(mode)
+    image.save(place / f"000001.{ending}", **options)
+    data = ready(CelebA(zip_faces(faces), size=8))
+    assert data.attribute_names == NAMES  # which are of 000001.jpg
+    (x,) = data.train.batch((data.train.ids == 0).nonzero()[:, 0])[0]
+    shades = (x + 1) * 127.5
+    assert shades[:, 0].flatten().tolist() == pytest.approx([100] * 24, abs=5)  # a palette has no closer one
+    assert shades[:, -1].flatten().tolist() == pytest.approx([200] * 24, abs=5)
 
 
 # --- the real faces --------------------------------------------------------------------------------------------------

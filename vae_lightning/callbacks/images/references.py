@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vae_lightning.callbacks.images.samplers import ImageSamples, Sampler, sampled
 from vae_lightning.callbacks.requirements import evaluated
-from vae_lightning.data.protocols import EvaluatesInOrder, SplitName, datamodule
+from vae_lightning.data.protocols import EvaluatesInOrder, SplitName, datamodule, view_limits
 from vae_lightning.models.preflight import NAMES, stage_of
 from vae_lightning.trust import read_checkpoint
 
@@ -69,10 +69,15 @@ class DataReference(Reference):
         }
 
     def images(self, trainer: pl.Trainer, module: pl.LightningModule, split: SplitName) -> Iterator[tuple[int, Tensor]]:
-        """The split's batches, of which number b belongs to process b mod W."""
+        """The split's batches in [0, 1], of which number b belongs to process b mod W."""
+        low, high = view_limits(datamodule(trainer))
         for index, (x, _) in enumerate(_images(trainer).evaluation_dataloader(self.split or split)):
             assert isinstance(x, Tensor), "description has looked at the first batch"
-            yield index * trainer.world_size + trainer.global_rank, x.to(module.device)
+            yield index * trainer.world_size + trainer.global_rank, _unit(x, low, high).to(module.device)
+
+
+def _unit(x: Tensor, low: float, high: float) -> Tensor:
+    return x if (low, high) == (0, 1) else (x - low) / (high - low)
 
 
 class CheckpointReference(Reference):

@@ -12,6 +12,7 @@ from torch import Size, Tensor
 
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.models.protocols import Generates, part, seed_of
+from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.randomness import seeded
 
 CHUNK_SAMPLES = 100  # with a seed of their own, and the share of one process
@@ -47,7 +48,8 @@ class ImageMeans(Sampler):
             raise TypeError(
                 f"ImageMeans needs a model with prior and decoder, got {type(module).__name__}: use ImageSamples"
             )
-        return model.decoder(model.prior().sample(Size([n]))).mean
+        means = model.decoder(model.prior().sample(Size([n]))).mean
+        return module.read_by.to_original(means) if isinstance(module, ReproducibleModule) else means
 
 
 def sampled(

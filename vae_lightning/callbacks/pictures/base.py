@@ -16,7 +16,7 @@ from vae_lightning.callbacks.gallery import Pixels, has_gallery, show
 from vae_lightning.callbacks.pictures.painters import painter
 from vae_lightning.callbacks.pictures.strips import Strips
 from vae_lightning.callbacks.requirements import require_latent_variable_model
-from vae_lightning.data.protocols import Viewed, datamodule
+from vae_lightning.data.protocols import datamodule, view_limits
 from vae_lightning.distributions import is_bag_of_words
 from vae_lightning.latent_variable import Draw, LatentVariableModel
 
@@ -46,7 +46,7 @@ class Picture(Diagnostic):
                 f"{type(self).__name__} draws images, points and curves, but {type(pl_module).__name__} models bags of "
                 "words: NearestWords shows those"
             )
-        self.paint = painter(decoder.event_shape, view_limits(trainer))
+        self.paint = painter(decoder.event_shape, view_limits(datamodule(trainer)))
 
     def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Begin with no batch."""
@@ -71,13 +71,6 @@ class Picture(Diagnostic):
     @abc.abstractmethod
     def strips(self, model: LatentVariableModel, first: Draw) -> Strips:
         """What it shows."""
-
-
-def view_limits(trainer: pl.Trainer) -> tuple[float, float]:
-    """What is black and what is white, where the data's view says so; else 0 and 1."""
-    data = datamodule(trainer)
-    view = data.view if isinstance(data, Viewed) else None
-    return (0.0, 1.0) if view is None else view.limits
 
 
 def observations(draw: Draw) -> Tensor:

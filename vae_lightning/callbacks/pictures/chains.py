@@ -10,10 +10,10 @@ import torch
 
 from vae_lightning.callbacks.base import Diagnostic
 from vae_lightning.callbacks.gallery import Pixels, has_gallery, show
-from vae_lightning.callbacks.pictures.base import view_limits
 from vae_lightning.callbacks.pictures.painters import painter
 from vae_lightning.callbacks.pictures.strips import Strips
 from vae_lightning.callbacks.requirements import require_harmonium
+from vae_lightning.data.protocols import datamodule, view_limits
 from vae_lightning.harmonium.negative_phase import NegativePhase
 from vae_lightning.models.protocols import part
 
@@ -44,7 +44,7 @@ class Chains(Diagnostic):
         model = require_harmonium(self, pl_module)
         if model.has_lengths:
             raise TypeError("Chains draws images, points and curves, but the model's observations are bags of words")
-        self.paint = painter(model.visible.event_shape, view_limits(trainer))
+        self.paint = painter(model.visible.event_shape, view_limits(datamodule(trainer)))
 
     def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         """Make the picture."""
