@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,13 @@ from test_resume import assert_equal
 from torch import Tensor
 
 import vae_lightning as vl
-from vae_lightning.callbacks import ExponentialMovingAverage
+from vae_lightning.callbacks import BestCheckpoint, CollapseWatch, ExponentialMovingAverage
 from vae_lightning.data import Synthetic
 from vae_lightning.data.processes import LinearGaussian
 from vae_lightning.families import Normal
 from vae_lightning.models import GaussianVAE, LiBI
 from vae_lightning.nn import MLP
-from vae_lightning.objectives import R1, Adversarial, ForwardKL
+from vae_lightning.objectives import R1, Adversarial, DiscriminatorPenalty, ForwardKL, GradientPenalty
 
 RING = ROOT / "configs" / "gan" / "ring.yaml"
 TINY = ["--model.encoder.hidden", "[8]", "--model.decoder.hidden", "[8]", "--data.batch_size", "16"]
@@ -51,27 +52,27 @@ def last(run: Path) -> dict[str, Any]:
 def test_libi_by_an_adversary_finds_a_known_world() -> None:
     """The data's mean and covariance, then the generator's own posterior.
 
-    Of 2,560 rows mean and covariance have standard errors of 0.02 and 0.03; the game adds about as much to what its
-    average finds. The encoder's family has the posterior's mean exactly, and its variances.
+    Of 2,560 rows mean and covariance have standard errors of 0.02 and 0.03. Over five seeds they were at most 0.03 off,
+    the posterior's mean 0.04 and its variances 0.03, which the encoder's family has exactly; twice that is allowed.
     """
     torch.manual_seed(0)
     adversary = Adversarial(partial(MLP, hidden=[32]), penalty=R1(0.1))
     adam = partial(torch.optim.Adam, lr=5e-3, betas=(0.5, 0.9))
-    model = LiBI(2, Normal(2, NOISE), generator=adversary, inference=ForwardKL(), steps=2_000, optimizer=adam)
+    model = LiBI(2, Normal(2, NOISE), generator=adversary, inference=ForwardKL(), steps=1_200, optimizer=adam)
     with torch.no_grad():
         model.model.decoder.network.output.bias.fill_(1.0)  # the mean is to be found, too
-    run = trainer(ExponentialMovingAverage(0.99), max_epochs=-1, max_steps=2_000)
+    run = trainer(ExponentialMovingAverage(0.99), max_epochs=-1, max_steps=1_200)
     run.fit(model, Synthetic(TRUTH, (2_560, 100, 100)))
     weight, bias = (p.detach().double() for p in model.model.decoder.network.output.parameters())
     found = weight @ weight.T + NOISE**2 * torch.eye(2)
-    torch.testing.assert_close(bias, torch.zeros(2, dtype=torch.float64), atol=0.1, rtol=0)
-    torch.testing.assert_close(found, TRUTH.covariance, atol=0.15, rtol=0)
+    torch.testing.assert_close(bias, torch.zeros(2, dtype=torch.float64), atol=0.06, rtol=0)
+    torch.testing.assert_close(found, TRUTH.covariance, atol=0.1, rtol=0)
     precision = torch.eye(2) + weight.T @ weight / NOISE**2
     x = TRUTH.sample(200, torch.Generator().manual_seed(3)).double()
     q = model.model.encoder(x.float())
     mean = torch.linalg.solve(precision, weight.T @ (x - bias).T / NOISE**2).T
-    assert float((q.mean - mean).square().mean().sqrt()) < 0.05
-    torch.testing.assert_close(q.variance.mean(0).double(), precision.inverse().diag(), atol=0.02, rtol=0)
+    assert float((q.mean - mean).square().mean().sqrt()) < 0.08
+    torch.testing.assert_close(q.variance.mean(0).double(), precision.inverse().diag(), atol=0.05, rtol=0)
 
 
 class Tracked(pl.Callback):
@@ -190,3 +191,53 @@ def test_two_processes_share_both_players_gradients(tmp_path: Path) -> None:
     one, other = (json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1))
     assert one == other
     assert one["steps"] == 8
+
+
+def test_the_digits_config_fits_loads_and_is_judged_by_its_samples(tmp_path: Path) -> None:
+    """Pictures: convolutions under spectral norm, the hinge, means as fakes; in mixed precision."""
+    options = ["--config", ROOT / "configs/gan/digits.yaml", "--trainer.logger.save_dir", tmp_path]
+    options += ["--trainer.max_epochs", "1", "--trainer.check_val_every_n_epoch", "1", "--data.test_size", "1500"]
+    options += ["--trainer.precision", "bf16-mixed", "--trainer.accelerator", "cpu", "--trainer.log_every_n_steps", "1"]
+    command("fit", *options)
+    logged = figures(tmp_path / "version_0")
+    assert {"val/kernel_distance", "train/discriminator", "train/generator"} <= logged.keys()
+    model = vl.load(tmp_path / "version_0")
+    assert model.sample(3, mean=True).shape == (3, 1, 8, 8)
+    assert model.configure_optimizers().param_groups[1]["lr"] == 0.001
+
+
+def test_the_best_is_not_chosen_by_an_encoder_that_rests(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="val/nelbo is of the encoder, which Adversarial does not train: set it to"):
+        trainer(BestCheckpoint(tmp_path, monitor="val/nelbo")).fit(gan(), Synthetic(TRUTH, (80, 20, 20)))
+
+
+@pytest.mark.parametrize("penalty", [R1(), GradientPenalty()])
+def test_a_penalty_in_mixed_precision(penalty: DiscriminatorPenalty) -> None:
+    """Single precision where it counts: logits, losses and slopes, whose gradient reaches the weights."""
+    torch.manual_seed(0)
+    model = GaussianVAE(2, Normal(2, NOISE), objective=Adversarial(partial(MLP, hidden=[8]), penalty=penalty))
+    with torch.autocast("cpu", torch.bfloat16):
+        loss, figures = model.loss((TRUTH.sample(20), None), 0)
+    assert loss.dtype == figures["penalty"].dtype == torch.float32
+    loss.backward()
+    assert all(p.grad.isfinite().all() for p in model.objective.parameters())
+
+
+def test_mode_collapse_is_named_by_the_samples(tmp_path: Path) -> None:
+    """Of a decoder that says the same at every z; with the truth's weights there is none."""
+    data, spreads = Synthetic(TRUTH, (80, 400, 20), eval_batch_size=100), []
+    for scale, told in ((0.0, True), (1.0, False)):
+        model = gan()
+        with torch.no_grad():
+            model.model.decoder.network.output.weight.copy_(scale * WEIGHT)
+        run = trainer(CollapseWatch())
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            run.validate(model, data, verbose=False)
+        spreads.append(float(run.callback_metrics["val/sample_spread"]))
+        assert float(run.callback_metrics["val/collapsed"]) == told
+        lines = [str(each.message) for each in warned if "mode collapse" in str(each.message)]
+        assert len(lines) == told, lines
+        assert not told or "mode collapse (below 0.25): the samples have 0.000 of the data's variance; try" in lines[0]
+    explained = WEIGHT.square().sum() / TRUTH.covariance.trace()  # without the noise of p(x | z)
+    assert spreads == [0, pytest.approx(float(explained), abs=0.2)]

@@ -12,10 +12,13 @@ from lightning.pytorch.utilities import rank_zero_warn
 from vae_lightning import metrics
 from vae_lightning.batches import Batch
 from vae_lightning.callbacks.base import Diagnostic
+from vae_lightning.callbacks.mode_collapse import SampleWatch
 from vae_lightning.callbacks.reporting import logged_step, occasion, tensorboard
 from vae_lightning.callbacks.requirements import check_size, require_latent_variable_model, require_mean
 from vae_lightning.latent_variable import Draw
 from vae_lightning.metrics.surgery import check_posterior
+from vae_lightning.models.protocols import part
+from vae_lightning.objectives import Objective
 
 PATIENCE = 3
 """Reports in a row that are better before something counts as over: near a threshold figures go up and down."""
@@ -35,6 +38,18 @@ class Symptoms:
     units: int
     nats: float
     share: float
+
+    way_out = WAY_OUT
+
+    @property
+    def severity(self) -> int:
+        """0 for no collapse, 1 for a partial one, 2 for a whole."""
+        return 2 * self.whole + self.partial
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """What is logged."""
+        return {"collapsed": float(self.whole), "inactive_units_fraction": self.inactive_fraction}
 
     @property
     def whole(self) -> bool:
@@ -106,6 +121,10 @@ class CollapseWatch(Diagnostic):
     standard errors, as `ELBOSurgery` says; the units by all of them. It needs no other callback. Costs limit^2
     densities of q: 10 ms for 1,000. TypeError at setup for posteriors other than independent Gaussians and bits.
 
+    A model whose encoder rests, trained by `Adversarial` alone, is watched for mode collapse instead: `sample_spread`
+    is the total variance of E[x | z], z from the prior, over that of the data; `collapsed` is 1 where it is below 1/4.
+    Samples of some modes alone may be as far apart as the data: `SmoothKNN` sees those.
+
     Source: Bowman et al., Generating Sentences from a Continuous Space (2016); He et al., Lagging Inference Networks
     and Posterior Collapse in Variational Autoencoders (2019); Burda et al., Importance Weighted Autoencoders (2016).
 
@@ -132,33 +151,42 @@ class CollapseWatch(Diagnostic):
             raise ValueError(f"CollapseWatch needs 0 <= inactive_share <= 1, a share of units; got {inactive_share}")
         self.nats, self.inactive_share = nats, inactive_share
         self.units, self.surgery = metrics.ActiveUnits(threshold), metrics.ELBOSurgery(limit=limit)
+        self.of_samples: SampleWatch | None = None  # in place of codes
         self._courses: defaultdict[str, Course] = defaultdict(Course)
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch, not after it, that a posterior cannot be watched."""
         posterior = require_latent_variable_model(self, pl_module).encoder.prototype()
+        objective = part(pl_module, "objective")
+        if isinstance(objective, Objective) and not objective.fits_encoder:
+            self.of_samples = SampleWatch()
+            return
         check_posterior("CollapseWatch", posterior)
         require_mean(self, posterior)
         check_size(self, trainer, stage, 2)
 
     def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Reset both metrics."""
+        """Reset what is watched."""
+        if self.of_samples is not None:
+            self.of_samples.begin(module.device)
         for metric in (self.units, self.surgery):
             metric.to(module.device).reset()
 
     def observe(self, trainer: pl.Trainer, module: pl.LightningModule, draw: Draw, batch: Batch) -> None:
         """Add the batch."""
+        if self.of_samples is not None:
+            self.of_samples.observe(require_latent_variable_model(self, module), draw)
+            return
         self.units.update(draw.posterior.mean)
         self.surgery.update(draw.posterior, draw.prior, draw.z)
 
     def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         """Log, and tell what has changed."""
-        symptoms = self.symptoms()
-        figures = {"collapsed": float(symptoms.whole), "inactive_units_fraction": symptoms.inactive_fraction}
-        module.log_dict({f"{split}/{name}": value for name, value in figures.items()}, sync_dist=True)
-        now = 2 * symptoms.whole + symptoms.partial
+        symptoms = self.symptoms() if self.of_samples is None else self.of_samples.symptoms()
+        module.log_dict({f"{split}/{name}": value for name, value in symptoms.figures.items()}, sync_dist=True)
+        now = symptoms.severity
         changed, begun = self._courses[f"{trainer.state.fn}/{split}"].follow(now)
-        told = f"{occasion(trainer, split)}: {symptoms}" + (f"; {WAY_OUT}" if now else "")
+        told = f"{occasion(trainer, split)}: {symptoms}" + (f"; {symptoms.way_out}" if now else "")
         if begun:
             rank_zero_warn(told)
         if changed and (writer := tensorboard(trainer)):

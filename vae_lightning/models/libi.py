@@ -69,9 +69,9 @@ class LiBI(LatentVariableModule, Phased):
         encoder: builds the network x -> (mu, log sigma) of q, and another for h, of which mu is the code.
         decoder: builds the network z -> parameters of p(x | z).
         generator: what step 1 maximises: by default `CodeLikelihood()`, with its penalties of the codes h. Any other
-            objective trains the parts it depends on, such as `IWAE` those of a VAE.
+            objective trains the parts it depends on, such as `IWAE` those of a VAE, or `Adversarial` the decoder.
         inference: what step 2 maximises; by default the ELBO with one sample and the KL in closed form. `PosteriorFit`
-            takes samples of the posterior by Hamiltonian Monte Carlo.
+            takes samples of the posterior by Hamiltonian Monte Carlo, `ForwardKL` of the generator's own codes.
         steps: optimizer steps of a repeat, even.
         repeats: R.
         selection: what repeats are judged by on validation data; by default `ImportanceBound()`.
@@ -88,6 +88,13 @@ class LiBI(LatentVariableModule, Phased):
         >>> loss, figures = model.loss((torch.randn(50, 3), torch.zeros(50)), step=0)
         >>> list(figures)  # the generator's step: the likelihood of codes, and what they pay for not being Gaussian
         ['reconstruction', 'henze_zirkler', 'covariance', 'mean']
+        >>> from functools import partial
+        >>> from vae_lightning.nn import MLP
+        >>> from vae_lightning.objectives import Adversarial, ForwardKL
+        >>> game = Adversarial(partial(MLP, hidden=[32]))  # a GAN first, then its encoder from its own samples
+        >>> gan = LiBI(2, Normal(3, 0.1), generator=game, inference=ForwardKL(), steps=100)
+        >>> list(gan.loss((torch.randn(50, 3), torch.zeros(50)), step=0)[1])
+        ['discriminator', 'generator', 'real', 'fake']
     """
 
     _judged: Tensor | None = None

@@ -28,6 +28,11 @@ class Objective(nn.Module, abc.ABC):
         """Whether the value estimates the evidence lower bound itself, so that its negative may be called NELBO."""
         return False
 
+    @property
+    def fits_encoder(self) -> bool:
+        """Whether the encoder learns by it, so that figures of q(z | x), such as `val/nelbo`, say something."""
+        return True
+
     @abc.abstractmethod
     def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
         """One value per observation, in nats."""

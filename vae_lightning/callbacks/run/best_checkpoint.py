@@ -11,7 +11,11 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from vae_lightning.models.protocols import part
+from vae_lightning.objectives import Objective
+
 _BEST = "best"
+_OF_ENCODER = {True: (), False: ("val/nelbo", "val/reconstruction", "val/kl", "val/log_likelihood")}
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -43,7 +47,13 @@ class BestCheckpoint(ModelCheckpoint):
         return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """The folder is the run's, whatever its logger."""
+        """The folder is the run's, whatever its logger; ValueError for a figure that no training makes better."""
+        objective = part(pl_module, "objective")
+        if stage == "fit" and isinstance(objective, Objective) and self.monitor in _OF_ENCODER[objective.fits_encoder]:
+            raise ValueError(
+                f"best.monitor {self.monitor} is of the encoder, which {type(objective).__name__} does not train: set "
+                "it to val/smooth_knn, with the callback SmoothKNN, or to a distance of FrechetInceptionDistance"
+            )
         folder = trainer.log_dir  # asked on every rank: it is broadcast
         if self.dirpath is None and folder is not None:
             self.dirpath = str(Path(folder) / "checkpoints")

@@ -97,6 +97,9 @@ def _slopes(logits: Logits, x: Tensor) -> Float[Tensor, "batch entries"]:
     """The gradient of each row's logit with respect to the row, in single precision, to be differentiated again."""
     with torch.enable_grad(), torch.autocast(x.device.type, enabled=False):
         at = x.detach().float() if x.dtype in (torch.float16, torch.bfloat16) else x.detach()
-        at = at.requires_grad_()
+        try:
+            at = at.requires_grad_()
+        except RuntimeError as error:
+            raise ValueError("a penalty takes slopes of one discriminator: train such models one at a time") from error
         (slopes,) = torch.autograd.grad(logits(at).sum(), at, create_graph=True)
     return slopes.flatten(1)
