@@ -38,7 +38,8 @@ _NAMES = {
         ARM DisARM Enumerated GradientEstimator LeaveOneOut Reinforce Reparameterised log_mean_exp mean
     """,
     "objectives": """
-        Adversarial Aggressive Alternating AnalyticELBO CodeLikelihood Constraint Covariance DReG ELBO ForwardKL
+        Adversarial AdversarialLoss Aggressive Alternating AnalyticELBO CodeLikelihood Constraint Covariance
+        DReG DiscriminatorPenalty ELBO Fakes ForwardKL
         FreeBits GeneratorFirst GibbsELBO GradientPenalty Hamiltonian HenzeZirkler Hinge IWAE ImportanceBound Inflated
         InformationFloor Mean MeanFakes NoisyFakes NonSaturating Objective Penalty Posterior PosteriorFit
         PosteriorSamples Proposal R1 Schedule Segments WarmUp Wasserstein
