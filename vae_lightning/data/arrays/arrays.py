@@ -97,7 +97,7 @@ class Arrays(InMemoryDataModule):
         check_kinds(Arrays, locals())
         super().__init__(batch_size, eval_batch_size, predict_split)
         if (x is None) == (path is None):
-            raise ValueError("Arrays takes x, an array or a frame, or the path of a file of one (--data.path FILE)")
+            raise ValueError("Arrays takes either x, an array or a frame, or the path of a file (--data.path FILE)")
         path = None if path is None else str(path)
         with only_plain(self):
             self.save_hyperparameters(logger=False)
