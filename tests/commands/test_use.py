@@ -187,13 +187,24 @@ def _between(model: vl.VAE, files: list[Path]) -> vl.data.preparation.Prepared:
 
 def test_pictures_come_out_as_one_grid_or_each(tmp_path: Path) -> None:
     kind = trained("VAE")
-    with Image.open(use("sample", kind, tmp_path / "grid.png", "--n", "9", "--mean")) as grid:
+    with Image.open(use("sample", kind, tmp_path / "grid.png", "--n", "9")) as grid:
         assert grid.size == (3 * 48 + 4 * 2, 3 * 48 + 4 * 2)  # small ones are shown larger
     use("reconstruct", kind, tmp_path / "made")
     assert sorted(path.name for path in (tmp_path / "made").iterdir()) == [f"{number}.png" for number in range(5)]
     x = vl.load(kind.checkpoint).reconstruct(kind.data).x
     with Image.open(tmp_path / "made" / "3.png") as picture:
         np.testing.assert_array_equal(np.asarray(picture), (x[3, 0] * 255).astype(np.uint8))
+
+
+def test_pictures_are_means_unless_their_noise_is_asked_for(tmp_path: Path) -> None:
+    """A learned sigma would hide them."""
+    kind = trained("VAE")
+    grids = [use("sample", kind, tmp_path / f"{n}.png", "--n", "4", *given) for n, given in enumerate(MEANS)]
+    drawn, means, default = (path.read_bytes() for path in grids)
+    assert default == means != drawn
+
+
+MEANS: list[tuple[str, ...]] = [("--no-mean",), ("--mean",), ()]
 
 
 def test_a_grid_has_originals_above_what_is_made_of_them(tmp_path: Path) -> None:

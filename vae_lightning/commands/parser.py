@@ -95,7 +95,8 @@ def _own(command: str, parser: argparse.ArgumentParser) -> None:
     """What this command alone takes."""
     if command == "sample":
         parser.add_argument("--n", type=int, default=64, help="how many (default: 64)")
-        parser.add_argument("--mean", action="store_true", help="the means of p(x | z), in place of x drawn from it")
+        means = "the means of p(x | z), in place of x drawn from it with its noise (default: for pictures)"
+        parser.add_argument("--mean", action=argparse.BooleanOptionalAction, help=means)
         return
     codes = "codes as `encode` writes them: a table with columns z0, z1, ..., or a .npz or .npy of (N, *Z)"
     parser.add_argument("--data", type=Path, required=True, metavar="PATH", help=codes if command == "decode" else DATA)

@@ -45,7 +45,8 @@ def interpolate(given: Namespace) -> None:
 def sample(given: Namespace) -> None:
     """New rows."""
     job = Job(given, pictures=True)
-    job.answer(Sample(given.mean), blank(given.n))
+    pictures = job.target is not None and job.target.is_pictures
+    job.answer(Sample(pictures if given.mean is None else given.mean), blank(given.n))
 
 
 def score(given: Namespace) -> None:
