@@ -158,6 +158,19 @@ def test_a_checkpoints_scaling_is_kept_and_other_columns_are_refused() -> None:
         Arrays(pd.DataFrame(TABLE), columns=["two", "one"], standardise=True).load_state_dict(old.state_dict())
 
 
+@pytest.mark.parametrize("standardise", [True, False])
+def test_rows_of_another_file_are_standardised_as_the_checkpoints_were(standardise: bool) -> None:
+    """A trainer sets the data up before it restores them: `test --ckpt_path CKPT --data Arrays --data.path FILE`."""
+    x = (10 * X + 3).astype(np.float32)
+    old, new = Arrays(X, standardise=True), Arrays(x, standardise=standardise)
+    for data in (old, new):
+        data.setup()
+    new.load_state_dict(old.state_dict())
+    mean, scale = old.scaling
+    torch.testing.assert_close(new.test.x, (torch.from_numpy(x)[new.test.ids] - mean) / scale)
+    assert torch.equal(new.preparation.read(x).observations.x[new.test.ids], new.test.x)  # type: ignore[index]
+
+
 # -- what is no number -----------------------------------------------------------------------------------------------
 
 

@@ -147,12 +147,12 @@ class Arrays(InMemoryDataModule):
     def to_model(self, x: Float[Tensor, "n *X"]) -> Float[Tensor, "n *X"]:
         """Rows as a batch has them."""
         mean, scale = self.scaling
-        return (x - mean) / scale if self.standardise else x
+        return x if self._scaling is None else (x - mean) / scale
 
     def to_original(self, x: Float[Tensor, "*n *X"]) -> Float[Tensor, "*n *X"]:
         """Rows in the units that they came in."""
         mean, scale = self.scaling
-        return x * scale + mean if self.standardise else x
+        return x if self._scaling is None else x * scale + mean
 
     @property
     def scaling(self) -> tuple[Tensor, Tensor]:
@@ -167,7 +167,7 @@ class Arrays(InMemoryDataModule):
     @property
     def preparation(self) -> RowPreparation:
         """How other rows become x."""
-        mean, scale = (value.flatten().tolist() if self.standardise else None for value in self.scaling)
+        mean, scale = (None if self._scaling is None else value.flatten().tolist() for value in self.scaling)
         names, id = self.rows.feature_names, self.selection.id
         return RowPreparation(list(self.observed_shape), names, id, mean, scale)
 
@@ -177,7 +177,7 @@ class Arrays(InMemoryDataModule):
         return super().state_dict() | {"mean": mean, "scale": scale, "feature_names": self.feature_names}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with the checkpoint's scaling; ValueError for rows of other columns."""
+        """Go on with the checkpoint's scaling, also of rows that are read already; ValueError for other columns."""
         super().load_state_dict(state_dict)
         mean, scale = state_dict["mean"], state_dict["scale"]
         if tuple(mean.shape) != tuple(self.observed_shape) or state_dict["feature_names"] != self.feature_names:
@@ -185,8 +185,11 @@ class Arrays(InMemoryDataModule):
                 f"the checkpoint's rows have the columns {_shown(state_dict['feature_names'])}, and these "
                 f"{_shown(self.feature_names)}: give the same, by data.columns"
             )
-        if self.standardise:
+        if self.standardise or mean.any() or (scale != 1).any():  # the model saw such rows, whatever is said here
             self._scaling = mean, scale
+            if self._splits:  # a trainer reads the data before it restores what is known of them
+                self._splits.clear()
+                self.setup()
 
     def _labels(self) -> Int64[Tensor, " N"]:
         """Numbers of the labels in their order, -1 without any; ValueError for another number of them."""
