@@ -36,7 +36,6 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def caches(photos: Path) -> list[Path]:
-    """Without the hidden locks."""
     return sorted(photos.parent.glob("cache/vae-lightning/images-*"))
 
 
@@ -58,7 +57,7 @@ def decoding(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files that were decoded."""
     seen: list[str] = []
 
-    def decoded(paths: Sequence[Path], shape: Shape) -> Iterator[Tensor]:
+    def decoded(paths: Sequence[Path], shape: Shape, damaged: None) -> Iterator[Tensor]:
         seen.extend(path.name for path in paths)
         return decode.decoded(paths, shape)
 
@@ -132,7 +131,7 @@ def test_a_damaged_cache_is_made_again(photos: Path, decoding: list[str], damage
 
 
 def test_what_is_interrupted_leaves_nothing(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def killed(paths: Sequence[Path], shape: Shape) -> Iterator[Tensor]:
+    def killed(paths: Sequence[Path], shape: Shape, damaged: None) -> Iterator[Tensor]:
         yield from list(decode.decoded(paths, shape))[:5]
         raise KeyboardInterrupt
 
@@ -166,7 +165,7 @@ def _count(photos: Path, start: Any) -> None:
 
 
 def test_two_processes_decode_once(photos: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def decoded(paths: Sequence[Path], shape: Shape) -> Iterator[Tensor]:
+    def decoded(paths: Sequence[Path], shape: Shape, damaged: None) -> Iterator[Tensor]:
         with (tmp_path / "decoding").open("a") as file:
             file.write("once\n")
         return decode.decoded(paths, shape)
@@ -180,6 +179,7 @@ def test_two_processes_decode_once(photos: Path, monkeypatch: pytest.MonkeyPatch
         child.join(60)
     assert [child.exitcode for child in children] == [0, 0]
     assert (tmp_path / "decoding").read_text() == "once\n"
+    assert list((tmp_path / "cache/vae-lightning").iterdir()) == caches(photos)  # no lock is left
 
 
 def _resident() -> int:

@@ -8,15 +8,14 @@ damaged is made again. Which files could not be read, where that is allowed, lie
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from math import prod
 from pathlib import Path
 from typing import BinaryIO
@@ -30,7 +29,7 @@ from vae_lightning.data.download import cache_folder
 from vae_lightning.data.images.decode import Shape, decode_all, decoded
 from vae_lightning.data.images.files import ImageFile, Packed
 from vae_lightning.data.mapped import Mapped, RowsFile
-from vae_lightning.files import atomic_write
+from vae_lightning.files import atomic_write, locked
 
 FORMAT = 1  # raise it when the file changes: old ones are then left alone
 _END = struct.Struct("<4I")  # C, H, W and the checksum
@@ -47,7 +46,7 @@ def cached_images(
     """
     place = cache_folder() / f"images-{_key(folder, paths, shape)}-v{FORMAT}"
     known: dict[int, str] = {}
-    with suppress(OSError), _alone(place):
+    with suppress(OSError), locked(place):
         known = {} if damaged is None else _left_out(place)
         if (found := _opened(place, len(paths) - len(known))) is None:
             known = {}
@@ -88,15 +87,6 @@ def _left_out(place: Path) -> dict[int, str]:
         return {}
 
 
-@contextmanager
-def _alone(place: Path) -> Iterator[None]:
-    """Within the block no other process decodes into the same cache: it waits."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with place.with_name(f".{place.name}.lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _opened(place: Path, num: int) -> Mapped | None:
     """The images of a cache file; None if the file is missing or damaged."""
     try:
@@ -121,9 +111,8 @@ def _checksum(file: BinaryIO, size: int, image: Sequence[int]) -> int:
 
 def _write(place: Path, paths: Sequence[ImageFile], shape: Shape, damaged: dict[int, str] | None) -> None:
     """Decode the files into a cache file; OSError, before anything is written, if the disk has no room for all."""
-    images = decoded(paths, shape) if damaged is None else decoded(paths, shape, damaged)
     with atomic_write(place) as out:
-        for number, image in enumerate(images):
+        for number, image in enumerate(decoded(paths, shape, damaged)):
             content = image.numpy().tobytes()
             if number == 0:
                 sizes = list(image.shape)
