@@ -54,21 +54,19 @@ class Counts:
         Raises ValueError for what is no matrix of counts: negative, fractional, infinite, missing or too large ones.
         """
         rows = count_rows(matrix)
-        if rows.nnz and rows.data.max() > _LARGEST_COUNT:
-            raise ValueError(f"counts above {_LARGEST_COUNT:,} are not exact in float32, got {rows.data.max()}")
         indices, offsets = (torch.from_numpy(part.astype(np.int64)) for part in (rows.indices, rows.indptr))
         values = torch.from_numpy(rows.data.astype(np.float32))
         return cls(indices, offsets, values, torch.segment_reduce(values, "sum", offsets=offsets))
 
     def to_scipy(self, num_words: int) -> scipy.sparse.csr_array:
         """The same rows as a matrix of scipy, of its own memory; ValueError where a word id does not fit."""
-        self._check_words(num_words)
+        self.check_words(num_words)
         values, indices, offsets = (part.detach().cpu().numpy() for part in (self.values, self.indices, self.offsets))
         return scipy.sparse.csr_array((values, indices, offsets), shape=(len(self), num_words), copy=True)
 
     def dense(self, num_words: int) -> Float[Tensor, "rows words"]:
         """The same rows with their zeros; raises ValueError where a word id does not fit."""
-        self._check_words(num_words)
+        self.check_words(num_words)
         out = self.values.new_zeros(len(self), num_words)
         return out.index_put_((self.rows, self.indices), self.values, accumulate=True)
 
@@ -154,7 +152,8 @@ class Counts:
         """Page-locked copies, for DataLoader(pin_memory=True)."""
         return Counts(*(t.pin_memory() for t in self._tensors()))
 
-    def _check_words(self, num_words: int) -> None:
+    def check_words(self, num_words: int) -> None:
+        """ValueError where a word id does not fit a vocabulary of so many words."""
         if len(self.indices) and int(self.indices.max()) >= num_words:
             raise ValueError(f"word id {int(self.indices.max())} does not fit a vocabulary of {num_words} words")
 
@@ -183,7 +182,7 @@ class Pattern:
 
 
 def count_rows(matrix: scipy.sparse.sparray | scipy.sparse.spmatrix) -> scipy.sparse.csr_array:
-    """Compressed rows in the order of their words, without zeros; ValueError for entries that count nothing."""
+    """Compressed rows in the order of their words, without zeros; ValueError for entries that are no counts."""
     rows = scipy.sparse.csr_array(matrix, copy=True)
     if rows.ndim != 2 or rows.dtype.kind not in "biuf":
         raise ValueError(f"expected a matrix of counts, documents x words, got {rows.ndim} axes of {rows.dtype}")
@@ -193,6 +192,8 @@ def count_rows(matrix: scipy.sparse.sparray | scipy.sparse.spmatrix) -> scipy.sp
     counted = np.isfinite(rows.data) & (rows.data > 0) & (rows.data == np.rint(rows.data))
     if not counted.all():
         raise ValueError(f"counts are whole numbers above 0, got {rows.data[~counted][0]}")
+    if rows.nnz and rows.data.max() > _LARGEST_COUNT:
+        raise ValueError(f"counts above {_LARGEST_COUNT:,} are not exact in float32, got {rows.data.max()}")
     return rows
 
 

@@ -125,7 +125,7 @@ def as_rows(data: Any) -> Tensor | Counts:
     if isinstance(data, Counts):
         return data
     if scipy.sparse.issparse(data):
-        return Counts.from_dense(torch.from_numpy(data.toarray()).float())
+        return Counts.from_scipy(data)
     if isinstance(data, Tensor):
         return data.detach().cpu().float()
     try:

@@ -30,6 +30,7 @@ from vae_lightning.data.texts import (
     Parquet,
     UnicodeWords,
 )
+from vae_lightning.data.texts.preparation import TextPreparation
 
 DOCUMENTS = {
     "de/eins": "Größe, Straße und Größe: die Größe der Straße.",
@@ -275,12 +276,29 @@ VOCABULARY = ("vocab.txt", b"a\nb\n")
         (written("docword.x.txt", b"1\n2\n1\n1 3 1\n", VOCABULARY), "every word of a triple is from 1 to 2, got 3"),
         (written("docword.x.txt", b"1\n2\n2\n1 1 1\n", VOCABULARY), "then N triples; got 3 numbers, N = 2"),
         (written("m.svmlight", b"1 1:0.5\n", VOCABULARY), "counts are whole numbers above 0, got 0.5"),
+        (written("m.ldac", b"1 0:3000000000\n", VOCABULARY), "m.ldac with vocab.txt: counts above 16,777,216 are not"),
     ],
 )
 def test_what_is_no_corpus_is_said_in_one_line(write: Writer, message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message) as said:
         Texts(write(tmp_path), val_size=0, test_size=0).setup()
     assert "\n" not in str(said.value)
+
+
+def test_counts_are_of_the_models_words() -> None:
+    preparation = TextPreparation(["a", "b", "c"])
+    counts = scipy.sparse.csr_array(np.array([[2, 0, 1], [0, 0, 0]]))
+    for given in (counts, Counts.from_scipy(counts)):
+        x = preparation.read(given).observations.x
+        assert isinstance(x, Counts)
+        assert x.dense(3).tolist() == counts.toarray().tolist()
+    for columns in (2, 4):
+        with pytest.raises(ValueError, match=f"takes counts of 3 words, a column each, got {columns} columns"):
+            preparation.read(scipy.sparse.csr_array(np.ones((1, columns))))
+    with pytest.raises(ValueError, match="word id 3 does not fit a vocabulary of 3 words"):
+        preparation.read(Counts.from_dense(torch.ones(1, 4)))
+    with pytest.raises(ValueError, match="counts are whole numbers above 0, got -2"):
+        preparation.read(-counts)
 
 
 def test_arguments_are_checked() -> None:

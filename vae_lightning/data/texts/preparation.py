@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts
-from vae_lightning.data.preparation import Preparation, Prepared, as_rows, prepared
+from vae_lightning.data.preparation import Preparation, Prepared, prepared
 from vae_lightning.data.reading import LONGEST_LINE, user_path
 from vae_lightning.data.texts.corpus import Corpus, Text, count_words
 from vae_lightning.data.texts.formats import reader_of
@@ -53,9 +53,9 @@ class TextPreparation(Preparation):
         return self.words
 
     def read(self, data: Any) -> Prepared:
-        """ValueError where no text has a word of the vocabulary."""
+        """ValueError where no text has a word of the vocabulary, and for counts of other words than its."""
         if isinstance(data, Counts) or scipy.sparse.issparse(data):
-            return prepared(as_rows(data))
+            return prepared(self._counted(data))
         corpus = self._corpus(data)
         if not len(corpus):
             raise ValueError(f"there are no texts in {data if isinstance(data, Path) else 'the list'}")
@@ -77,6 +77,17 @@ class TextPreparation(Preparation):
         Of means, which count no words, the 20 most frequent ones, once each.
         """
         return [" ".join(self.words[word] for word in _chosen(row)) for row in x.cpu()]
+
+    def _counted(self, data: Any) -> Counts:
+        width = len(self.words)
+        if isinstance(data, Counts):
+            data.check_words(width)
+            return data
+        if data.shape[-1] != width:
+            raise ValueError(
+                f"the model takes counts of {width:,} words, a column each, got {data.shape[-1]:,} columns"
+            )
+        return Counts.from_scipy(data)
 
     def _corpus(self, data: Any) -> Corpus:
         if isinstance(data, Path):
