@@ -132,11 +132,8 @@ class CelebA(ImageDataModule):
         images = cached_images(faces.root, faces.files, self.shape, damaged)
         if damaged:
             self._tell(damaged, len(faces.files))
-        self.faces = faces.without(set(damaged)) if damaged else faces
-        labels = self._labels()
-        # the files are read: what opened them may go
-        self.faces = Faces(faces.root, [], self.faces.names, faces.places)
-        return Labelled(images, labels), None
+        self.faces = faces.once_read(damaged)
+        return Labelled(images, self._labels()), None
 
     def _labels(self) -> Shaped[Tensor, "N *L"]:
         found = annotation(self.faces.places, layout.ATTRIBUTES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,10 +30,10 @@ class Faces:
     names: Sequence[str]
     places: Sequence[Path]
 
-    def without(self, rows: set[int]) -> Faces:
-        """All but these."""
-        kept = [row for row in range(len(self.files)) if row not in rows]
-        return Faces(self.root, [self.files[row] for row in kept], [self.names[row] for row in kept], self.places)
+    def once_read(self, damaged: Container[int]) -> Faces:
+        """Without these files, and without what opened the others, which may go; the names of those stay."""
+        names = [name for row, name in enumerate(self.names) if row not in damaged]
+        return Faces(self.root, [], names, self.places)
 
 
 def find(place: Path) -> Path | None:
