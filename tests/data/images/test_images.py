@@ -31,6 +31,7 @@ from vae_lightning.construction.hyperparameters import is_plain
 from vae_lightning.data import MNIST, DynamicBinarisation, ImageFolder, Omniglot, StaticBinarisation
 from vae_lightning.data.images import mnist, omniglot
 from vae_lightning.data.images.base import ImageDataModule
+from vae_lightning.data.images.preparation import ImagePreparation
 
 RNG = np.random.default_rng(0)
 
@@ -644,3 +645,20 @@ def test_a_download_of_another_content_is_refused(
     monkeypatch.setattr(mnist, "SITE", f"{address}/")
     assert re.search(r"has md5 \w+, expected f68b3c2dcbeaaa9fbdd348bbdeb94873: get http.* by hand", refused(MNIST()))
     assert not list((tmp_path / "data" / "MNIST").iterdir())
+
+
+def test_pictures_to_answer_for_come_one_by_one_as_a_list_as_a_folder_or_as_an_array(tmp_path: Path) -> None:
+    images = pixels(3, 8, 8)
+    for number, image in enumerate(images):
+        save(tmp_path / f"photos/{number}.png", image)
+    np.save(tmp_path / "x.npy", images[:, None])
+    files, preparation = sorted((tmp_path / "photos").iterdir()), ImagePreparation([1, 8, 8])
+    kinds = {"list": files, "folder": tmp_path / "photos", "array": images[:, None], "file": str(tmp_path / "x.npy")}
+    found = {kind: preparation.read(data) for kind, data in kinds.items()}
+    for each in found.values():
+        assert_bytes(each.observations.x[:, 0], images)  # type: ignore[index]
+    assert_bytes(preparation.read(files[1]).observations.x[:, 0], images[1:2])  # type: ignore[index]
+    assert found["folder"].names == ["0.png", "1.png", "2.png"]
+    assert found["list"].names == [str(path) for path in files]
+    with pytest.raises(ValueError, match="there are no pictures in the list"):
+        preparation.read([])

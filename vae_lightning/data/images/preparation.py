@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from vae_lightning.data.images.cache import cached_images
 from vae_lightning.data.images.decode import Shape, decode_all
 from vae_lightning.data.images.files import image_files, packed_images
 from vae_lightning.data.images.pixels import Pixels
-from vae_lightning.data.loaders import Observations
 from vae_lightning.data.mapped import Mapped
 from vae_lightning.data.preparation import Preparation, Prepared, prepared
 from vae_lightning.data.reading import user_path
@@ -52,9 +52,11 @@ class ImagePreparation(Preparation):
         self.binarisation = binarisation
 
     def read(self, data: Any) -> Prepared:
-        """ValueError for a file that is no image, and for arrays of another shape."""
-        if isinstance(data, str | Path) or (isinstance(data, list) and all(isinstance(p, str | Path) for p in data)):
-            return self._files(data)
+        """ValueError for a file that is no image, for arrays of another shape, and for no pictures at all."""
+        if isinstance(data, str | Path):
+            return self._place(user_path(data))
+        if isinstance(data, list) and all(isinstance(path, str | Path) for path in data):
+            return self._files([user_path(path) for path in data])
         return self._arrays(data)
 
     def _arrays(self, data: Any) -> Prepared:
@@ -64,20 +66,21 @@ class ImagePreparation(Preparation):
             raise ValueError(f"the model takes pictures of shape {expected}, got {tuple(x.shape)}: (N, C, H, W)")
         return self._bytes(x, None) if x.dtype == torch.uint8 else prepared(x.float())
 
-    def _files(self, data: str | Path | Sequence[str | Path]) -> Prepared:
-        if isinstance(data, str | Path) and (file := user_path(data)).suffix.lower() in ARRAYS:
-            return self._arrays(array_of(file))
-        if isinstance(data, str | Path) and (folder := user_path(data)).is_dir():
-            paths = image_files(folder)
-            names = [path.relative_to(folder).as_posix() for path in paths]
-            return self._bytes(cached_images(folder, paths, self.shape), names)
-        if isinstance(data, str | Path) and (archive := user_path(data)).suffix.lower() == ".zip":
-            packed = packed_images(archive)
-            return self._bytes(cached_images(archive, packed, self.shape), [each.member.filename for each in packed])
-        paths = [user_path(each) for each in ([data] if isinstance(data, str | Path) else data)]
+    def _place(self, path: Path) -> Prepared:
+        if path.is_dir():
+            paths = image_files(path)
+            names = [each.relative_to(path).as_posix() for each in paths]
+            return self._bytes(cached_images(path, paths, self.shape), names)
+        if path.suffix.lower() == ".zip":
+            packed = packed_images(path)
+            return self._bytes(cached_images(path, packed, self.shape), [each.member.filename for each in packed])
+        return self._arrays(array_of(path)) if path.suffix.lower() in ARRAYS else self._files([path])
+
+    def _files(self, paths: Sequence[Path]) -> Prepared:
+        if not paths:
+            raise ValueError("there are no pictures in the list")
         return self._bytes(decode_all(paths, self.shape), [str(path) for path in paths])
 
     def _bytes(self, images: Tensor | Mapped, names: Sequence[str] | None) -> Prepared:
         found = prepared(images, names)
-        told, ids = found.names, found.observations.ids
-        return Prepared(told, Observations(images, found.observations.y, ids, Pixels(WHITE, self.binarisation)))
+        return replace(found, observations=replace(found.observations, view=Pixels(WHITE, self.binarisation)))
