@@ -42,9 +42,10 @@ def everything(data: Arrays) -> tuple[np.ndarray, list[str], list[str]]:
         scipy.sparse.csr_array(X),
         pd.DataFrame(X),
         pl.DataFrame(X),
+        pl.DataFrame(X).to_arrow(),
         X.tolist(),
     ],
-    ids=["NumPy", "float32", "torch", "scipy", "pandas", "polars", "lists"],
+    ids=["NumPy", "float32", "torch", "scipy", "pandas", "polars", "pyarrow", "lists"],
 )
 def test_every_kind_of_array_holds_the_same_rows(given: Any) -> None:
     x, labels, names = everything(Arrays(given, KINDS, NAMES))
@@ -78,6 +79,21 @@ def test_every_kind_of_table_holds_the_same_rows(given: Callable[[Path], Any], t
     assert (labels, names) == (KINDS.tolist(), NAMES)
     assert data.feature_names == ["one", "two", "three"]
     assert Arrays(given(tmp_path), columns=["three", "one"]).rows.x == pytest.approx(X[:, [2, 0]], rel=1e-6)
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("kind", ["frame", "file"])
+def test_other_rows_are_found_by_their_columns_and_named_where_they_have_names(
+    kind: str, named: bool, tmp_path: Path
+) -> None:
+    preparation = Arrays(pd.DataFrame(TABLE), label="kind", id="name").preparation
+    others = pd.DataFrame(TABLE)[["three", "one", "two", *["name"] * named]]  # without labels, in another order
+    others.to_csv(tmp_path / "t.csv", index=False)
+    found = preparation.read(others if kind == "frame" else tmp_path / "t.csv")
+    np.testing.assert_allclose(found.observations.x, X, rtol=1e-6)  # type: ignore[arg-type]
+    assert found.names == (NAMES if named else [str(n) for n in range(20)])
+    with pytest.raises(ValueError, match="has no column 'two', only one, three"):
+        preparation.read(others[["one", "three"]])
 
 
 @pytest.mark.parametrize("name", ["x.npy", "only.npz", "named.npz"])

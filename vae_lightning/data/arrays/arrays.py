@@ -30,12 +30,13 @@ NO_LABEL = -1
 class Arrays(InMemoryDataModule):
     """Your own rows of numbers; a batch is x (B, *X) in float32 and labels y (B,), -1 without.
 
-    x is an array of NumPy, torch or scipy.sparse, a frame of pandas or polars, or the path of a .npy, .npz, .csv, .tsv
-    or .parquet. Of a frame or table every column is a feature that `label`, `id` and `split` do not name, or those that
-    `columns` names. With `standardise` a batch has (x - mean) / scale, the mean and standard deviation of each entry
-    over the training rows; checkpoints keep them, `to_original` undoes it. Validation and test rows are those of the
-    column `split` (train, val or test), or chosen by `split_seed`, in proportion to the labels. `names[i]` names the
-    row of id i, `feature_names` the columns. ValueError, in one line, for what is no number, missing or infinite.
+    x is an array of NumPy, torch or scipy.sparse, a frame of pandas, polars or pyarrow, or the path of a .npy, .npz,
+    .csv, .tsv or .parquet. Of a frame or table every column is a feature that `label`, `id` and `split` do not name,
+    or those that `columns` names. With `standardise` a batch has (x - mean) / scale, the mean and standard deviation of
+    each entry over the training rows; checkpoints keep them, `to_original` undoes it. Validation and test rows are
+    those of the column `split` (train, val or test), or chosen by `split_seed`, in proportion to the labels. `names[i]`
+    names the row of id i, `feature_names` the columns. ValueError, in one line, for what is no number, missing or
+    infinite.
 
     With `missing`, entries that are NaN, None or empty stay in x as NaN: they are not observed, means and standard
     deviations are of those that are, and a model's family has to be `families.PartlyObserved` of another.

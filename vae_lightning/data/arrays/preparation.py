@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts
-from vae_lightning.data.arrays.rows import Frame, Rows, Selection, check_finite, rows_in, rows_of
+from vae_lightning.data.arrays.rows import Rows, Selection, check_finite, rows_in, rows_of
 from vae_lightning.data.preparation import Preparation, Prepared, prepared
 from vae_lightning.data.reading import user_path
 
@@ -63,7 +64,8 @@ class RowPreparation(Preparation):
     def read(self, data: Any) -> Prepared:
         """ValueError, in one line, for other columns, and for what is no number; a missing one is NaN."""
         is_file = isinstance(data, str | Path)
-        rows = self._rows(data, is_file)
+        chosen = _AsTrained(self.names, id=self.id)
+        rows = rows_in(user_path(data), chosen) if is_file else rows_of(data, chosen, "x")
         where = str(data) if is_file else "x"
         if rows.x.shape[1:] != self.shape:
             raise ValueError(f"{where}: the model takes rows of shape {self.shape}, got {tuple(rows.x.shape[1:])}")
@@ -72,20 +74,6 @@ class RowPreparation(Preparation):
         if not self.scaled:
             return prepared(x, rows.names)
         return replace(prepared((x - self.mean) / self.scale, rows.names), original=prepared(x).observations)
-
-    def _rows(self, data: Any, is_file: bool) -> Rows:
-        if not is_file:
-            return rows_of(data, self._selection(list(data.columns) if isinstance(data, Frame) else ()), "x")
-        path = user_path(data)
-        try:
-            return rows_in(path, self._selection([] if self.id is None else [self.id]))
-        except ValueError:
-            if self.id is None:
-                raise
-            return rows_in(path, self._selection(()))  # a table without names of its rows
-
-    def _selection(self, others: Sequence[str]) -> Selection:
-        return Selection(self.names, id=self.id if self.id in list(others) else None)
 
     def to_original(self, x: Float[Tensor, "*n *X"]) -> Float[Tensor, "*n *X"]:
         """X * scale + mean."""
@@ -100,3 +88,10 @@ class RowPreparation(Preparation):
         assert isinstance(x, Tensor), "rows of numbers are dense"
         logs = self.scale.to(x.device).double().log().expand_as(x)
         return -torch.where(x.isnan(), 0, logs).flatten(1).sum(1)
+
+
+class _AsTrained(Selection):
+    """The columns that the model was trained on; the one of names may be missing."""
+
+    def of(self, table: Mapping[str, NDArray[Any]], where: str) -> Rows:
+        return Selection(self.columns, id=self.id if self.id in table else None).of(table, where)

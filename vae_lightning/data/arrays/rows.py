@@ -24,11 +24,18 @@ MISSING = ("", "NA", "N/A", "#N/A", "n/a", "NULL", "null", "None", "<NA>")  # wh
 
 @runtime_checkable
 class Frame(Protocol):
-    """A table of pandas, polars or pyarrow: columns by their names."""
+    """A table of pandas or polars: columns by their names."""
 
     columns: Any
 
     def __getitem__(self, name: Any, /) -> Any: ...
+
+
+@runtime_checkable
+class ArrowTable(Frame, Protocol):
+    """A table of pyarrow, whose `columns` are none of names."""
+
+    column_names: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +96,8 @@ class Selection:
 def rows_of(x: Any, selection: Selection, where: str) -> Rows:
     """Of a frame, whose columns have names, or of any array."""
     if isinstance(x, Frame):
-        return selection.of({str(name): np.asarray(x[name]) for name in x.columns}, where)
+        names = x.column_names if isinstance(x, ArrowTable) else x.columns
+        return selection.of({str(name): np.asarray(x[name]) for name in names}, where)
     return Rows(dense(x, where))
 
 
