@@ -117,6 +117,14 @@ def test_whole_numbers_and_images_are_rows_too() -> None:
     assert (x.dtype, y.tolist()) == (torch.float32, [-1] * 5)
 
 
+@pytest.mark.parametrize("none", [None, float("nan"), pd.NA])
+def test_a_row_without_a_label_has_minus_one(none: Any) -> None:
+    for labels, names in ((["b", none, "a"], ["a", "b"]), ([2.0, none, 1.0], ["1.0", "2.0"])):
+        data = Arrays(pd.DataFrame({"x": [1, 2, 3], "kind": labels}), label="kind", val_size=0, test_size=0)
+        data.setup()
+        assert (data.train.y.tolist(), list(data.label_names)) == ([1, -1, 0], names)
+
+
 # -- splits and scaling ----------------------------------------------------------------------------------------------
 
 
@@ -219,6 +227,8 @@ MISSING = np.where(np.arange(60).reshape(20, 3) == 7, np.nan, X)
         ),
         (lambda _: {"x": pd.DataFrame(TABLE), "label": "no"}, "x has no column 'no', only one, two, three, kind, name"),
         (file("t.csv", b"a,b\n1,2\n3\n"), "t.csv, row 1: expected 2 fields, as in the first line, got 1"),
+        (file("t.csv", b"a,b,a\n1,2,3\n"), "t.csv has two columns named 'a': give each a name of its own"),
+        (lambda _: {"x": pd.DataFrame(X, columns=["a", "b", "a"])}, "x has two columns named 'a': give each"),
         (file("t.csv", b"a,b\n1,\n3,4\n"), "t.csv: 1 of 4 numbers are missing or infinite, at row 0, column b"),
         (file("t.csv", b"a,b\n1,x\n"), "t.csv, column 'b': expected numbers, got 'x'"),
         (file("t.csv", b"a,b\n"), "t.csv has no rows below the names of its columns"),

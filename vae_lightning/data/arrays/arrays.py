@@ -15,7 +15,7 @@ from torch import Size, Tensor
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.data.arrays.preparation import RowPreparation
-from vae_lightning.data.arrays.rows import Rows, Selection, check_finite, rows_in, rows_of
+from vae_lightning.data.arrays.rows import Rows, Selection, check_finite, is_missing, rows_in, rows_of
 from vae_lightning.data.arrays.scaling import scaling_of, which_columns
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.loaders import Observations
@@ -193,15 +193,18 @@ class Arrays(InMemoryDataModule):
                 self.setup()
 
     def _labels(self) -> Int64[Tensor, " N"]:
-        """Numbers of the labels in their order, -1 without any; ValueError for another number of them."""
+        """Numbers of the labels in their order, -1 for a row without one; ValueError for another number of them."""
         given = self.rows.labels if self.y is None else np.asarray(self.y)
         if given is None:
             return torch.full((len(self.rows.x),), NO_LABEL)
         if given.shape != (len(self.rows.x),):
             raise ValueError(f"y is one label for each of {len(self.rows.x)} rows, got an array of shape {given.shape}")
-        kinds, numbers = np.unique(given, return_inverse=True)
+        there = ~is_missing(given)
+        kinds, numbers = np.unique(given[there], return_inverse=True)
         self.label_names = [str(kind) for kind in kinds]
-        return torch.from_numpy(numbers.astype(np.int64))
+        labels = np.full(len(given), NO_LABEL)
+        labels[there] = numbers
+        return torch.from_numpy(labels)
 
     def _parts(self, y: Int64[Tensor, " N"]) -> list[Int64[Tensor, " n"]]:
         """Rows of training, validation and test."""

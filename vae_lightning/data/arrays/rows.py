@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +98,7 @@ def rows_of(x: Any, selection: Selection, where: str) -> Rows:
     """Of a frame, whose columns have names, or of any array."""
     if isinstance(x, Frame):
         names = x.column_names if isinstance(x, ArrowTable) else x.columns
+        check_names([str(name) for name in names], where)
         return selection.of({str(name): np.asarray(x[name]) for name in names}, where)
     return Rows(dense(x, where))
 
@@ -115,15 +117,23 @@ def columns_of(path: Path) -> dict[str, NDArray[Any]]:
     """A .csv, .tsv or .parquet file."""
     if path.suffix.lower() == ".parquet":
         with parquet_file(path) as file:
+            check_names(file.schema_arrow.names, str(path))
             try:
                 table = file.read()
                 return {name: table[name].to_numpy() for name in table.column_names}
             except (OSError, ValueError) as error:  # pyarrow's own errors are some of each
                 raise ValueError(f"{path} is no Parquet file: {said(error)}") from error
     names, *rows = text_rows(path)
+    check_names(names, str(path))
     if not rows:
         raise ValueError(f"{path} has no rows below the names of its columns")
     return {name: np.array(column, str) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+
+
+def check_names(names: Sequence[str], where: str) -> None:
+    """ValueError for two columns of one name, of which one would be lost."""
+    if twice := [name for name, times in Counter(names).items() if times > 1]:
+        raise ValueError(f"{where} has two columns named {twice[0]!r}: give each a name of its own")
 
 
 def array_of(path: Path) -> NDArray[Any]:
@@ -192,3 +202,9 @@ def _is_number(value: Any) -> bool:
     except (ValueError, TypeError):
         return False
     return True
+
+
+def is_missing(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which of them are None or NaN, as frames say that there is no value, of texts, too."""
+    told = (value is None or (not isinstance(value, str) and str(value) in ("nan", "<NA>")) for value in values)
+    return np.fromiter(told, bool, len(values)) if values.dtype.kind in "Of" else np.zeros(len(values), bool)
