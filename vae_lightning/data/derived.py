@@ -5,7 +5,8 @@ from __future__ import annotations
 import abc
 
 from vae_lightning.data.base import InMemoryDataModule
-from vae_lightning.data.protocols import observed_shape, vocabulary_size
+from vae_lightning.data.preparation import Preparation
+from vae_lightning.data.protocols import Prepares, observed_shape, vocabulary_size
 
 
 class DerivedDataModule(InMemoryDataModule, abc.ABC):
@@ -24,6 +25,11 @@ class DerivedDataModule(InMemoryDataModule, abc.ABC):
     def num_words(self) -> int | None:
         """The other module's, if it is of documents."""
         return vocabulary_size(self.data)
+
+    @property
+    def preparation(self) -> Preparation | None:
+        """The other module's, if it has one."""
+        return self.data.preparation if isinstance(self.data, Prepares) else None
 
     def prepare_data(self) -> None:
         """Let the other module download what it needs, on one process."""
