@@ -6,13 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.cli import instantiate_class, instantiate_module
+from lightning.pytorch.cli import instantiate_module
 
-from vae_lightning.construction.specification import INSTANTIATOR, paths_of, specification
-from vae_lightning.data import Newsgroups
-from vae_lightning.data.preparation import Preparation
-from vae_lightning.data.texts.preparation import TextPreparation
-from vae_lightning.data.texts.tokenizers import LatinLetters
+from vae_lightning.construction.specification import INSTANTIATOR, paths_of
 from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.training.checkpoint import find
 from vae_lightning.trust import Slot, Trust, one_line, read_checkpoint
@@ -48,45 +44,14 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> ReproducibleModule:
         loaded: ReproducibleModule = kind.load_from_checkpoint(
             file, map_location="cpu", trust=[*trust, *paths_of(kind)]
         )
-        return with_preparation(loaded, content, file, trust).eval()
+        return loaded.eval()
     with one_line(file):
         model = instantiate_module(kind, {name: value for name, value in said.items() if name != "_instantiator"})
         model.given_as_objects, model.specified = content.get("given_as_objects", []), content["specified"]
         model.on_load_checkpoint(content)
         model.load_state_dict(content["state_dict"])
-    return with_preparation(model, content, file, trust).eval()
-
-
-def with_preparation(
-    model: ReproducibleModule, content: Mapping[str, Any], file: Path, trust: Sequence[str]
-) -> ReproducibleModule:
-    """The model, which now reads other data as those of its training were; of the first 20 Newsgroups, too."""
-    said = content.get("preparation") or _of_newsgroups(content)
-    if said is None:
-        return model
-    try:
-        Trust(trust).check(said, Slot.of(Preparation), "preparation")
-    except ValueError as error:
-        raise ValueError(f"{file} is no checkpoint to use: {error}") from error
-    with one_line(file):
-        model.preparation = _built(said)
-    return model
-
-
-def _built(said: Any) -> Any:
-    """The objects of class paths, those within them first; other values as they are."""
-    if not isinstance(said, Mapping):
-        return said
-    arguments = {name: _built(value) for name, value in said.get("init_args", {}).items()}
-    return instantiate_class((), {"class_path": said["class_path"], "init_args": arguments})
-
-
-def _of_newsgroups(content: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What checkpoints of 0.1 say of their words."""
-    record = content.get(Newsgroups.__qualname__)
-    if not isinstance(record, Mapping) or not isinstance(record.get("words"), list):
-        return None
-    return specification(TextPreparation(record["words"], LatinLetters()))
+    model.read_preparation(content, file, trust)
+    return model.eval()
 
 
 def _checked(file: Path, said: Mapping[str, Any], trust: Trust) -> type[ReproducibleModule]:

@@ -66,6 +66,10 @@ class Prepared:
 class Preparation(abc.ABC):
     """What data go through before a model sees them; its constructor takes plain values, which a checkpoint keeps."""
 
+    def __deepcopy__(self, memo: object) -> Preparation:
+        """Give itself: it never changes, and of a copy nobody could say what it was built with."""
+        return self
+
     @abc.abstractmethod
     def read(self, data: Any) -> Prepared:
         """Rows, named, of data in memory or the path of them; ValueError for data that are not of the model's kind."""

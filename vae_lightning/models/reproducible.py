@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from vae_lightning.answers import Answering
+from vae_lightning.answers.kept import kept_preparation
 from vae_lightning.batches import Batch, observations
 from vae_lightning.construction.hyperparameters import check_objects
 from vae_lightning.construction.specification import Unspecified, specification
@@ -67,12 +68,22 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, Answering, abc.ABC)
         """Before a new model trains, show it the training data."""
         if self.trainer.world_size > 1:
             self._look(stage)
+        data = datamodule(self.trainer)
         if stage == "fit":
-            self.start_once(datamodule(self.trainer))
+            self.start_once(data)
+        elif self.preparation is None:
+            self.prepare_by(data)  # a model that is about to be restored: what it draws has the data's units
+
+    def on_fit_start(self) -> None:
+        """Remember how the training data are read, now that a run which goes on has its checkpoint's scaling."""
+        self.prepare_by(datamodule(self.trainer))
+
+    def prepare_by(self, data: object) -> None:
+        """From now on read other data as these."""
+        self.preparation = data.preparation if isinstance(data, Prepares) else None
 
     def start_once(self, data: object) -> None:
         """Show a new model the training data; one that has seen some, or was read from a checkpoint, stays as it is."""
-        self.preparation = data.preparation if isinstance(data, Prepares) else None
         if not self.started:
             self.start(data)
             self.started = True
@@ -221,6 +232,10 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, Answering, abc.ABC)
     def check_given(cls, content: Mapping[str, Any], path: Path, given: Mapping[str, Any]) -> None:
         """ValueError if the model was built in Python from objects that are not given again."""
         check_objects(content.get("given_as_objects", []), given, path)
+
+    def read_preparation(self, content: Mapping[str, Any], path: Path, trust: Sequence[str] = ()) -> None:
+        """Read other data as those of the checkpoint's training were."""
+        self.preparation = kept_preparation(content, path, trust)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Continue under the seed the run began with; what was learnt is not started anew by a later `fit`."""

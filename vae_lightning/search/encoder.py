@@ -19,7 +19,7 @@ from vae_lightning.data.texts.bag_of_words import WordCounter
 from vae_lightning.data.texts.base import BagsOfWords
 from vae_lightning.data.texts.preparation import TextPreparation
 from vae_lightning.data.texts.vocabulary import vocabulary_hash
-from vae_lightning.loading import load, with_preparation
+from vae_lightning.loading import load
 from vae_lightning.models import HashingVAE
 from vae_lightning.models.protocols import Encodes
 from vae_lightning.models.reproducible import ReproducibleModule
@@ -134,7 +134,7 @@ def _model(path: Path, content: Mapping[str, Any]) -> ReproducibleModule:
     if not any(kind.__qualname__ in content for kind in OF_TEXTS):
         raise ValueError(f"{path} holds no vocabulary: search needs a checkpoint of a model of texts that hashes them")
     model: ReproducibleModule = HashingVAE.load_from_checkpoint(path, map_location="cpu")
-    return with_preparation(model, content, path, ()).eval()
+    return model.eval()
 
 
 def _check_vocabulary(path: Path, name: str, record: object) -> None:

@@ -47,8 +47,12 @@ class FromCheckpoint:
             loaded.hparams.clear()
             loaded.hparams.update(said)
             loaded.given_as_objects, loaded.specified = [], {}
+        loaded.read_preparation(content, Path(checkpoint_path), trust)
         return loaded
 
     @classmethod
     def check_given(cls, content: Mapping[str, Any], path: Path, given: Mapping[str, Any]) -> None:
         """ValueError if it takes more than was given to build this of a checkpoint; by default it does not."""
+
+    def read_preparation(self, content: Mapping[str, Any], path: Path, trust: Sequence[str] = ()) -> None:
+        """Take over what the checkpoint says of other data; by default it says nothing."""

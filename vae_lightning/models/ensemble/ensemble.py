@@ -115,6 +115,11 @@ class Ensemble(RankedMembers):
             self.stack.read()
             self.started = True
 
+    def on_fit_start(self) -> None:
+        """Remember how each member's data are read, as it would alone."""
+        for each, its_data in with_data(self.members, self.trainer):
+            each.prepare_by(its_data)
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The first member's optimizer over all members, at the highest of their learning rates, and its scheduler."""
         return shared_optimizer(self.members[int(self.rates.argmax())], self.stack.module.parameters())
