@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from support.command import HASHING, command, left_with, on_miniature
-from support.crafted import LOOP, whole, written
+from support.crafted import LOOP, spec, whole, written
 
 import vae_lightning as vl
 from vae_lightning.models import HashingVAE
@@ -55,6 +55,21 @@ def test_data_within_data_have_no_place_either(tmp_path: Path) -> None:
     source = written(tmp_path / "run.ckpt", datamodule_hyper_parameters=data)
     kept = torch.load(shipped(source, tmp_path / "shipped.ckpt"), weights_only=True)["datamodule_hyper_parameters"]
     assert kept == data | {"data": {**inner, "init_args": {"path": None, "val_size": 5}}}
+
+
+def test_files_that_parts_of_the_data_name_are_named_without_their_folders(tmp_path: Path) -> None:
+    """A reader's vocabulary, which the preparation has, too, and a list of stop words."""
+    reader = spec("vae_lightning.data.texts.SparseArrays", vocabulary="/home/me/words.txt")
+    stop_words = spec("vae_lightning.data.texts.StopWordsFile", path="/home/me/stop.txt")
+    data = {"_class_path": "vae_lightning.data.Texts", "path": "/home/me/x.npz"}
+    data |= {"reader": reader, "stop_words": stop_words}
+    preparation = spec("vae_lightning.data.texts.preparation.TextPreparation", words=["a"], reader=reader)
+    source = written(tmp_path / "run.ckpt", datamodule_hyper_parameters=data, preparation=preparation)
+    target = shipped(source, tmp_path / "shipped.ckpt")
+    assert b"/home/me" not in target.read_bytes()
+    kept = torch.load(target, weights_only=True)
+    assert kept["preparation"]["init_args"]["reader"]["init_args"]["vocabulary"] == "words.txt"
+    assert kept["datamodule_hyper_parameters"]["stop_words"]["init_args"]["path"] == "stop.txt"
 
 
 def test_what_cannot_be_exported_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

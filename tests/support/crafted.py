@@ -47,7 +47,7 @@ def plant(code: Path, seen: Path) -> Path:
     return code
 
 
-def spec(path: str, **arguments: Any) -> dict[str, Any]:
+def spec(path: str, /, **arguments: Any) -> dict[str, Any]:
     """What a checkpoint says of an object."""
     return {"class_path": path, "init_args": arguments}
 

@@ -11,6 +11,8 @@ from vae_lightning.trust import read_checkpoint
 
 TRAINING = ("optimizer_states", "lr_schedulers", "loops", "callbacks", "MixedPrecision", "logged")
 """What a checkpoint holds for a training that goes on."""
+FILES = ("path", "vocabulary")
+"""Arguments of the parts of a data module, a reader or stop words, that name a file."""
 
 
 def ship(source: Path, target: Path, trust: Sequence[str] = ()) -> None:
@@ -18,6 +20,8 @@ def ship(source: Path, target: Path, trust: Sequence[str] = ()) -> None:
     shipped = {name: value for name, value in read_checkpoint(source, trust=trust).items() if name not in TRAINING}
     if "datamodule_hyper_parameters" in shipped:
         shipped["datamodule_hyper_parameters"] = _placeless(shipped["datamodule_hyper_parameters"])
+    if "preparation" in shipped:
+        shipped["preparation"] = _beside(shipped["preparation"])
     AtomicCheckpointIO().save_checkpoint(shipped, target)
 
 
@@ -31,4 +35,14 @@ def _within(name: str, value: Any) -> Any:
         return [_within("data", each) for each in value]
     if isinstance(value, Mapping) and name == "data" and isinstance(value.get("init_args"), Mapping):
         return {**value, "init_args": _placeless(value["init_args"])}
-    return value
+    return _beside(value)
+
+
+def _beside(value: Any) -> Any:
+    """A part of data, of whose files, such as a vocabulary or stop words, the names alone are kept."""
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        name: Path(each).name if name in FILES and isinstance(each, str) else _beside(each)
+        for name, each in value.items()
+    }
