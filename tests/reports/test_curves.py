@@ -9,7 +9,7 @@ from lightning.pytorch.loggers import CSVLogger
 from support.models import digits, events, gaussian_vae, trainer
 
 from vae_lightning.reports.charts import BOTTOM, LEFT, RIGHT, TOP, chart, charts_of_run, charts_of_runs
-from vae_lightning.reports.curves import Curve, read_curves
+from vae_lightning.sweeps.comparison.curves import Curve, read_curves
 
 
 def test_rows_give_the_curves_that_events_give(tested_run: Path, tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ from typing import Any
 
 from vae_lightning.callbacks.gallery import FOLDER
 from vae_lightning.callbacks.run.about import ABOUT
-from vae_lightning.reports.curves import Curve, read_curves
+from vae_lightning.sweeps.comparison.curves import Curve, read_curves
 from vae_lightning.trust import read_record
 from vae_lightning.trust.records import LARGEST
 
 Figures = Mapping[str, float | None]
 """Values by `split/name`; None where one was not finite."""
+_MOST = 1000  # points of a curve that are read
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,9 @@ class Run:
 
     @cached_property
     def curves(self) -> Mapping[str, Curve]:
-        """What was logged of each figure, in the order of steps."""
-        return read_curves(self.folder)
+        """What was logged of each figure that is finite, in the order of steps."""
+        finite = {name: curve.finite() for name, curve in read_curves(self.folder, _MOST).items()}
+        return {name: curve for name, curve in finite.items() if curve.steps}
 
     @cached_property
     def pictures(self) -> Mapping[str, Path]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from vae_lightning.files import expanded
 from vae_lightning.sweeps import record
-from vae_lightning.sweeps.comparison.curves import Curves
+from vae_lightning.sweeps.comparison.curves import read_curves
 from vae_lightning.sweeps.comparison.options import Options, written
 from vae_lightning.trust import read_record
 
@@ -32,7 +32,11 @@ class Trained:
     def __init__(self, folder: Path) -> None:
         self.folder, self.name = folder, folder.name
         self.options: Options = written(folder)
-        self.curves = Curves(folder)
+
+    @cached_property
+    def curves(self) -> Mapping[str, dict[int, float]]:
+        """The values of each figure by the step they are of."""
+        return {name: curve.by_step() for name, curve in read_curves(self.folder).items()}
 
     @cached_property
     def figures(self) -> dict[str, float]:
@@ -57,7 +61,7 @@ class Trained:
 
     def best(self, name: str, higher: bool) -> Value | None:
         """The best value of a figure, and when that was; the last one, if no logger has kept the others."""
-        curve = {step: value for step, value in self.curves[name].items() if math.isfinite(value)}
+        curve = {step: value for step, value in self.curves.get(name, {}).items() if math.isfinite(value)}
         if not curve:
             return self.last(name)
         step = (max if higher else min)(curve, key=lambda at: (curve[at], -at) if higher else (curve[at], at))
@@ -67,8 +71,8 @@ class Trained:
         """The value of a figure at a step; the last one for no step."""
         if step is None:
             return self.last(name)
-        value = self.curves[name].get(step)
-        return None if value is None else Value(value, self.curves[f"{name}_error"].get(step), step)
+        value = self.curves.get(name, {}).get(step)
+        return None if value is None else Value(value, self.curves.get(f"{name}_error", {}).get(step), step)
 
 
 def higher_is_better(name: str, runs: Iterable[Trained]) -> bool:
