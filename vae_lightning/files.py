@@ -52,13 +52,17 @@ def _remove_left_behind(target: Path) -> None:
 
 
 @contextmanager
-def locked(target: Path) -> Iterator[None]:
+def locked(target: Path, taken: str | None = None) -> Iterator[None]:
     """Within the block, no other process is in one for this target; where no file can be locked, others may be.
 
-    The lock goes with its owner, however that ends, and its file with the block.
+    The lock goes with its owner and the owner's children, however they end, and its file with the block. Another owner
+    is waited for; with `taken`, that is a ValueError with these words.
     """
     lock = target.with_name(f".{target.name}.lock")
-    held = _lock(lock)
+    try:
+        held = _lock(lock, fcntl.LOCK_EX if taken is None else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ValueError(taken) from error
     try:
         yield
     finally:
@@ -67,17 +71,22 @@ def locked(target: Path) -> Iterator[None]:
             held.close()
 
 
-def _lock(path: Path) -> BinaryIO | None:
-    """The file with its lock, which nobody has removed meanwhile; None where that cannot be."""
+def _lock(path: Path, how: int) -> BinaryIO | None:
+    """The file with its lock, which nobody has removed meanwhile; None where that cannot be.
+
+    BlockingIOError if `how` does not wait, and another has it.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         while True:
             file = path.open("ab")
-            fcntl.flock(file, fcntl.LOCK_EX)
+            fcntl.flock(file, how)
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(file.fileno()), path.stat()):
                     return file
             file.close()
+    except BlockingIOError:
+        raise
     except OSError:
         return None
 

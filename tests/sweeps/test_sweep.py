@@ -12,9 +12,11 @@ from pathlib import Path
 import lightning.pytorch as pl
 import pytest
 import torch
-from support.command import command, figures, forked
+from support.command import command, figures, forked, left_with
 from support.hparams import differing, metrics
 from support.short_run import saved, tiny
+
+from vae_lightning.files import locked
 
 GRID = ("--grid.model.latent_dim", "2,3", "--grid.seed_everything", "0..1")
 NAMES = [f"latent_dim={dim},seed_everything={seed}" for dim in (2, 3) for seed in (0, 1)]
@@ -152,6 +154,15 @@ def test_a_signal_ends_all_when_their_steps_are_over_and_says_how_to_go_on(
     assert 10 < saved(run / "checkpoints/last.ckpt")["global_step"] < 20
     assert forked(*arguments).returncode == 0
     assert equal(run, swept[0] / NAMES[2])
+
+
+def test_two_sweeps_in_one_folder_would_train_the_same_runs_at_once(
+    config: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with locked(Path("runs/sweep/sweep")):
+        assert left_with(["sweep", "--config", str(config), "--grid.seed_everything", "0"]) == 1
+    assert "another sweep is at work in runs/sweep: wait for it, or give this one" in capfd.readouterr().err
+    assert [path.name for path in Path("runs/sweep").iterdir()] == []
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
+from pathlib import Path
 
 from vae_lightning.executors import Forked, chosen_executor
+from vae_lightning.files import locked
 from vae_lightning.messages import one_line_warnings
 from vae_lightning.signals import Interrupted
 from vae_lightning.sweeps import record
@@ -52,12 +54,13 @@ def _grid(wanted: Asked) -> list[tuple[Task, Outcome]]:
     for run in others:
         parser.options(run.arguments)
     tasks = [Task(run, wanted.out) for run in grid.runs()]
-    missing = [task for task in tasks if not _is_done(task, parser, wanted.overwrite)]
-    with Told(len(tasks), len(tasks) - len(missing), by) as told:
-        if len(missing) < len(tasks):
-            told.say(f"{len(tasks) - len(missing)} of {len(tasks)} runs are in {wanted.out} and are kept")
-        with closing(chosen_executor(Forked(wanted.jobs)).each(train, missing, _lost)) as results:
-            return [ended for ended in told.each(results) if ended[1].state == "failed"]
+    with _alone_in(wanted.out):
+        missing = [task for task in tasks if not _is_done(task, parser, wanted.overwrite)]
+        with Told(len(tasks), len(tasks) - len(missing), by) as told:
+            if len(missing) < len(tasks):
+                told.say(f"{len(tasks) - len(missing)} of {len(tasks)} runs are in {wanted.out} and are kept")
+            with closing(chosen_executor(Forked(wanted.jobs)).each(train, missing, _lost)) as results:
+                return [ended for ended in told.each(results) if ended[1].state == "failed"]
 
 
 def _search(wanted: Asked) -> list[tuple[Task, Outcome]]:
@@ -67,19 +70,25 @@ def _search(wanted: Asked) -> list[tuple[Task, Outcome]]:
     options, *_ = (parser.options(run.arguments) for run in ends)
     by, higher = str(options.get("best.monitor", "val/nelbo")), options.get("best.mode") == "max"
     search = Search(wanted.out, space, wanted.common, wanted.search or "optuna", wanted.trials or 0)
-    search.begin(by, higher, record.settings(wanted.common))
     executor = chosen_executor(Forked(wanted.jobs), wanted.jobs)
     failed: list[tuple[Task, Outcome]] = []
-    with (
-        Told(search.total, search.done, by) as told,
-        closing(executor.each(train_trial, search.trials(), _lost)) as results,
-    ):
-        for trial, outcome in told.each(results):
-            best = None if outcome.state == "failed" else Trained(trial.folder).best(by, higher)
-            search.tell(trial.number, best.value if best else None, outcome.state == "pruned")
-            if outcome.state == "failed":
-                failed.append((trial, outcome))
+    with _alone_in(wanted.out):
+        search.begin(by, higher, record.settings(wanted.common))
+        with (
+            Told(search.total, search.done, by) as told,
+            closing(executor.each(train_trial, search.trials(), _lost)) as results,
+        ):
+            for trial, outcome in told.each(results):
+                best = None if outcome.state == "failed" else Trained(trial.folder).best(by, higher)
+                search.tell(trial.number, best.value if best else None, outcome.state == "pruned")
+                if outcome.state == "failed":
+                    failed.append((trial, outcome))
     return failed
+
+
+def _alone_in(out: Path) -> AbstractContextManager[None]:
+    """Until this sweep and the runs it has begun have ended, no other one is in its folder; ValueError if one is."""
+    return locked(out / "sweep", f"another sweep is at work in {out}: wait for it, or give this one its own --out")
 
 
 def _lost(task: Task, reason: str) -> Outcome:
