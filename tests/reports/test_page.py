@@ -14,6 +14,8 @@ from support.command import command, figures, left_with
 from support.report_folders import Page, picture, run_folder, study_folder
 
 from vae_lightning import reports
+from vae_lightning.sweeps.comparison.options import differing
+from vae_lightning.sweeps.comparison.trained import Trained
 
 HOSTILE = "<img src=x onerror=alert(1)></pre></style></script><script>alert(2)</script>\"'`{{ 7 * 7 }}"
 TABLE = "# A study\n\n| what | ours |\n| --- | --- |\n| one | 1.50 |\n\n- scale: quick\n"
@@ -122,6 +124,18 @@ def test_runs_are_put_side_by_side_by_what_differs(tmp_path: Path) -> None:
     ]
     rows = [re.findall(r"<t[dh].*?>(.*?)</t[dh]>", row) for row in table.partition("<tbody>")[2].split("</tr>")[:2]]
     assert rows == [["one", "2", "-", "26"], ["two", "4", "vae_lightning.callbacks.Samples", "27.00 ± 0.20"]]
+
+
+def test_the_page_and_the_table_name_the_same_differences(tmp_path: Path) -> None:
+    """Of two classes, too, an option of which both have one; and a logger makes no run another."""
+    priors = [{"class_path": f"x.{name}", "init_args": {"k": k}} for k, name in enumerate("ABB")]
+    folders = [run_folder(tmp_path / str(n), {"val/nelbo": 1.0}, prior=prior) for n, prior in enumerate(priors)]
+    with (folders[0] / "config.yaml").open("a") as config:
+        config.write("trainer: {logger: false}\n")
+    html = reports.report(folders, tmp_path / "report.html").read_text()
+    headings = re.findall(r"<th scope=\"col\".*?>(.*?)</th>", html.partition("<thead>")[2].partition("</thead>")[0])
+    assert headings == ["run", "prior", "prior.k", "val/nelbo"]
+    assert differing([Trained(folder).options for folder in folders]) == ["model.prior", "model.prior.k"]
 
 
 def test_of_many_runs_the_best_are_shown_in_detail(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from vae_lightning.reports.run import Run, class_name, mapping
+from vae_lightning.reports.run import Run, mapping
+from vae_lightning.sweeps.comparison.options import class_name
 
 Items = list[tuple[str, str]]
 """What something is, and the text of it."""

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from vae_lightning.construction.leaves import flat
 from vae_lightning.reports.description import told
 from vae_lightning.reports.figures import lines
-from vae_lightning.reports.run import Run, class_name, mapping
+from vae_lightning.reports.run import Run, mapping
+from vae_lightning.sweeps.comparison.options import differing, leaves
 
 IN_DETAIL = 8
 """Runs that a page shows in detail, and colours that it has for lines."""
 _FIGURES = 6
-_PLACES = ("trainer.logger", "trainer.default_root_dir", "ckpt_path", "start_from")
 
 
 @dataclass(frozen=True)
@@ -30,19 +28,18 @@ class Table:
 
 def differences(runs: Sequence[Run]) -> Table:
     """What differs between runs, in the order of their options."""
-    labelled = dict(zip(labels(runs), runs, strict=True))
-    configs = {label: _options(run.config) for label, run in labelled.items()}
-    every = {name: None for config in configs.values() for name in config}
-    changed = {name for name in every if len({config.get(name, "-") for config in configs.values()}) > 1}
-    differing = [name for name in every if name in changed and not changed & _above(name)]
+    every = [leaves(run.config) for run in runs]
+    names = differing(every)
     figures = _columns(runs)
     rows = [
-        (label, [configs[label].get(name, "-") for name in differing], [_told(run, name) for name in figures])
-        for label, run in labelled.items()
+        (
+            label,
+            [told(options[name]) if name in options else "-" for name in names],
+            [_told(run, name) for name in figures],
+        )
+        for label, run, options in zip(labels(runs), runs, every, strict=True)
     ]
-    return Table(
-        [_short(name) for name in differing], figures, rows, any(name.startswith("data") for name in differing)
-    )
+    return Table([_short(name) for name in names], figures, rows, any(name.startswith("data") for name in names))
 
 
 def labels(runs: Sequence[Run]) -> list[str]:
@@ -79,26 +76,6 @@ def _told(run: Run, name: str) -> str:
     split, _, figure = name.partition("/")
     found = [line.values[split] for line in lines(run.figures) if line.name == figure and split in line.values]
     return str(found[0]) if found else "-"
-
-
-def _options(config: dict[str, Any]) -> dict[str, str]:
-    """Every option as text, by its name; what is in a list of parts stands under the name of its class."""
-    return {name: told(value) for name, value in flat(_by_class(config)) if not name.startswith(_PLACES)}
-
-
-def _above(name: str) -> set[str]:
-    """The parts that an option belongs to: where they differ in their class, that tells enough."""
-    parts = name.split(".")
-    return {".".join(parts[:number]) for number in range(1, len(parts))}
-
-
-def _by_class(value: object) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _by_class(each) for name, each in value.items()}
-    if isinstance(value, list) and value and all(class_name(each) for each in value if isinstance(each, Mapping)):
-        parts = {class_name(each): _by_class(each) for each in value if isinstance(each, Mapping)}
-        return parts if len(parts) == len(value) else value
-    return value
 
 
 def _short(name: str) -> str:

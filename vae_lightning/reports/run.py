@@ -12,6 +12,7 @@ from typing import Any
 from vae_lightning.callbacks.gallery import FOLDER
 from vae_lightning.callbacks.run.about import ABOUT
 from vae_lightning.sweeps.comparison.curves import Curve, read_curves
+from vae_lightning.sweeps.comparison.options import class_name
 from vae_lightning.trust import read_record
 from vae_lightning.trust.records import LARGEST
 
@@ -100,12 +101,6 @@ def is_run(folder: Path) -> bool:
     """Whether a run has logged here."""
     signs = ("config.yaml", "metrics.json", "metrics.csv", "events.out.tfevents.*", "checkpoints/*.ckpt")
     return any(next(folder.glob(sign), None) is not None for sign in signs)
-
-
-def class_name(described: object) -> str:
-    """The last part of a class path, of what a configuration describes; empty if it describes none."""
-    path = described.get("class_path") if isinstance(described, Mapping) else described
-    return path.rpartition(".")[2] if isinstance(path, str) else ""
 
 
 def mapping(value: object) -> dict[str, Any]:

@@ -35,8 +35,8 @@ def remarks(runs: Sequence[Trained], figure: str) -> list[str]:
     found = []
     if figure.endswith("/nelbo") and "RBM" in kinds and len(kinds) > 1:
         found.append(f"{figure} of an RBM is -log p(x) as annealing estimates it, of a VAE an upper bound of its own")
-    estimated = figure.endswith("log_likelihood") and "trainer.callbacks" in differing([run.options for run in runs])
-    if estimated:
+    odd = [name for name in differing([run.options for run in runs]) if name.startswith("trainer.callbacks")]
+    if odd and figure.endswith("log_likelihood"):
         found.append(f"{figure}: trainer.callbacks differ, and an estimate by more samples is a tighter bound")
     return found
 
@@ -81,4 +81,5 @@ def _vocabulary(run: Trained) -> Options:
 
 
 def _is_objective(name: str) -> bool:
-    return name == "model" or any(part in name for part in ("objective", "penalt", "members", "constraint"))
+    parts = ("objective", "penalt", "members", "constraint")
+    return name == "model" or (name.startswith("model.") and any(part in name for part in parts))

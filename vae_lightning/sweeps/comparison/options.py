@@ -26,8 +26,26 @@ def written(folder: Path) -> Options:
 
 
 def leaves(config: Mapping[str, Any]) -> Options:
-    """The options of a configuration, but for those that say what it started from."""
-    return dict(flat({name: value for name, value in config.items() if name not in _OF_A_START}))
+    """The options of a configuration, but for those that say what it started from.
+
+    What is in a list of parts stands under the name of its class, as `trainer.callbacks.Samples.n`.
+    """
+    return dict(flat({name: _by_class(value) for name, value in config.items() if name not in _OF_A_START}))
+
+
+def class_name(described: object) -> str:
+    """The last part of a class path, of what a configuration describes; empty if it describes none."""
+    path = described.get("class_path") if isinstance(described, Mapping) else described
+    return path.rpartition(".")[2] if isinstance(path, str) else ""
+
+
+def _by_class(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _by_class(each) for name, each in value.items()}
+    if isinstance(value, list):
+        parts = {class_name(each): _by_class(each) for each in value if isinstance(each, Mapping)}
+        return parts if parts and "" not in parts and len(parts) == len(value) else value
+    return value
 
 
 def differences(there: Options, here: Options) -> str:
@@ -38,7 +56,7 @@ def differences(there: Options, here: Options) -> str:
 
 
 def differing(runs: Sequence[Options]) -> list[str]:
-    """The options in which runs differ, but for where they log.
+    """The options in which runs differ, but for where and by what they log.
 
     Of what only some runs have, since another class has no such option, those that differ among these.
     """
@@ -67,7 +85,8 @@ def _spread(values: Iterable[object]) -> bool:
 
 
 def _is_place(name: str) -> bool:
-    return name.rpartition(".")[2] in _PLACES and name.startswith(("trainer.", "best."))
+    of_writing = name.rpartition(".")[2] in _PLACES and name.startswith(("trainer.", "best."))
+    return of_writing or name.startswith("trainer.logger")
 
 
 def _has_parent(name: str, others: Iterable[str]) -> bool:
