@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -20,6 +19,7 @@ from vae_lightning.signals import Interrupted, signals
 from vae_lightning.sweeps.grid import Run
 from vae_lightning.sweeps.record import Record, State, settings
 from vae_lightning.training import TrainingCLI
+from vae_lightning.trust import read_record
 
 OUTPUT = "output.txt"
 
@@ -123,7 +123,7 @@ def _printing_to(file: Path) -> Iterator[None]:
 def figure(folder: Path, name: str) -> float | None:
     """The last value of a figure, if the run has logged it."""
     try:
-        value = json.loads((folder / "metrics.json").read_bytes()).get(name)
-    except (OSError, ValueError, AttributeError):
+        value = read_record(folder / "metrics.json").get(name)
+    except (OSError, ValueError):
         return None
     return float(value) if isinstance(value, int | float) else None

@@ -15,8 +15,10 @@ import lightning.pytorch as pl
 import torch
 
 import vae_lightning
+from vae_lightning.callbacks.run.records import file_of_run
 from vae_lightning.data.protocols import InMemory, SplitName, datamodule, observed_shape, vocabulary_size
 from vae_lightning.files import atomic_write
+from vae_lightning.trust import read_record
 
 ABOUT = "about.json"
 """The name of the file."""
@@ -36,7 +38,7 @@ class AboutFile(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write it; a run that goes on adds its environment, if that is another."""
-        if (target := _target(trainer)) is None:
+        if (target := file_of_run(trainer, ABOUT)) is None:
             return
         parameters = sum(each.numel() for each in pl_module.parameters() if each.requires_grad)
         here = environment() | _of_trainer(trainer)
@@ -46,7 +48,7 @@ class AboutFile(pl.Callback):
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Add how long it was trained."""
-        if target := _target(trainer):
+        if target := file_of_run(trainer, ABOUT):
             _write(target, self._about | {"epochs": trainer.current_epoch, "steps": trainer.global_step})
 
 
@@ -84,20 +86,13 @@ def _sizes(data: InMemory) -> dict[str, int]:
     return sizes
 
 
-def _target(trainer: pl.Trainer) -> Path | None:
-    """The file, on the process that writes it."""
-    folder = trainer.log_dir  # asked on every rank: it is broadcast
-    dry = folder is None or not trainer.is_global_zero or trainer.fast_dev_run  # type: ignore[attr-defined]
-    return None if dry else Path(str(folder)) / ABOUT
-
-
 def _read(target: Path) -> dict[str, Any]:
     """What it holds; nothing if there is no file, or it is damaged: then it is written anew."""
     try:
-        found = json.loads(target.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        found = read_record(target)
+    except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) and isinstance(found.get("environments"), list) else {}
+    return found if isinstance(found.get("environments"), list) else {}
 
 
 def _write(target: Path, about: Mapping[str, Any]) -> None:

@@ -33,15 +33,20 @@ class MetricsFile(pl.Callback):
         self._write(trainer)
 
     def _write(self, trainer: pl.Trainer) -> None:
-        folder = trainer.log_dir  # asked on every rank: it is broadcast
-        if folder is None or not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if (target := file_of_run(trainer, "metrics.json")) is None:
             return
-        target = Path(folder) / "metrics.json"
         figures = _read(target) if target.exists() else {}
         logged = {name: float(value) for name, value in trainer.callback_metrics.items() if name != "step"}
         figures |= {name: value if math.isfinite(value) else None for name, value in logged.items()}
         with atomic_write(target) as file:
             file.write(json.dumps(figures, indent=1, sort_keys=True, allow_nan=False).encode())
+
+
+def file_of_run(trainer: pl.Trainer, name: str) -> Path | None:
+    """A file in the folder of a run, on the process that writes it; None on others, and of a run that keeps nothing."""
+    folder = trainer.log_dir  # asked on every rank: it is broadcast
+    dry = folder is None or not trainer.is_global_zero or trainer.fast_dev_run  # type: ignore[attr-defined]
+    return None if dry else Path(str(folder)) / name
 
 
 def _read(target: Path) -> dict[str, float | None]:
