@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from lightning.pytorch.loggers import Logger
-from support.command import command, figures
+from support.command import command, figures, left_with
 from support.models import events
 from support.short_run import CONFIG, saved, tiny
 
@@ -191,3 +192,15 @@ def test_nothing_is_said_of_a_dry_run(capsys: pytest.CaptureFixture[str]) -> Non
     fit("--trainer.fast_dev_run", "true")
     assert "figures:" not in capsys.readouterr().out
     assert [path.name for path in Path().iterdir()] == ["tiny.yaml"]
+
+
+def test_a_configuration_is_whole_or_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A run that goes on keeps the file it finds, and half of one would stay for ever."""
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("vae_lightning.files.os.fsync", full)
+    assert left_with(["fit", "--config", str(tiny(tmp_path))]) == 1
+    assert not (tmp_path / "runs/version_0/config.yaml").exists()

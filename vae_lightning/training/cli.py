@@ -74,7 +74,7 @@ class TrainingCLI(AsksData):
             subclass_mode_data=True,
             seed_everything_default=0,
             save_config_callback=RunConfig,
-            save_config_kwargs={"overwrite": True},
+            save_config_kwargs={"save_to_log_dir": False},  # RunConfig saves it itself
             trainer_defaults={"logger": place.LOGGER} | DEFAULTS,
             parser_kwargs={"prog": "vae-lightning"} | {name: texts.describe(name) for name in cls.subcommands()},
             parser_class=TeachingParser,

@@ -9,7 +9,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.cli import SaveConfigCallback
 
-from vae_lightning.files import expanded
+from vae_lightning.files import atomic_write, expanded
 from vae_lightning.trust import Trust, read_record
 
 _FROM_HERE = ("dirpath", "save_dir")  # that Lightning takes from the folder it is started in
@@ -19,15 +19,24 @@ _LIGHTNING = tuple(f"lightning.pytorch.{part}" for part in ("callbacks", "logger
 
 
 class RunConfig(SaveConfigCallback):
-    """Writes `config.yaml` into a new run's folder; evaluating it and going on with it leave the file as it is."""
+    """Writes `config.yaml` into a new run's folder; evaluating it and going on with it leave the file as it is.
+
+    It is whole or not there: a run that is killed as it begins leaves no half of it, which would be taken for its own.
+    """
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """When `fit` begins."""
-        written = (Path(trainer.log_dir or "") / self.config_filename).exists()
+        self.file = Path(trainer.log_dir or "") / self.config_filename  # asked on every rank: it is broadcast
+        written = self.file.exists()
         # the first process decides: another may look when the file has just been written, and would part from it
         if stage == "fit" and not trainer.strategy.broadcast(written):
             self.config.ckpt_path = None  # the next `fit --config config.yaml` is a run of its own
             super().setup(trainer, pl_module, stage)
+
+    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Write it, on the first process."""
+        with atomic_write(self.file) as file:
+            file.write(self.parser.dump(self.config, skip_none=False).encode())
 
 
 def read_options(folder: Path, trust: Iterable[str]) -> dict[str, Any]:
