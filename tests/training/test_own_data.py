@@ -138,6 +138,16 @@ def test_a_stated_number_of_words_stays_and_is_held_against_the_data(here: Path,
     assert not (here / "runs/version_3").exists()
 
 
+@pytest.mark.parametrize("subcommand", ["fit", "test"])
+def test_data_of_another_width_beside_a_checkpoint_need_a_model_of_their_own(
+    subcommand: str, here: Path, refused: Callable[..., str]
+) -> None:
+    np.savetxt("wide.csv", np.eye(60, 5), delimiter=",", header="a,b,c,d,e", comments="")
+    line = refused(subcommand, "--ckpt_path", "runs/version_1", "--data.path", "wide.csv")
+    assert "the model observes (3,) but the data are (5,)" in line
+    assert "ckpt fit data as theirs alone: for these train a model anew" in line
+
+
 def test_stating_the_shapes_changes_no_bit(here: Path) -> None:
     command("fit", "--config", "table", "--data.path", "rows.csv", "--model.observed.family.event_shape", "3", *QUICK)
     left_out, stated = (saved(here / f"runs/version_{n}/checkpoints/last.ckpt") for n in (1, 3))

@@ -192,8 +192,13 @@ class TrainingCLI(AsksData):
         source = self.checkpoint or self.start
         if source is not None:
             check_weights(self.model, source, self.changes)
-        if isinstance(self.model, ChecksData):
-            self.model.check_data(self.datamodule)
+        try:
+            if isinstance(self.model, ChecksData):
+                self.model.check_data(self.datamodule)
+        except ValueError as error:
+            if source is not None:
+                error.add_note(f"the weights of {source.path} fit data as theirs alone: for these train a model anew")
+            raise
         self._look_at_folder()
         if self.start is not None:
             start_from(self.start.path, self.model, self.trusted)
