@@ -89,9 +89,6 @@ def _words(rng: np.random.Generator) -> list[str]:
     return list(found)
 
 
-# -- what a process measures: seconds and processor seconds by what it does ------------------------------------------
-
-
 class Clock:
     """Seconds, and processor seconds of this process and those that it waited for, since it was made."""
 
@@ -110,16 +107,16 @@ def ours(corpus: Corpus) -> dict[str, float]:
     from vae_lightning.data import Texts  # noqa: PLC0415
 
     clock = Clock()
-    data = corpus.data(Texts)
-    return clock.read("parse") | {"entries": len(data.train.x.values)}
+    corpus.data(Texts)
+    return clock.read("parse")
 
 
 def sklearns(corpus: Corpus) -> dict[str, float]:
     from sklearn.feature_extraction.text import CountVectorizer  # noqa: PLC0415
 
     clock = Clock()
-    matrix = CountVectorizer(max_features=KEPT).fit_transform(corpus.texts())
-    return clock.read("parse") | {"entries": matrix.nnz}
+    CountVectorizer(max_features=KEPT).fit_transform(corpus.texts())
+    return clock.read("parse")
 
 
 def our_model(corpus: Corpus) -> dict[str, float]:
@@ -155,9 +152,7 @@ def sklearns_model(corpus: Corpus) -> dict[str, float]:
     return figures | {"codes": len(svd.transform(matrix))} | clock.read("encode")
 
 
-MEASURES: dict[str, Callable[[Corpus], dict[str, float]]] = {
-    function.__name__: function for function in (ours, sklearns, our_model, sklearns_model)
-}
+MEASURES = {function.__name__: function for function in (ours, sklearns, our_model, sklearns_model)}
 
 
 def measure(name: str, corpus: Corpus, cores: int | None = None, cache: Path | None = None) -> dict[str, float]:
@@ -180,8 +175,6 @@ def measured(name: str, corpus: Corpus, cores: int | None) -> None:
     print(json.dumps(figures))
 
 
-# -- sections --------------------------------------------------------------------------------------------------------
-
 Row = dict[str, Any]
 
 
@@ -197,8 +190,7 @@ def parse(corpus: Corpus) -> list[Row]:
             ("ours, again, from the cache", "ours", 1, cache),
             ("CountVectorizer, one core", "sklearns", 1, None),
         ):
-            figures = measure(name, corpus, cores, place)
-            rows.append(_row(corpus, what, figures, "parse"))
+            rows.append(_row(corpus, what, measure(name, corpus, cores, place), "parse"))
     return rows
 
 
