@@ -7,7 +7,7 @@ from support.short_run import tiny
 
 
 @pytest.fixture(scope="session")
-def tested_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run_with_figures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run of two epochs with diagnostics and pictures, tested; to be read only."""
     folder = tmp_path_factory.mktemp("reported")
     names = ("LogLikelihood", "ActiveUnits", "ELBOSurgery", "CollapseWatch", "Samples")

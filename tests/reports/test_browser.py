@@ -61,14 +61,14 @@ def measured(page: Path, width: int, dark: bool) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def page(tested_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def page(run_with_figures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of a real run, of one with long words and many options, and of a study with a wide table."""
     folder = tmp_path_factory.mktemp("page")
     figures = {"val/nelbo": 27.0, f"val/{'figure' * 20}": 1.0}
     options = {f"{'option' * 12}{n}": "value" * 40 for n in "123"}
     long = run_folder(folder / ("long" * 30), figures, "step,val/nelbo\n1,2\n2,1\n", **options)
     table = f"# Wide\n\n|{' heading of a column |' * 20}\n|{' --- |' * 20}\n|{' 1.0000 |' * 20}\n"
-    return reports.report([tested_run, long, study_folder(folder / "study", table)], folder / "page.html")
+    return reports.report([run_with_figures, long, study_folder(folder / "study", table)], folder / "page.html")
 
 
 @pytest.mark.skipif(BROWSER is None, reason="there is no Chromium to show the page")

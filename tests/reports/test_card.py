@@ -13,35 +13,35 @@ from vae_lightning.reports import card
 
 
 def test_a_card_says_what_the_run_is_and_what_file_it_is_of(
-    tested_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run_with_figures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command("card", tested_run, "--out", tmp_path / "card.md")
+    command("card", run_with_figures, "--out", tmp_path / "card.md")
     assert capsys.readouterr().out == f"card: {tmp_path}/card.md\n"
     text = (tmp_path / "card.md").read_text()
-    best = tested_run / "checkpoints" / "best.ckpt"
+    best = run_with_figures / "checkpoints" / "best.ckpt"
     assert text.startswith(
         "# GaussianVAE on Digits\n\nA GaussianVAE of 2,244 parameters trained on Digits (200 to train"
     )
     assert f"| SHA-256 | `{hashlib.sha256(best.read_bytes()).hexdigest()}` |" in text
     assert "| Seed | 0 |" in text
-    value = figures(tested_run)["test/nelbo"]
+    value = figures(run_with_figures)["test/nelbo"]
     assert f"| {value:.2f} | nats | negative ELBO" in text
     assert "- **Active units** (" in text
     assert text.count("TO FILL IN") == 2, "intended use and license"
     assert "model = vl.load('best.ckpt')" in text
-    assert f"vae-lightning fit --config {tested_run}/config.yaml" in text
+    assert f"vae-lightning fit --config {run_with_figures}/config.yaml" in text
 
 
-def test_a_card_has_what_the_shipped_one_has(tested_run: Path, tmp_path: Path) -> None:
+def test_a_card_has_what_the_shipped_one_has(run_with_figures: Path, tmp_path: Path) -> None:
     by_hand = (ROOT / "checkpoints" / "newsgroups-8bit.md").read_text()
-    text = card(tested_run, tmp_path / "card.md").read_text()
+    text = card(run_with_figures, tmp_path / "card.md").read_text()
     for word in ("Seed", "Data", "Training", "Figures", "License", "```sh"):
         assert word in by_hand
         assert word in text
 
 
-def test_another_checkpoint_is_named(tested_run: Path, tmp_path: Path) -> None:
-    assert "`last.ckpt`" in card(tested_run / "checkpoints" / "last.ckpt", tmp_path / "card.md").read_text()
+def test_another_checkpoint_is_named(run_with_figures: Path, tmp_path: Path) -> None:
+    assert "`last.ckpt`" in card(run_with_figures / "checkpoints" / "last.ckpt", tmp_path / "card.md").read_text()
 
 
 def test_what_comes_from_files_is_text_alone(tmp_path: Path) -> None:

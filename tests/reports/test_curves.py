@@ -12,13 +12,13 @@ from vae_lightning.reports.charts import BOTTOM, LEFT, RIGHT, TOP, chart, charts
 from vae_lightning.sweeps.comparison.curves import Curve, read_curves
 
 
-def test_rows_give_the_curves_that_events_give(tested_run: Path, tmp_path: Path) -> None:
+def test_rows_give_the_curves_that_events_give(run_with_figures: Path, tmp_path: Path) -> None:
     run = trainer(logger=CSVLogger(tmp_path, name=""), max_epochs=2)
     run.fit(gaussian_vae(), digits())
     rows = read_curves(Path(str(run.log_dir)))
-    assert rows["val/nelbo"].steps == [9, 19] == read_curves(tested_run)["val/nelbo"].steps
-    logged = events(tested_run).Scalars("val/nelbo")
-    assert read_curves(tested_run)["val/nelbo"].values == [point.value for point in logged]
+    assert rows["val/nelbo"].steps == [9, 19] == read_curves(run_with_figures)["val/nelbo"].steps
+    logged = events(run_with_figures).Scalars("val/nelbo")
+    assert read_curves(run_with_figures)["val/nelbo"].values == [point.value for point in logged]
     assert rows["train/loss"].steps[0] == 1
 
 

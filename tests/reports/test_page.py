@@ -34,31 +34,33 @@ def assert_harmless(page: Page) -> None:
             assert re.match(r"data:image/png;base64,[\w+/=]+$|#[\w-]+$", attributes.get(name, "#none")), attributes
 
 
-def test_a_page_needs_nothing_beside_itself(tested_run: Path, tmp_path: Path) -> None:
-    page = written(tmp_path, tested_run)
+def test_a_page_needs_nothing_beside_itself(run_with_figures: Path, tmp_path: Path) -> None:
+    page = written(tmp_path, run_with_figures)
     assert_harmless(page)
     (policy,) = [each["content"] for each in page.all("meta") if "http-equiv" in each]
     assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     assert not re.search(r"url\(|@import|https?:", (tmp_path / "report.html").read_text().partition("</style>")[0])
 
 
-def test_it_says_what_was_trained_on_what_and_with_what(tested_run: Path, tmp_path: Path) -> None:
-    page = written(tmp_path, tested_run)
-    about = json.loads((tested_run / "about.json").read_text())
+def test_it_says_what_was_trained_on_what_and_with_what(run_with_figures: Path, tmp_path: Path) -> None:
+    page = written(tmp_path, run_with_figures)
+    about = json.loads((run_with_figures / "about.json").read_text())
     (environment,) = about["environments"]
     assert page.text.count("A GaussianVAE of 2,244 parameters trained on Digits") == 1
     assert "200 to train on, 61 to validate, 1,536 to test; each (1, 8, 8)" in page.text
     assert "for 2 epochs (20 steps" in page.text
     assert all(value in page.text for value in environment.values())
-    for command_line in (f"fit --config {tested_run}/config.yaml", f"test --ckpt_path {tested_run}"):
+    for command_line in (f"fit --config {run_with_figures}/config.yaml", f"test --ckpt_path {run_with_figures}"):
         assert f"vae-lightning {command_line}" in page.text
-    assert f"model = vl.load('{tested_run}')" in page.text
-    assert (tested_run / "config.yaml").read_text() in page.text
+    assert f"model = vl.load('{run_with_figures}')" in page.text
+    assert (run_with_figures / "config.yaml").read_text() in page.text
 
 
-def test_figures_of_both_splits_stand_beside_each_other_with_their_errors(tested_run: Path, tmp_path: Path) -> None:
-    html = reports.report([tested_run], tmp_path / "report.html").read_text()
-    found = figures(tested_run)
+def test_figures_of_both_splits_stand_beside_each_other_with_their_errors(
+    run_with_figures: Path, tmp_path: Path
+) -> None:
+    html = reports.report([run_with_figures], tmp_path / "report.html").read_text()
+    found = figures(run_with_figures)
     row = re.search(r"<tr><th scope=\"row\">log likelihood</th>(.*?)</tr>", html)
     cells = re.findall(r"<td class=\"number\">(.*?)</td>", row[1])
     for split, cell in zip(("val", "test"), cells, strict=True):
@@ -68,10 +70,10 @@ def test_figures_of_both_splits_stand_beside_each_other_with_their_errors(tested
     assert "log likelihood error" not in html
 
 
-def test_curves_and_pictures_are_told_to_those_who_do_not_see_them(tested_run: Path, tmp_path: Path) -> None:
-    page = written(tmp_path, tested_run)
+def test_curves_and_pictures_are_told_to_those_who_do_not_see_them(run_with_figures: Path, tmp_path: Path) -> None:
+    page = written(tmp_path, run_with_figures)
     drawn = [each["aria-label"] for each in page.all("svg") if each.get("role") == "img"]
-    assert f"validation ends at {figures(tested_run)['val/nelbo']:.2f}" in next(
+    assert f"validation ends at {figures(run_with_figures)['val/nelbo']:.2f}" in next(
         d for d in drawn if d.startswith("nelbo")
     )
     images = page.all("img")
@@ -79,12 +81,12 @@ def test_curves_and_pictures_are_told_to_those_who_do_not_see_them(tested_run: P
         "Active units (test)", "Elbo surgery (test)", "Samples (test)", "Active units (validation)",
         "Samples (validation)",
     ]  # fmt: skip
-    with Image.open(tested_run / "pictures" / "test-samples-00000019.png") as samples:
+    with Image.open(run_with_figures / "pictures" / "test-samples-00000019.png") as samples:
         assert (images[2]["width"], images[2]["height"]) == tuple(map(str, samples.size))
 
 
-def test_headings_go_down_one_level_at_a_time(tested_run: Path, tmp_path: Path) -> None:
-    levels = [int(tag[1]) for tag, _ in written(tmp_path, tested_run).tags if re.fullmatch(r"h\d", tag)]
+def test_headings_go_down_one_level_at_a_time(run_with_figures: Path, tmp_path: Path) -> None:
+    levels = [int(tag[1]) for tag, _ in written(tmp_path, run_with_figures).tags if re.fullmatch(r"h\d", tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
@@ -206,7 +208,9 @@ def test_what_cannot_be_reported_is_said_in_one_line(tmp_path: Path, capsys: pyt
     assert (tmp_path / "there.html").read_text() == "mine"
 
 
-def test_the_command_says_what_it_wrote(tested_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command("report", tested_run, "--out", tmp_path / "page.html", "--title", "For Ann")
+def test_the_command_says_what_it_wrote(
+    run_with_figures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("report", run_with_figures, "--out", tmp_path / "page.html", "--title", "For Ann")
     assert capsys.readouterr().out == f"report: {tmp_path}/page.html (1 run)\n"
     assert Page((tmp_path / "page.html").read_text()).text.count("For Ann") == 2

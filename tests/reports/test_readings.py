@@ -78,9 +78,9 @@ def test_a_method_is_told_in_the_diagnostics_own_words() -> None:
     assert "Args:" not in said.method
 
 
-def test_real_diagnostics_log_what_their_readings_need(tested_run: Path) -> None:
+def test_real_diagnostics_log_what_their_readings_need(run_with_figures: Path) -> None:
     """Each of the four that ran is read, so that a renamed figure is noticed here."""
-    titles = [said.title for said in conclusions(figures(tested_run))]
+    titles = [said.title for said in conclusions(figures(run_with_figures))]
     assert titles == ["Collapse", "Likelihood", "What the code is paid for", "Active units"]
     assert len({title for title, *_ in READINGS}) > len(titles)
 
