@@ -23,6 +23,12 @@ def within(found: Tensor, error: Tensor, truth: Tensor, floor: float = 1e-9) -> 
     return bool((off < 5).all()) and float((off > 3).double().mean()) <= 0.01 + 1 / off.numel()
 
 
+def calibrated(found: Tensor, error: Tensor, truth: Tensor) -> bool:
+    """Whether what the estimates are off by is as large as their errors say: neither one too small nor too large."""
+    off = ((found - truth) / error).square().mean().sqrt()
+    return 2 / 3 < float(off) < 3 / 2
+
+
 @pytest.mark.parametrize(
     ("mediocre", "share"), [(False, 0.0), (True, 0.0), (True, 0.3)], ids=["exact q", "mediocre q", "missing entries"]
 )
@@ -37,6 +43,7 @@ def test_log_likelihood(mediocre: bool, share: float) -> None:
         torch.testing.assert_close(found.effective_sample_size, torch.full((60,), 2000.0, dtype=torch.float64))
     else:
         assert (found.effective_sample_size < 2000).all()
+        assert calibrated(found.log_likelihood, found.stderr, WORLD.log_prob(x))
 
 
 @pytest.mark.parametrize("proposal", [Inflated(10.0), None], ids=["inflated exact q", "mediocre q"])
@@ -53,6 +60,7 @@ def test_imputation(proposal: Proposal | None) -> None:
     assert found.stderr[~found.missing].count_nonzero() == 0
     away = found.missing
     assert within(found.mean[away], found.stderr[away], mean[away])
+    assert calibrated(found.mean[away], found.stderr[away], mean[away])
     assert found.stderr.max() < 0.3
     torch.testing.assert_close(found.stddev[away], deviation[away], rtol=0.15, atol=0)
     error = torch.hypot(deviation[away] / math.sqrt(400), found.stderr[away])
