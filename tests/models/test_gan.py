@@ -15,7 +15,7 @@ import torch
 from support.command import ROOT, command, figures, forked
 from support.models import Save, events, trainer
 from test_resume import assert_equal
-from torch import Tensor
+from torch import Tensor, nn
 
 import vae_lightning as vl
 from vae_lightning.callbacks import BestCheckpoint, CollapseWatch, ExponentialMovingAverage
@@ -119,6 +119,33 @@ def test_the_average_is_validated_and_kept(tmp_path: Path) -> None:
     assert isinstance(loaded.objective, Adversarial)
     with pytest.raises(ValueError, match="needs 0 <= decay < 1, got 1"):
         ExponentialMovingAverage(1.0)
+
+
+class Normalised(nn.Sequential):
+    """A decoder's network with BatchNorm, of codes (*B, 2)."""
+
+    def __init__(self, context_shape: Any, num_outputs: int) -> None:
+        super().__init__(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, num_outputs))
+
+    def forward(self, c: Tensor) -> Tensor:
+        return super().forward(c.flatten(0, -2)).unflatten(0, c.shape[:-1])
+
+
+class RunningMeans(Tracked):
+    """The same of a running mean."""
+
+    def bias(self, module: Any) -> Tensor:
+        return module.model.decoder.network[1].running_mean.clone()
+
+
+def test_running_statistics_are_averaged_with_the_weights() -> None:
+    torch.manual_seed(0)
+    tracked, model = RunningMeans(0.5), GaussianVAE(2, Normal(2, NOISE), decoder=Normalised)
+    run = trainer(ExponentialMovingAverage(0.5), tracked, max_epochs=2)
+    run.fit(model, Synthetic(TRUTH, (80, 20, 20), batch_size=16))
+    assert not torch.equal(tracked.now, tracked.average)
+    for shown, expected in [*tracked.seen, (tracked.bias(model), tracked.average)]:
+        torch.testing.assert_close(shown, expected)
 
 
 def test_a_phase_ends_with_its_average() -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.utilities.types import STEP_OUTPUT
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from vae_lightning.batches import Batch
@@ -18,8 +21,8 @@ class ExponentialMovingAverage(WeightAveraging):
 
     Training goes on with the weights themselves. Validation with its figures and pictures, the `state_dict` of every
     checkpoint (of `best.ckpt`, and what `vae_lightning.load` gives) and the model at the end of a fit have the average;
-    buffers, such as running statistics, are those of the last step. A checkpoint has the weights beside it, by which a
-    run goes on exactly.
+    the running statistics of BatchNorm are averaged with them, since those of the last weights are not the average's;
+    other buffers are those of the last step. A checkpoint has the weights beside it, by which a run goes on exactly.
 
     Where a model trains in phases, as `LiBI`, each phase ends with its average, which the next begins from, and a new
     average begins: so the encoder is fitted to the averaged generator.
@@ -52,11 +55,16 @@ class ExponentialMovingAverage(WeightAveraging):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: STEP_OUTPUT, batch: Batch, batch_idx: int
     ) -> None:
         """Add the weights after a step; end a phase with its average."""
-        before = self._latest_update_step
+        assert self._average_model is not None, "a fit has an average"
+        before, begun = self._latest_update_step, int(self._average_model.n_averaged) > 0
+        statistics = running_statistics(self._average_model) if begun else []
+        kept = [each.clone() for each in statistics]
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
         step = self._latest_update_step
+        if step > before and statistics:
+            torch._foreach_lerp_(statistics, kept, self.decay)
         ended = step > before and isinstance(pl_module, Phased) and _ends_phase(pl_module, step)
-        if ended and self._average_model is not None:
+        if ended:
             self._copy_average_to_current(pl_module)
             self._average_model.n_averaged.zero_()
 
@@ -111,3 +119,10 @@ class ExponentialMovingAverage(WeightAveraging):
 def _ends_phase(module: Phased, step: int) -> bool:
     """Whether a phase is over after so many steps."""
     return module.begins_phase(step) or module.ends_repeat(step)
+
+
+def running_statistics(module: nn.Module) -> list[Tensor]:
+    """Mean and variance of every BatchNorm that keeps them."""
+    layers = [each for each in module.modules() if isinstance(each, _BatchNorm)]
+    kept = [each for layer in layers for each in (layer.running_mean, layer.running_var)]
+    return [each for each in kept if each is not None]
