@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.command import HASHING, command, left_with, on_miniature
+from support.command import HASHING, ROOT, command, left_with, on_miniature
 from support.crafted import LOOP, spec, whole, written
 
 import vae_lightning as vl
@@ -44,8 +44,21 @@ def test_whatever_a_model_and_its_data_need_is_shipped(tmp_path: Path) -> None:
     parts = {"given_as_objects": ["observed"], "Digits": {"seed": 4}, "of_my_model": {"temperature": 0.5}}
     named = {"datamodule_hyper_parameters": {"val_size": 61}, "hyper_parameters": {"latent_dim": 2}}
     run = {"optimizer_states": [], "lr_schedulers": [], "callbacks": {}, "loops": {"fit_loop": LOOP}, "logged": {}}
+    run |= {"current_model_state": {}, "averaging_state": {}}  # of ExponentialMovingAverage
     target = shipped(written(tmp_path / "run.ckpt", **parts, **named, **run), tmp_path / "shipped.ckpt")
     assert torch.load(target, weights_only=True) == whole(**parts, **named)
+
+
+def test_half_a_checkpoint_is_the_same_model_to_its_rounding(tmp_path: Path) -> None:
+    """2^-11 of each weight; vectors, such as biases, are kept whole."""
+    source, target = ROOT / "checkpoints" / "newsgroups-8bit.ckpt", tmp_path / "half.ckpt"
+    trained = vl.load(source)
+    command("export", "--ckpt", source, "--to", target, "--half")
+    kept, loaded = torch.load(target, weights_only=True)["state_dict"], vl.load(target).state_dict()
+    for name, weight in trained.state_dict().items():
+        assert kept[name].dtype == (torch.float16 if weight.ndim > 1 else weight.dtype)
+        assert loaded[name].dtype == weight.dtype
+        torch.testing.assert_close(loaded[name], weight, rtol=2**-11 if weight.ndim > 1 else 0, atol=2**-25)
 
 
 def test_data_within_data_have_no_place_either(tmp_path: Path) -> None:
@@ -85,5 +98,7 @@ def test_what_cannot_be_exported_is_said_in_one_line(tmp_path: Path, capsys: pyt
         assert left_with(["export", "--ckpt", str(source_path), "--to", str(tmp_path / to)]) == 1
         (line,) = capsys.readouterr().err.splitlines()
         assert complaint in line
+    assert left_with(["export", "--ckpt", str(source), "--to", str(tmp_path / "new.pt2"), "--half"]) == 1
+    assert "--half is for a checkpoint, whose name ends in .ckpt" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.ckpt", "taken.ckpt"]
     assert taken.read_text() == "mine"

@@ -17,7 +17,7 @@ from vae_lightning.training.checkpoint import find
 _EXPORT = """Write a run's best model into a file for those who only use it.
 
   --to model.ckpt   a checkpoint to send: weights, hyper-parameters and how data are read; not the optimizer's state,
-                    nor where the data lay. `vae_lightning.load` and every command read it.
+                    nor where the data lay. `vae_lightning.load` and every command read it. --half halves its size.
   --to model.pt2    two programs of torch.export, model-encoder.pt2 (x to the mean code) and model-decoder.pt2 (z to the
                     mean of x), for batches of any size. `torch.export.load(FILE).module()(x)` runs one, without this
                     package. x is as the model sees it, after what its data module does to it.
@@ -36,25 +36,30 @@ def export_command(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--trust", action="append", default=[], metavar="PACKAGE", help="of your own, that the checkpoint may name"
     )
+    parser.add_argument("--half", action="store_true", help="matrices and filters of a .ckpt in float16")
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     given = parser.parse(arguments)
-    export(given.ckpt, given.to, given.trust, given.overwrite)
+    export(given.ckpt, given.to, given.trust, given.overwrite, given.half)
 
 
-def export(ckpt: Path | str, to: Path | str, trust: Sequence[str] = (), overwrite: bool = False) -> list[Path]:
+def export(
+    ckpt: Path | str, to: Path | str, trust: Sequence[str] = (), overwrite: bool = False, half: bool = False
+) -> list[Path]:
     """Write the model of a run or a checkpoint as `to`, whose ending says as what; return the files that were written.
 
-    ValueError for another ending and for files that exist, unless they are to be replaced; TypeError for programs of a
-    model that has none. See `vae-lightning export --help`.
+    ValueError for another ending, for files that exist, unless they are to be replaced, and for half a program;
+    TypeError for programs of a model that has none. See `vae-lightning export --help`.
     """
     source, target = find(expanded(str(ckpt)), "ckpt", "best", Path("runs")), Path(expanded(str(to)))
     if target.suffix not in (".ckpt", *_PROGRAMS):
         raise ValueError(f"--to {target}: give a name that ends in .ckpt, {' or '.join(_PROGRAMS)}")
     shipped = target.suffix == ".ckpt"
+    if half and not shipped:
+        raise ValueError(f"--half is for a checkpoint, whose name ends in .ckpt; got --to {target}")
     targets = [target] if shipped else [_part(target, name) for name in ("encoder", "decoder")]
     _check_free(targets, source, overwrite)
     if shipped:
-        ship(source, target, trust)
+        ship(source, target, trust, half)
     else:
         made = programs(load(source, trust))
         for each, program in zip(targets, (made["encoder"], made["decoder"]), strict=True):

@@ -6,23 +6,37 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from vae_lightning.callbacks import AtomicCheckpointIO
 from vae_lightning.trust import read_checkpoint
 
-TRAINING = ("optimizer_states", "lr_schedulers", "loops", "callbacks", "MixedPrecision", "logged")
+AVERAGED = ("current_model_state", "averaging_state")
+"""What goes on beside an average of the weights, which is what `state_dict` has."""
+TRAINING = ("optimizer_states", "lr_schedulers", "loops", "callbacks", "MixedPrecision", "logged", *AVERAGED)
 """What a checkpoint holds for a training that goes on."""
 FILES = ("path", "vocabulary")
 """Arguments of the parts of a data module, a reader or stop words, that name a file."""
 
 
-def ship(source: Path, target: Path, trust: Sequence[str] = ()) -> None:
-    """Write what is kept of one checkpoint into another file: without the optimizer, and without where data lay."""
+def ship(source: Path, target: Path, trust: Sequence[str] = (), half: bool = False) -> None:
+    """Write what is kept of one checkpoint into another file: without the optimizer, and without where data lay.
+
+    In half precision, matrices and filters are float16, which a model takes back as float32; vectors, such as running
+    variances, whose range can be wider, stay what they are.
+    """
     shipped = {name: value for name, value in read_checkpoint(source, trust=trust).items() if name not in TRAINING}
+    if half:
+        shipped["state_dict"] = {name: _halved(value) for name, value in shipped["state_dict"].items()}
     if "datamodule_hyper_parameters" in shipped:
         shipped["datamodule_hyper_parameters"] = _placeless(shipped["datamodule_hyper_parameters"])
     if "preparation" in shipped:
         shipped["preparation"] = _beside(shipped["preparation"])
     AtomicCheckpointIO().save_checkpoint(shipped, target)
+
+
+def _halved(value: Any) -> Any:
+    return value.half() if isinstance(value, Tensor) and value.is_floating_point() and value.ndim > 1 else value
 
 
 def _placeless(data: Mapping[str, Any]) -> dict[str, Any]:

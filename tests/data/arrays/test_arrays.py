@@ -162,7 +162,7 @@ def test_training_rows_are_standardised_and_the_rest_by_them() -> None:
 
 
 def test_a_density_changes_its_units_by_the_scale() -> None:
-    """Of a Gaussian in both units: log p(x) = log p(standardised x) - sum log scale, over the entries that are there."""
+    """Of a Gaussian in both units: log p(x) = log p(standardised x) - sum log scale, of entries that are there."""
     data = Arrays(np.where(np.arange(60).reshape(20, 3) % 7 == 2, np.nan, X), standardise=True, missing=True)
     data.setup()
     mean, scale = data.scaling
