@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vae_lightning.conditional import Conditional
+from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.distributions import sample
 from vae_lightning.latent_variable import LatentVariableModel
@@ -35,6 +36,7 @@ class ForwardKL(Objective):
     """
 
     def __init__(self) -> None:
+        check_kinds(ForwardKL, locals())
         super().__init__()
         self.noise = Noise()
 

@@ -10,14 +10,25 @@ from vae_lightning.files import expanded
 from vae_lightning.studies.names import Scale, StudyName
 
 
-def reproduce(study: StudyName, scale: Scale = "medium", out: Path | None = None, seed: int = 0) -> None:
+def reproduce(
+    study: StudyName,
+    scale: Scale = "medium",
+    out: Path | None = None,
+    seed: int = 0,
+    faces: Path | None = None,
+    generator: Path | None = None,
+    images: int | None = None,
+    only: str | None = None,
+) -> None:
     """Run a paper's experiment and put its figures beside the paper's.
 
-    What documents, libi and priors have finished in OUT is kept, and they go on where they were interrupted; on all
-    machines of the Ray cluster that RAY_ADDRESS names, if it is set.
+    What celeba, documents, libi and priors have finished in OUT is kept, and they go on where they were interrupted;
+    on all machines of the Ray cluster that RAY_ADDRESS names, if it is set.
 
     Args:
-        study: which experiment. documents: RBM against VAE on 20 Newsgroups at 8 to 64 bits and on few data, and
+        study: which experiment. celeba: how the ELBO harms a decoder that was right, VAE Approximation Error (2022),
+            section 4.2: a GAN of faces, an encoder fitted to it, and joint training of both.
+            documents: RBM against VAE on 20 Newsgroups at 8 to 64 bits and on few data, and
             whether the best VAE is an RBM, as section 4.3 of VAE Approximation Error (2022) says.
             libi: Table 1 and Figures 1 to 5 of Characterizing and Avoiding Problematic Global Optima of Variational
             Autoencoders (2019), five methods in four worlds.
@@ -27,6 +38,11 @@ def reproduce(study: StudyName, scale: Scale = "medium", out: Path | None = None
         scale: how much to compute: quick is for a look, full for the figures to quote.
         out: folder for results.json, table.md, pictures and TensorBoard logs; by default runs/reproduce/STUDY.
         seed: of the data, the initial weights and the order of training.
+        faces: of celeba: a folder or a zip file of faces; by default celeba in the data folder.
+        generator: of celeba: a run's folder or a checkpoint of a trained GAN, which is then not trained here.
+        images: of celeba: how many of each model distances are taken from; by default what the scale says.
+        only: of celeba: one cell, such as joint-fixed-sigma, and what it needs: so that several commands, at once in
+            one folder, share the work; run it without this at the end.
     """
     # imported only when a study runs, so that asking for help is quick
     from vae_lightning.process import keep_large_buffers
@@ -34,14 +50,25 @@ def reproduce(study: StudyName, scale: Scale = "medium", out: Path | None = None
 
     if study not in STUDIES:
         raise ValueError(f"there is no study {study!r}; there are {', '.join(STUDIES)}")
+    options = {"faces": faces, "generator": generator, "images": images, "only": only}
+    given = {name: value for name, value in options.items() if value is not None}
+    if foreign := given.keys() - STUDIES[study].options:
+        known = ", ".join(name for name, kind in STUDIES.items() if foreign <= kind.options)
+        raise ValueError(f"{study} takes no {', '.join(f'--{name}' for name in sorted(foreign))}; {known} does")
     keep_large_buffers()
     _say_once()
     folder = Path(expanded(str(out))) if out else Path("runs", "reproduce", study)
-    STUDIES[study](scale, seed).reproduce(folder)
+    STUDIES[study](scale, seed, **given).reproduce(folder)
 
 
 def _say_once() -> None:
     """Keep Lightning from telling of every fit what it found: a study has dozens of them."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    for message in ("Checkpoint directory .* exists", ".*does not have many workers", ".*treespec, LeafSpec"):
+    told = ("Checkpoint directory .* exists", ".*does not have many workers", ".*treespec, LeafSpec")
+    of_faces = (
+        ".*no `val_dataloader`",
+        r".*module\(s\) in eval mode at the start",
+        ".*smaller than the logging interval",
+    )
+    for message in told + of_faces:
         warnings.filterwarnings("ignore", message=message)

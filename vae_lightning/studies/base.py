@@ -35,6 +35,8 @@ class Study(abc.ABC, Generic[Size, Found]):
     """Of the table."""
     sizes: Mapping[Scale, Size]
     """How much is computed at each scale."""
+    options: frozenset[str] = frozenset()
+    """What its constructor takes of the command's options that are not for all studies."""
 
     def __init__(self, scale: Scale, seed: int, size: Size | None = None) -> None:
         self.scale, self.seed = scale, seed

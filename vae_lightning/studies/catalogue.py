@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vae_lightning.studies.base import Study
+from vae_lightning.studies.celeba import CelebAStudy
 from vae_lightning.studies.documents import DocumentsStudy
 from vae_lightning.studies.libi import LiBIStudy
 from vae_lightning.studies.mixture import MixtureStudy
@@ -13,6 +14,7 @@ from vae_lightning.studies.priors import PriorsStudy
 from vae_lightning.studies.tradeoff import TradeoffStudy
 
 STUDIES: dict[StudyName, type[Study[Any, Any]]] = {
+    "celeba": CelebAStudy,
     "documents": DocumentsStudy,
     "libi": LiBIStudy,
     "mixture": MixtureStudy,

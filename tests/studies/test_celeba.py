@@ -1,0 +1,118 @@
+"""`reproduce celeba`: a tiny GAN becomes the truth, an encoder is fitted to it, and joint training begins from both."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+import torch
+from support.faces import write_faces
+
+from vae_lightning.loading import load
+from vae_lightning.models import GaussianVAE
+from vae_lightning.studies import reproduce
+from vae_lightning.studies.celeba import CelebAStudy
+from vae_lightning.studies.celeba.cell import CelebASize
+from vae_lightning.studies.celeba.joint import JOINTS
+
+SIZE = CelebASize(
+    side=8, latent=3, width=2, gan_epochs=2, epoch=8, encoder_epochs=2, joint_epochs=2, rate=1e-3, test=12,
+    importance=3, images=12, batch=4, save_every=1,
+)  # fmt: skip
+CELLS = ["encoder, conditional likelihood", "ground truth again", "joint, fixed sigma", "joint, learned sigma"]
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_faces(tmp_path_factory.mktemp("faces"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, faces: Path) -> Path:
+    out = tmp_path_factory.mktemp("study") / "celeba"
+    CelebAStudy("quick", 0, SIZE, faces=faces).reproduce(out)
+    return out
+
+
+def values(folder: Path) -> dict[tuple[str, str], float]:
+    rows = json.loads((folder / "results.json").read_text())
+    return {(row["cell"], row["metric"]): row["value"] for row in rows}
+
+
+def test_rows_have_the_names_of_the_paper_s_table(folder: Path) -> None:
+    rows = json.loads((folder / "results.json").read_text())
+    assert list(dict.fromkeys(row["cell"] for row in rows)) == CELLS
+    for cell in CELLS:
+        metrics = {row["metric"] for row in rows if row["cell"] == cell}
+        assert {"frechet_distance", "frechet_distance_of_means"} <= metrics
+        assert ("elbo" in metrics) == (cell != "ground truth again")
+    papers = {row["cell"]: row["paper"] for row in rows if row["metric"] == "elbo"}
+    assert papers == dict(zip(CELLS[:1] + CELLS[2:], (-364513.78, -5898.94, 9035.69), strict=True))
+
+
+def test_the_terms_of_every_row_are_its_elbo(folder: Path) -> None:
+    found = values(folder)
+    for cell in CELLS[:1] + CELLS[2:]:
+        terms = sum(found[cell, term] for term in ("reconstruction", "mutual_information", "marginal_kl"))
+        assert -found[cell, "elbo"] == pytest.approx(terms, rel=1e-5, abs=1e-3)
+
+
+def test_the_encoder_s_decoder_is_the_ground_truth_and_a_known_sigma_stays(folder: Path) -> None:
+    truth, encoder, fixed, learned = (
+        model_of(folder, name) for name in ("ground-truth", "encoder", "joint-fixed-sigma", "joint-learned-sigma")
+    )
+    z = torch.ones(4, 3)
+    with torch.no_grad():
+        expected = truth.model.decoder(z)
+        assert torch.equal(encoder.model.decoder(z).mean, expected.mean)
+        assert not torch.equal(fixed.model.decoder(z).mean, expected.mean)
+        assert torch.equal(fixed.model.decoder(z).stddev, expected.stddev)
+        assert not torch.equal(learned.model.decoder(z).stddev, expected.stddev)
+
+
+def model_of(folder: Path, cell: str) -> GaussianVAE:
+    model = load(folder / "cells" / cell / "model.ckpt")
+    assert isinstance(model, GaussianVAE)
+    return model
+
+
+def test_table_and_pictures(folder: Path) -> None:
+    table = (folder / "table.md").read_text()
+    assert table.count("\n| ") == 2 + len(CELLS)
+    assert "[-5898.94]" in table
+    assert "- features of a distance: CoarsePixels" in table
+    for name in ("figure-3-encoder", "figure-4", "figure-4-with-noise"):
+        assert (folder / f"{name}.png").stat().st_size > 5_000
+
+
+def test_finished_cells_are_not_run_again(folder: Path, faces: Path) -> None:
+    before = (folder / "results.json").read_text()
+    with patch("vae_lightning.studies.celeba.stages.Stages.run") as run:
+        CelebAStudy("quick", 0, SIZE, faces=faces).reproduce(folder)
+    run.assert_not_called()
+    assert (folder / "results.json").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"only": "joint"}, "no cell 'joint'; --only takes one of ground-truth, encoder, ground-truth-again, joint-f"),
+        ({"images": 1}, "--images counts images of each model, at least 2 for a distance; got 1"),
+        ({"generator": Path("nothing.ckpt")}, "there is no checkpoint nothing.ckpt"),
+        ({"faces": Path("a"), "generator": Path("b")}, "give these, or a --generator"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
+        CelebAStudy("quick", 0, SIZE, **options)  # type: ignore[arg-type]
+
+
+def test_options_of_one_study_are_no_others() -> None:
+    with pytest.raises(ValueError, match="libi takes no --faces; celeba does"):
+        reproduce("libi", faces=Path("faces"))
+
+
+def test_joints_are_told_apart_by_their_folders() -> None:
+    assert [joint.path for joint in JOINTS] == ["joint-fixed-sigma", "joint-learned-sigma"]

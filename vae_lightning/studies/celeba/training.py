@@ -1,0 +1,83 @@
+"""A module and its data -> the module trained, in a folder where a training that is killed at any moment goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from vae_lightning.callbacks import EpochLines, LastCheckpoint
+from vae_lightning.models import GaussianVAE
+from vae_lightning.studies.celeba.cell import CelebASize
+from vae_lightning.studies.provenance import Settings
+from vae_lightning.training import trainer
+from vae_lightning.trust import read_checkpoint
+
+Checkpoint = dict[str, Any]
+"""The content of a file that `vae_lightning.load` reads."""
+
+TRAINED_BY = "trained_by"
+"""In a checkpoint of a study: the settings of its training."""
+
+
+class Trainings:
+    """Trains modules of one size; what a training goes on from is kept in a folder that is named after its settings.
+
+    Args:
+        size: how much is computed.
+        folder: of the cell.
+        settings: all that the training depends on.
+    """
+
+    def __init__(self, size: CelebASize, folder: Path, settings: Settings) -> None:
+        self.size, self.folder, self.settings = size, folder, dict(settings)
+        told = json.dumps(self.settings, sort_keys=True).encode()
+        self.name = f"training-{hashlib.sha256(told).hexdigest()[:8]}"
+
+    @property
+    def last(self) -> Path:
+        """What a training goes on from."""
+        return self.folder / self.name / "checkpoints" / "last.ckpt"
+
+    def fit(
+        self, module: GaussianVAE, data: pl.LightningDataModule, epochs: int, callbacks: Sequence[pl.Callback] = ()
+    ) -> None:
+        """Train, or go on; the module ends as the last checkpoint has it, with averaged weights where they were."""
+        begin_epochs = self.last if self.last.is_file() else None
+        run = trainer(
+            logger=TensorBoardLogger(self.folder, self.name, version="", default_hp_metric=False),
+            max_epochs=epochs,
+            precision=self.size.precision,
+            limit_val_batches=0,
+            callbacks=[*callbacks, EpochLines(), LastCheckpoint(self.size.save_every)],
+        )
+        run.fit(module, data, ckpt_path=begin_epochs)
+        module.load_state_dict(read_checkpoint(self.last)["state_dict"])
+
+    def content(self, module: GaussianVAE) -> Checkpoint:
+        """The trained module, as a checkpoint of weights alone."""
+        weights = {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
+        content: Checkpoint = {
+            "epoch": 0,
+            "global_step": module.trained_steps,
+            "pytorch-lightning_version": version("lightning"),
+            "state_dict": weights,
+            module.CHECKPOINT_HYPER_PARAMS_KEY: dict(module.hparams),
+            TRAINED_BY: self.settings,
+        }
+        module.on_save_checkpoint(content)
+        return content
+
+    def kept(self, file: Path) -> Checkpoint | None:
+        """A checkpoint of a training by these settings, if there is one."""
+        try:
+            content = read_checkpoint(file)
+        except ValueError:  # missing or damaged: the training is run, or goes on
+            return None
+        return content if content.get(TRAINED_BY) == self.settings else None
