@@ -35,7 +35,7 @@ def write_faces(folder: Path, n: int = NUM) -> Path:
     place = folder / "img_align_celeba"
     place.mkdir(parents=True)
     for number, name in enumerate(numbers(n)):
-        pixels = np.full((22, 18, 3), 10 + 15 * number, np.uint8)
+        pixels = np.full((22, 18, 3), (10 + 15 * number) % 241, np.uint8)
         pixels[:, :9] += 5  # the left half is brighter
         Image.fromarray(pixels).save(place / name, quality=95)
     write_lists(folder, n)

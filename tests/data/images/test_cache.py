@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import pickle
+import shutil
+import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,10 +19,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from support.faces import write_faces
 from torch import Tensor
 
-from vae_lightning.data import ImageFolder
-from vae_lightning.data.images import cache, decode
+from vae_lightning.data import CelebA, ImageFolder
+from vae_lightning.data.images import cache, decode, unfinished
 from vae_lightning.data.images.decode import Shape
 from vae_lightning.data.mapped import KEPT, Mapped, RowsFile
 
@@ -57,19 +63,21 @@ def decoding(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files that were decoded."""
     seen: list[str] = []
 
-    def decoded(paths: Sequence[Path], shape: Shape, damaged: None) -> Iterator[Tensor]:
-        seen.extend(path.name for path in paths)
-        return decode.decoded(paths, shape)
+    whole = decode.decode
 
-    monkeypatch.setattr(cache, "decoded", decoded)
+    def decoded(path: Path, shape: Shape) -> Tensor:
+        seen.append(path.name)
+        return whole(path, shape)
+
+    monkeypatch.setattr(decode, "decode", decoded)
     return seen
 
 
 def test_files_are_decoded_once(photos: Path, decoding: list[str]) -> None:
     first, again = images(photos), images(photos)
-    assert torch.equal(first, in_memory(photos))
     assert torch.equal(first, again)
-    assert decoding == [f"{number}.png" for number in range(7)]
+    assert sorted(decoding) == [f"{number}.png" for number in range(7)]
+    assert torch.equal(first, in_memory(photos))
     assert len(caches(photos)) == 1
 
 
@@ -125,22 +133,151 @@ def test_a_damaged_cache_is_made_again(photos: Path, decoding: list[str], damage
     (place,) = caches(photos)
     whole = place.read_bytes()
     place.write_bytes(damage(whole))
-    assert torch.equal(images(photos), in_memory(photos))
+    again = images(photos)
     assert len(decoding) == 14
+    assert torch.equal(again, in_memory(photos))
     assert place.read_bytes() == whole
 
 
-def test_what_is_interrupted_leaves_nothing(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def killed(paths: Sequence[Path], shape: Shape, damaged: None) -> Iterator[Tensor]:
-        yield from list(decode.decoded(paths, shape))[:5]
-        raise KeyboardInterrupt
+def stopped_at(number: int, error: BaseException) -> Callable[..., Iterator[Tensor]]:
+    """Decoding that meets an error after so many images."""
 
+    def decoded(paths: Sequence[Path], *given: Any) -> Iterator[Tensor]:
+        yield from islice(decode.decoded(paths, *given), number)
+        raise error
+
+    return decoded
+
+
+def everything(photos: Path) -> list[Path]:
+    """All files in the folder of caches, hidden ones, too."""
+    return sorted(photos.parent.glob("cache/vae-lightning/*"))
+
+
+def test_what_is_interrupted_goes_on(photos: Path, decoding: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the block in which it was: of seven images in blocks of two, five were there and the fifth is made again."""
+    monkeypatch.setattr(unfinished, "BLOCK", 2)
     with monkeypatch.context() as patch:
-        patch.setattr(cache, "decoded", killed)
+        patch.setattr(cache, "decoded", stopped_at(5, KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             images(photos)
     assert caches(photos) == []
+    decoding.clear()
+    found = images(photos)
+    assert sorted(decoding) == ["4.png", "5.png", "6.png"]
+    assert torch.equal(found, in_memory(photos))
+    assert everything(photos) == caches(photos)
+
+
+@pytest.mark.parametrize(
+    ("what", "damage", "kept"),
+    [
+        ("rows", lambda content: content[:1000], 0),
+        ("rows", lambda content: content[: 3 * 576], 2),
+        ("rows", lambda content: content[:2000] + bytes([content[2000] ^ 1]) + content[2001:], 2),
+        ("rows", lambda content: content + bytes(10_000), 6),
+        ("notes", lambda content: b"", 0),
+        ("notes", lambda content: content[:-1], 4),
+        ("notes", lambda content: content[:-5] + b"\xff\n", 4),
+        ("notes", lambda content: content + b"[6, [3, 12, 16], 0, {}]\nnull\n[]\n", 6),
+        ("notes", lambda content: content.replace(b"12, 16", b"16, 12"), 0),
+    ],
+    ids=["one", "three", "a bit", "longer", "no notes", "half a line", "no text", "others", "another shape"],
+)
+def test_of_what_is_unfinished_only_what_holds_is_kept(
+    photos: Path,
+    decoding: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+    damage: Callable[[bytes], bytes],
+    kept: int,
+) -> None:
+    monkeypatch.setattr(unfinished, "BLOCK", 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "decoded", stopped_at(7, KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            images(photos)
+    (left,) = [path for path in everything(photos) if path.name.endswith(what)]
+    left.write_bytes(damage(left.read_bytes()))
+    decoding.clear()
+    found = images(photos)
+    assert sorted(decoding) == [f"{number}.png" for number in range(kept, 7)]
+    assert torch.equal(found, in_memory(photos))
+    assert everything(photos) == caches(photos)
+
+
+def test_an_error_leaves_nothing(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk, after some blocks: images are in memory."""
+    monkeypatch.setattr(unfinished, "BLOCK", 2)
+    monkeypatch.setattr(cache, "decoded", stopped_at(5, OSError(errno.ENOSPC, "No space left on device")))
     assert torch.equal(images(photos), in_memory(photos))
+    assert everything(photos) == []
+
+
+KILLS, FACES = 20, 60
+
+
+class Killed:
+    """Builds of the cache of some faces, one of which cannot be read, in children that are killed if they take long."""
+
+    def __init__(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(place))
+        self.faces, self.log = write_faces(place / "faces", FACES), place / "decoded"
+        (self.faces / "img_align_celeba" / "000031.jpg").write_bytes(b"no image")
+        self.folder = place / "vae-lightning"
+        whole = decode.decode
+
+        def decoded(path: Path, shape: Shape) -> Tensor:
+            with self.log.open("a") as file:
+                file.write(".")
+            return whole(path, shape)
+
+        monkeypatch.setattr(decode, "decode", decoded)
+
+    def build(self, patience: float | None = None) -> bool:
+        """Whether the child ended before that."""
+        data = CelebA(self.faces, size=8, val_size=5, test_size=5, skip_damaged=True)
+        child = forked.Process(target=data.setup, args=("fit",))
+        child.start()
+        child.join(patience)
+        child.kill()
+        child.join()
+        assert child.exitcode in (0, -signal.SIGKILL)
+        return child.exitcode == 0
+
+    def take(self) -> dict[str, bytes]:
+        """All that it left, by name, which is gone then."""
+        found = {path.name: path.read_bytes() for path in self.folder.iterdir()}
+        shutil.rmtree(self.folder)
+        return found
+
+    def decoded(self) -> int:
+        """How many images were decoded since this was asked last."""
+        number = len(self.log.read_text())
+        self.log.unlink()
+        return number
+
+
+def test_twenty_kills_at_random_moments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They end with the files of a build that nobody killed, and each costs a few images."""
+    block, ahead = 3, 4
+    monkeypatch.setattr(unfinished, "BLOCK", block)
+    monkeypatch.setattr(decode, "AHEAD", ahead)
+    run = Killed(tmp_path, monkeypatch)
+    start = time.monotonic()
+    assert run.build()
+    took, expected, delays, kills, wholes = time.monotonic() - start, run.take(), np.random.default_rng(0), 0, 1
+    assert len(expected) == 2  # the images, and the list of the one that is left out
+    assert run.decoded() == FACES
+    while kills < KILLS:
+        if run.build(delays.uniform(0, took / 2)):
+            assert run.take() == expected
+            wholes += 1
+        else:
+            kills += 1
+    assert run.build()
+    assert run.take() == expected
+    assert run.decoded() <= wholes * FACES + kills * (block + ahead)
 
 
 def test_a_damaged_picture_is_named_and_nothing_is_kept(photos: Path) -> None:
@@ -165,10 +302,10 @@ def _count(photos: Path, start: Any) -> None:
 
 
 def test_two_processes_decode_once(photos: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def decoded(paths: Sequence[Path], shape: Shape, damaged: None) -> Iterator[Tensor]:
+    def decoded(*given: Any) -> Iterator[Tensor]:
         with (tmp_path / "decoding").open("a") as file:
             file.write("once\n")
-        return decode.decoded(paths, shape)
+        return decode.decoded(*given)
 
     monkeypatch.setattr(cache, "decoded", decoded)
     start = forked.Barrier(2)

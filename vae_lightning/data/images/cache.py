@@ -2,7 +2,8 @@
 
 A cache is the images' bytes (N, C, H, W), then C, H, W and a checksum. Its name is a hash of what made it: the files'
 names, sizes and times (in a zip file, checksums), what they become, and the versions of what decodes them. One that is
-damaged is made again. Which files could not be read, where that is allowed, lies beside it.
+damaged is made again, and one whose making was killed goes on. Which files could not be read, where that is allowed,
+lies beside it.
 """
 
 from __future__ import annotations
@@ -13,12 +14,10 @@ import json
 import os
 import shutil
 import struct
-import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from math import prod
 from pathlib import Path
-from typing import BinaryIO
 
 import PIL
 import torchvision
@@ -28,12 +27,12 @@ from torch import Tensor
 from vae_lightning.data.download import cache_folder
 from vae_lightning.data.images.decode import Shape, decode_all, decoded
 from vae_lightning.data.images.files import ImageFile, Packed
+from vae_lightning.data.images.unfinished import Unfinished, add_checksum, checksum_of_none, remove
 from vae_lightning.data.mapped import Mapped, RowsFile
-from vae_lightning.files import atomic_write, locked
+from vae_lightning.files import locked
 
 FORMAT = 1  # raise it when the file changes: old ones are then left alone
 _END = struct.Struct("<4I")  # C, H, W and the checksum
-_PIECE = 1 << 24  # bytes read at once
 
 
 def cached_images(
@@ -53,6 +52,7 @@ def cached_images(
             _write(place, paths, shape, None if damaged is None else known)
             found = _opened(place, len(paths) - len(known))
         if found is not None:
+            remove(place)
             if damaged is not None:
                 damaged.update(known)
             return found
@@ -94,35 +94,37 @@ def _opened(place: Path, num: int) -> Mapped | None:
             size = os.fstat(file.fileno()).st_size - _END.size
             file.seek(size)
             *image, expected = _END.unpack(file.read())
-            if size != num * prod(image) or _checksum(file, size, image) != expected:
+            file.seek(0)
+            if size != num * prod(image) or add_checksum(file, size, checksum_of_none(image)) != expected:
                 return None
         return Mapped.whole(RowsFile(place, (num, *image)))
     except (OSError, ValueError, struct.error):
         return None
 
 
-def _checksum(file: BinaryIO, size: int, image: Sequence[int]) -> int:
-    found = zlib.crc32(repr(list(image)).encode())
-    file.seek(0)
-    while size > 0 and (piece := file.read(min(size, _PIECE))):
-        found, size = zlib.crc32(piece, found), size - len(piece)
-    return found
-
-
 def _write(place: Path, paths: Sequence[ImageFile], shape: Shape, damaged: dict[int, str] | None) -> None:
-    """Decode the files into a cache file; OSError, before anything is written, if the disk has no room for all."""
-    with atomic_write(place) as out:
-        for number, image in enumerate(decoded(paths, shape, damaged)):
-            content = image.numpy().tobytes()
-            if number == 0:
-                sizes = list(image.shape)
-                checksum = zlib.crc32(repr(sizes).encode())
-                if len(paths) * len(content) > shutil.disk_usage(place.parent).free:
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(place))
-            checksum = zlib.crc32(content, checksum)
-            out.write(content)
-        out.write(_END.pack(*sizes, checksum))
-        _beside(place).unlink(missing_ok=True)
-        if damaged:
-            with atomic_write(_beside(place)) as list_of_them:
-                list_of_them.write(json.dumps(damaged).encode())
+    """Decode the files into a cache file, from where another process was killed.
+
+    OSError, before anything is written, if the disk has no room for all.
+    """
+    with Unfinished(place) as rows:
+        if damaged is None and rows.left_out:
+            raise ValueError(next(iter(rows.left_out.values())))
+        begun = rows.num
+        for image in decoded(paths, shape, None if damaged is None else rows.left_out, rows.done, rows.row):
+            if rows.num == begun and (len(paths) - rows.done) * image.numel() > shutil.disk_usage(place.parent).free:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(place))
+            rows.append(image)
+        _keep_left_out(place, rows.left_out)
+        rows.finish(_END.pack(*(rows.row or ()), rows.checksum))
+    if damaged is not None:
+        damaged.update(rows.left_out)
+
+
+def _keep_left_out(place: Path, damaged: dict[int, str]) -> None:
+    """Write the list of the files that could not be read, if there are any."""
+    _beside(place).unlink(missing_ok=True)
+    if damaged:
+        written = place.with_name(f".{place.name}.damaged")
+        written.write_text(json.dumps(damaged))
+        written.replace(_beside(place))

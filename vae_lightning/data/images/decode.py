@@ -16,7 +16,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
-from torch import Tensor
+from torch import Size, Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms.v2 import functional as transforms
 
@@ -82,19 +82,24 @@ class Square(Shape):
 
 
 def decoded(
-    paths: Sequence[ImageFile], shape: Shape, damaged: dict[int, str] | None = None
+    paths: Sequence[ImageFile],
+    shape: Shape,
+    damaged: dict[int, str] | None = None,
+    done: int = 0,
+    like: Size | None = None,
 ) -> Iterator[UInt8[Tensor, "C H W"]]:
     """The images of these files, in their order, decoded by as many threads as there are cores; with a progress bar.
+
+    To go on, the first `done` files are passed over, of which images `like` these came.
 
     Raises ValueError for a file that is no whole image of at most 67 million pixels of 8 bits, and for images that come
     out in different sizes. With `damaged`, what is wrong with such a file is said there under its number, and it is
     left out; ValueError if that is all of them.
     """
-    first: Tensor | None = None
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
     with ThreadPoolExecutor() as pool, Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("reading images", total=len(paths))
-        for start in range(0, len(paths), AHEAD):
+        task = progress.add_task("reading images", total=len(paths), completed=done)
+        for start in range(done, len(paths), AHEAD):
             part = paths[start : start + AHEAD]
             found = zip(part, pool.map(partial(_attempt, shape=shape), part), strict=True)
             for number, (path, image) in enumerate(found, start):
@@ -103,13 +108,13 @@ def decoded(
                         raise image
                     damaged[number] = str(image)
                     continue
-                first = image if first is None else first
-                if image.shape != first.shape:
-                    sizes = f"{path} has {_pixels(image)} pixels, but {paths[0].name} {_pixels(first)}"
+                like = like or image.shape
+                if image.shape != like:
+                    sizes = f"{path} has {_pixels(image.shape)} pixels, but {paths[0].name} {_pixels(like)}"
                     raise ValueError(f"{sizes}: give a size to resize all to")
                 yield image
             progress.advance(task, len(part))
-    if first is None and damaged:
+    if like is None and damaged:
         raise ValueError(f"none of {len(paths):,} images can be read: {damaged[0]}")
 
 
@@ -119,7 +124,7 @@ def decode_all(
     """The images in memory; ValueError also for more of them than the machine can hold."""
     for number, image in enumerate(decoded(paths, shape, damaged)):
         if number == 0:
-            many = f"{len(paths):,} images of {_pixels(image)} pixels"
+            many = f"{len(paths):,} images of {_pixels(image.shape)} pixels"
             check_memory(len(paths) * image.numel(), many, "give a smaller size to resize them to")
             out = torch.empty(len(paths), *image.shape, dtype=torch.uint8)
         out[number] = image
@@ -184,5 +189,5 @@ def _upright(image: Image.Image, mode: str) -> UInt8[Tensor, "C H W"]:
     return transforms.pil_to_tensor(upright.convert(mode))
 
 
-def _pixels(image: Tensor) -> str:
-    return f"{image.shape[-2]} x {image.shape[-1]}"
+def _pixels(image: Size) -> str:
+    return f"{image[-2]} x {image[-1]}"
