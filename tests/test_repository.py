@@ -72,12 +72,13 @@ def test_every_module_has_one_layer_and_every_layer_is_a_module():
     assert set(layers) == modules - {"__init__", "__main__", "__pycache__"}
 
 
-def test_the_wheel_has_every_configuration(tmp_path):
+def test_the_wheel_has_every_configuration_and_the_weights_of_features(tmp_path):
     """So that `--config digits/vae` finds one wherever it is installed."""
     builder = pytest.importorskip("hatchling.builders.wheel").WheelBuilder(str(ROOT))
     (wheel,) = builder.build(directory=str(tmp_path), versions=["standard"])
     held = set(zipfile.ZipFile(wheel).namelist())
     assert {f"vae_lightning/configs/{name}.yaml" for name in names()} <= held
+    assert "vae_lightning/metrics/images/celeba-features.ckpt" in held  # which metrics.AttributeFeatures reads
     assert (ROOT / "configs").resolve() == FOLDER  # which others name by the repository's folder
 
 

@@ -10,7 +10,7 @@ import torch.distributions as td
 import torch.multiprocessing as mp
 from torch import Tensor
 
-from vae_lightning.metrics import ActiveUnits, ELBOSurgery, HenzeZirkler, SmoothKNN
+from vae_lightning.metrics import ActiveUnits, ELBOSurgery, HenzeZirkler, LabelScores, SmoothKNN
 
 N = 31
 SHARES = {"odd": [[slice(0, 9), slice(20, 31)], [slice(9, 20)]], "none": [[], [slice(0, 31)]]}
@@ -22,10 +22,11 @@ def figures(batches: list[slice]) -> dict[str, Any]:
     means, noise, others = torch.randn(3, N, 2, generator=generator)
     z, prior = means + 0.3 * noise, td.Independent(td.Normal(torch.zeros(2), torch.ones(2)), 1)
     units, surgery, gaussian, neighbours = ActiveUnits(), ELBOSurgery(chunk=7), HenzeZirkler(), SmoothKNN(k=2)
-    few = {"limit": 17}
+    labels, few = LabelScores(["one", "other"]), {"limit": 17}
     limited_surgery, limited_gaussian, limited_neighbours = ELBOSurgery(**few), HenzeZirkler(**few), SmoothKNN(**few)
     for rows in batches:
         units.update(means[rows])
+        labels.update({"logits": means[rows], "labels": (others[rows] > 0).float()})
         for each in (surgery, limited_surgery):
             each.update(td.Independent(td.Normal(means[rows], torch.tensor(0.3)), 1), prior, z[None, rows])
         for each in (gaussian, limited_gaussian):
@@ -34,6 +35,7 @@ def figures(batches: list[slice]) -> dict[str, Any]:
             each.update(z[rows], others[rows])
     values = {**units.compute(), **surgery.compute(), **gaussian.compute(), "knn": neighbours.compute()}
     limited = {**limited_surgery.compute(), **limited_gaussian.compute(), "knn": limited_neighbours.compute()}
+    values |= labels.compute()
     values |= {f"limited {name}": value for name, value in limited.items()}
     return {name: value.tolist() if isinstance(value, Tensor) else value for name, value in values.items()}
 

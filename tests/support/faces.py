@@ -71,3 +71,12 @@ def find_real_faces() -> Path:
         give_up = pytest.fail if os.environ.get("CI") else pytest.skip
         give_up(f"set VAE_LIGHTNING_DATA to a folder with celeba/{archive.name}")
     return archive
+
+
+def find_many_real_faces() -> Path:
+    """The zip file of 10,000 real faces at half size; without it the test is skipped, or fails where CI is set."""
+    archive = find_real_faces().with_name("img_half_89x109.zip")
+    if not archive.is_file():
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+        give_up(f"set VAE_LIGHTNING_DATA to a folder with celeba/{archive.name}")
+    return archive

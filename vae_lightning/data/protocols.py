@@ -67,6 +67,13 @@ class InMemory(Protocol):
 
 
 @runtime_checkable
+class NamesAttributes(Protocol):
+    """Says what the columns of its labels y (N, L) are, once it is set up."""
+
+    attribute_names: list[str]
+
+
+@runtime_checkable
 class HasTraining(Protocol):
     """Has the training split as `train`."""
 

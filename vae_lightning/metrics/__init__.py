@@ -6,9 +6,11 @@ from vae_lightning.metrics.consistency import Consistency
 from vae_lightning.metrics.free_energies import FreeEnergies
 from vae_lightning.metrics.hamming import HammingPrecision
 from vae_lightning.metrics.henze_zirkler import HenzeZirkler
+from vae_lightning.metrics.images.attributes import AttributeFeatures
 from vae_lightning.metrics.images.fid import FrechetInceptionDistance
 from vae_lightning.metrics.images.inception import InceptionFeatures
 from vae_lightning.metrics.inference_gaps import InferenceGaps
+from vae_lightning.metrics.label_scores import LabelScores
 from vae_lightning.metrics.log_likelihood import LogLikelihood
 from vae_lightning.metrics.smooth_knn import SmoothKNN
 from vae_lightning.metrics.surgery import ELBOSurgery
@@ -17,6 +19,7 @@ from vae_lightning.metrics.tightness import Tightness
 __all__ = [
     "ActiveUnits",
     "AffineFit",
+    "AttributeFeatures",
     "Consistency",
     "ELBOSurgery",
     "FrechetInceptionDistance",
@@ -25,6 +28,7 @@ __all__ = [
     "HenzeZirkler",
     "InceptionFeatures",
     "InferenceGaps",
+    "LabelScores",
     "LogLikelihood",
     "SmoothKNN",
     "Tightness",

@@ -1,5 +1,6 @@
 """LightningModules."""
 
+from vae_lightning.models.classifier import Attributes, Classifier, Rotations, Task
 from vae_lightning.models.ensemble import Ensemble
 from vae_lightning.models.gaussian import GaussianVAE
 from vae_lightning.models.hashing import HashingVAE
@@ -16,6 +17,8 @@ __all__ = [
     "MRFVAE",
     "RBM",
     "VAE",
+    "Attributes",
+    "Classifier",
     "Compiled",
     "Eager",
     "Ensemble",
@@ -24,4 +27,6 @@ __all__ = [
     "HashingVAE",
     "LiBI",
     "Replayed",
+    "Rotations",
+    "Task",
 ]

@@ -14,6 +14,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.optim import Optimizer
+from torchmetrics import Metric
 
 from vae_lightning.answers import Answering
 from vae_lightning.answers.kept import kept_preparation
@@ -46,7 +47,8 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, Answering, abc.ABC)
         self, figure_names: Sequence[str], optimizer: OptimizerCallable, scheduler: LRSchedulerCallable | None
     ) -> None:
         super().__init__()
-        self.optimizer, self.scheduler, self.averages = optimizer, scheduler, Averages(figure_names)
+        self.optimizer, self.scheduler = optimizer, scheduler
+        self.averages: Metric = Averages(figure_names)
         self.seed = run_seed()
         self.started = False  # whether what starts from the training data has seen them
         self.preparation = None

@@ -16,6 +16,7 @@ from vae_lightning.nn.linear import LinearMap
 from vae_lightning.nn.mlp import MLP
 from vae_lightning.nn.one_hot import OneHotLinear
 from vae_lightning.nn.outputs import Outputs
+from vae_lightning.nn.pooled import PooledConvolutions, PooledStage
 from vae_lightning.nn.residual import ResidualBlock, ResidualDiscriminator, ResidualEncoder, ResidualGenerator
 from vae_lightning.nn.scale import ScalePerDimension, SharedScale
 from vae_lightning.nn.spectral_norm import SpectralNorm
@@ -37,6 +38,8 @@ __all__ = [
     "LinearMap",
     "OneHotLinear",
     "Outputs",
+    "PooledConvolutions",
+    "PooledStage",
     "ResidualBlock",
     "ResidualDiscriminator",
     "ResidualEncoder",

@@ -45,6 +45,12 @@ _ENTRIES: dict[str, Entry] = {
     "frechet_distance": Entry("", "lower", "Fréchet distance of a network's features, samples against data"),
     "kernel_distance": Entry("", "lower", "kernel distance of the same features, unbiased"),
     "(fid|kid|frechet_distance|kernel_distance)(_reference)?_n": Entry("images", "", "how many images were compared"),
+    "accuracy(/.+)?": Entry("", "higher", "the share of right answers"),
+    "balanced_accuracy(/.+)?": Entry(
+        "", "higher", "the mean of that among images with a label and among those without"
+    ),
+    "auc(/.+)?": Entry("", "higher", "how surely an image with a label is ranked above one without; 0.5 by chance"),
+    "base_rate/.+": Entry("", "", "the share of images with the label"),
     "smooth_knn": Entry("deviations", "lower", "how surely samples can be told from data; 0 ± 1 if they cannot"),
     "henze_zirkler": Entry("", "lower", "how far all codes together are from any Gaussian"),
     "henze_zirkler_null": Entry("", "", "its mean if the codes were Gaussian"),

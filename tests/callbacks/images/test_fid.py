@@ -34,7 +34,7 @@ from vae_lightning.data.images import inception_weights
 from vae_lightning.data.images.inception_weights import fetch_inception_weights
 from vae_lightning.metrics.functional import frechet_distance_of_features
 from vae_lightning.metrics.images import inception
-from vae_lightning.metrics.images.inception import file_sha256
+from vae_lightning.metrics.images.weights import file_sha256
 from vae_lightning.nn import MLP
 from vae_lightning.randomness import seeded
 

@@ -19,6 +19,7 @@ from vae_lightning.metrics import FrechetInceptionDistance, InceptionFeatures
 from vae_lightning.metrics.functional import GaussianFit, frechet_distance_of_features, kernel_distance
 from vae_lightning.metrics.functional.scatter import Scatter, merge_scatters
 from vae_lightning.metrics.images import feature_sample, inception
+from vae_lightning.metrics.images.weights import file_sha256
 
 
 def conv(features: int = 6) -> nn.Module:
@@ -51,7 +52,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ours(weights: Path) -> InceptionFeatures:
-    return InceptionFeatures(weights, inception.file_sha256(weights))
+    return InceptionFeatures(weights, file_sha256(weights))
 
 
 def pngs(folder: Path, seed: int, n: int) -> tuple[list[Path], Tensor]:
@@ -124,7 +125,7 @@ def test_a_file_is_refused_by_its_hash(weights: Path) -> None:
     with pytest.raises(ValueError, match=r"random.pth has sha256 [0-9a-f]{64}, not 6726825d") as raised:
         InceptionFeatures(weights).check()
     assert "\n" not in str(raised.value)
-    InceptionFeatures(weights, inception.file_sha256(weights)[:8].upper()).check()
+    InceptionFeatures(weights, file_sha256(weights)[:8].upper()).check()
     with pytest.raises(ValueError, match="at least the first 8 hexadecimal digits"):
         InceptionFeatures(weights, "672682")
 
@@ -147,7 +148,7 @@ def test_weights_of_another_network_are_one_clear_line(kind: str, tmp_path: Path
     path = tmp_path / "other.pth"
     path.write_bytes(b"not a pickle") if content is None else torch.save(content, path)
     with pytest.raises(ValueError, match=message) as raised:
-        InceptionFeatures(path, inception.file_sha256(path)).check()
+        InceptionFeatures(path, file_sha256(path)).check()
     assert "\n" not in str(raised.value)
 
 
@@ -155,7 +156,7 @@ def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "code.pth"
     torch.save({"fc.bias": itertools.count()}, path)
     with pytest.raises(ValueError, match="holds no weights to be read"):
-        InceptionFeatures(path, inception.file_sha256(path)).check()
+        InceptionFeatures(path, file_sha256(path)).check()
 
 
 def test_no_file(tmp_path: Path) -> None:

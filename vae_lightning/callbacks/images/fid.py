@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import Module
 
 from vae_lightning import metrics
 from vae_lightning.callbacks.base import Diagnostic
@@ -35,11 +36,12 @@ class FrechetInceptionDistance(Diagnostic):
     `fid_reference_n`, and `kid`, the unbiased kernel distance of the same features, with `kid_error` over ten disjoint
     subsets. FID is biased upwards, by about a constant over n: compare only figures of equal numbers. KID is not.
 
-    Only the FID weights, verified by their hash, earn these names. With any other network the figures are
-    `frechet_distance...` and `kernel_distance...`, the first in squared units of its features. A TensorBoard text says
-    of which network, images, size, split and preprocessing the figures are. Inception sees images as in pytorch-fid
-    (299 x 299, bilinear), gray ones in three channels; another network sees them as they are. Generated images are
-    clamped to [0, 1]; the data's have to be in it.
+    Only the FID weights, verified by their hash, earn these names. With any other network, such as
+    `metrics.AttributeFeatures` of faces, whose weights come with the package, the figures are `frechet_distance...` and
+    `kernel_distance...`, the first in squared units of its features. A TensorBoard text says of which features, images,
+    size, split and preprocessing the figures are. Inception sees images as in pytorch-fid (299 x 299, bilinear), gray
+    ones in three channels; any module sees them as they are. Generated images are clamped to [0, 1]; the data's have to
+    be in it.
 
     Cost: an Inception pass for every generated image (0.1 to 0.3 s on a CPU core) and, the first time, for every
     reference image, whose features are then kept in a file of up to 120 MB; some ten seconds for the figures from 2048
@@ -51,7 +53,8 @@ class FrechetInceptionDistance(Diagnostic):
     MMD GANs (2018); the bias: Chong and Forsyth, Effectively Unbiased FID (2020).
 
     Args:
-        features: another network than Inception, by class path, from images (B, C, H, W) in [0, 1] to (B, F).
+        features: another network than Inception, by class path: `vae_lightning.metrics.AttributeFeatures`, or any
+            module from images (B, C, H, W) in [0, 1] to (B, F).
         weights: the file of the FID weights; by default that in the data folder, downloaded if it is not there.
         sha256: what the weights' must be, or how it begins (8 digits or more); by default the FID weights'.
         reference: what samples are compared with: `DataReference(split)`, by default the split that is evaluated, or
@@ -64,7 +67,7 @@ class FrechetInceptionDistance(Diagnostic):
 
     def __init__(
         self,
-        features: nn.Module | None = None,
+        features: Features | Module | None = None,
         weights: str | Path | None = None,
         sha256: str = FID_SHA256,
         reference: Reference | None = None,
@@ -80,8 +83,8 @@ class FrechetInceptionDistance(Diagnostic):
             raise ValueError("give FrechetInceptionDistance either features, another network, or Inception's weights")
         self.reference, self.sampler, self.num = reference or DataReference(), sampler or ImageSamples(), num
         self.downloads = features is None and weights is None
-        inception = InceptionFeatures(weights or inception_weights(), sha256)
-        self.features: Features = inception if features is None else NetworkFeatures(features)
+        chosen = InceptionFeatures(weights or inception_weights(), sha256) if features is None else features
+        self.features: Features = chosen if isinstance(chosen, Features) else NetworkFeatures(chosen)
         self.cache = ReferenceCache(Path(cache) if cache is not None else data_folder() / "fid")
         self.metric = metrics.FrechetInceptionDistance(self.features)
 
@@ -94,12 +97,11 @@ class FrechetInceptionDistance(Diagnostic):
                 f"FrechetInceptionDistance needs a model with sample(n) -> images; {type(pl_module).__name__} has none"
             )
         self.reference.check(trainer)
-        if isinstance(self.features, InceptionFeatures):
-            if self.downloads:
-                if trainer.local_rank == 0:
-                    fetch_inception_weights(self.features.sha256)
-                trainer.strategy.barrier()
-            self.features.check()
+        if self.downloads and isinstance(self.features, InceptionFeatures):
+            if trainer.local_rank == 0:
+                fetch_inception_weights(self.features.sha256)
+            trainer.strategy.barrier()
+        self.features.check()
 
     def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: SplitName) -> None:
         """Log; the metric has merged its moments over processes."""
@@ -150,7 +152,8 @@ class FrechetInceptionDistance(Diagnostic):
         self, trainer: pl.Trainer, split: SplitName, figures: dict[str, Tensor], description: dict[str, Any]
     ) -> None:
         if (writer := tensorboard(trainer)) is not None:
-            told = description | {"generated": int(next(v for k, v in figures.items() if k.endswith("_n")))}
+            told = {"features": self.features.name} | description
+            told |= {"generated": int(next(v for k, v in figures.items() if k.endswith("_n")))}
             told |= {"sampler": type(self.sampler).__qualname__}
             text = "\n".join(f"    {line}" for line in json.dumps(told, indent=2).splitlines())
             writer.add_text(f"{split}/{next(iter(figures))}", text, logged_step(trainer))

@@ -31,6 +31,15 @@ class Features(abc.ABC):
         """What the features are a function of, besides the image: part of the name of what is cached."""
 
     @property
+    def name(self) -> str:
+        """What a table says that a distance is of."""
+        return type(self).__name__
+
+    @abc.abstractmethod
+    def check(self) -> None:
+        """Raises ValueError if the network cannot be built; nothing is kept in memory."""
+
+    @property
     def is_fid(self) -> bool:
         """Whether a distance of these features may be called FID."""
         return False
@@ -66,9 +75,17 @@ class NetworkFeatures(Features):
         super().__init__()
         self.network = network
 
+    def check(self) -> None:
+        """It is there."""
+
     def build(self) -> nn.Module:
         """A copy: the mode, device and gradients of the network that was given stay as they are."""
         return copy.deepcopy(self.network)
+
+    @property
+    def name(self) -> str:
+        """The network's class."""
+        return type(self.network).__name__
 
     @property
     def description(self) -> dict[str, str]:

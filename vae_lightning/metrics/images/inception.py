@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from pytorch_fid import inception as blocks
 from torch import Tensor, nn
 
 from vae_lightning.metrics.images.features import Features
+from vae_lightning.metrics.images.weights import check_digits, checked_sha256
 
 FID_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 PREPROCESSING = "gray repeated to RGB, 299 x 299 bilinear (align_corners=False, no antialias), [0, 1] to [-1, 1]"
@@ -30,22 +30,19 @@ class InceptionFeatures(Features):
 
     def __init__(self, weights: str | Path, sha256: str = FID_SHA256) -> None:
         super().__init__()
-        if len(sha256) < 8 or set(sha256.lower()) - set("0123456789abcdef"):
-            raise ValueError(f"sha256 must be at least the first 8 hexadecimal digits of a file's, got '{sha256}'")
-        self.weights, self.sha256 = Path(weights), sha256.lower()
+        self.weights, self.sha256 = Path(weights), check_digits(sha256)
         self._digest: str | None = None
 
     @property
     def digest(self) -> str:
         """The file's sha256; ValueError if it is not the expected one."""
         if self._digest is None:
-            found = file_sha256(self.weights)
-            if not found.startswith(self.sha256):
-                raise ValueError(
-                    f"{self.weights} has sha256 {found}, not {self.sha256}: get the file again, or say that it is the "
-                    "one you mean by sha256 (with weights that are not FID's, the figure is not called FID)"
-                )
-            self._digest = found
+            self._digest = checked_sha256(
+                self.weights,
+                self.sha256,
+                "get the file again, or say that it is the one you mean by sha256 (with weights that are not FID's, "
+                "the figure is not called FID)",
+            )
         return self._digest
 
     @property
@@ -114,15 +111,6 @@ def fid_structure() -> Any:
     network.Mixed_7b = blocks.FIDInceptionE_1(1280)
     network.Mixed_7c = blocks.FIDInceptionE_2(2048)
     return network
-
-
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file's content; ValueError if it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise ValueError(f"cannot read the weights {path}: {error.strerror}") from error
 
 
 def _check_shapes(weights: object, path: Path) -> None:
