@@ -13,15 +13,16 @@ import pytest
 import torch
 
 ROOMS = (
-    "answers", "callbacks", "conditional", "consistency", "data", "data.processes", "estimators", "families",
-    "harmonium", "inference", "latent_variable", "metrics", "models", "nn", "objectives", "priors", "search",
+    "answers", "callbacks", "conditional", "consistency", "data", "data.processes", "encoders", "estimators",
+    "families", "harmonium", "inference", "latent_variable", "metrics", "models", "nn", "objectives", "priors",
+    "search",
 )  # fmt: skip
 OF_FILES = {
     "CelebA", "CheckpointReference", "DataReference", "ImageFolder", "InceptionFeatures", "MNIST", "Newsgroups",
     "Omniglot",
 }  # fmt: skip
 OF_A_RUN = {"AtomicCheckpointIO", "Compiled", "Eager", "EveryStep", "ImageMeans", "ImageSamples", "Replayed"}
-OF_AN_EXTRA = {"Hamiltonian", "PosteriorFit"}
+OF_AN_EXTRA = {"FlowEncoder", "Hamiltonian", "PosteriorFit"}
 OF_MINUTES = {"MobiusNetwork"}  # it trains a network
 OF_OTHERS = {"ByCount", "ByDocuments", "Features"}  # what other classes are made of: shown there
 WITHOUT = OF_FILES | OF_A_RUN | OF_AN_EXTRA | OF_MINUTES | OF_OTHERS

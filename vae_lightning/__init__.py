@@ -28,9 +28,10 @@ _NAMES = {
         MobiusNetwork PlanarProcess Process Rescaled Univariate rescaled_linear rescaling_gain
     """,
     "families": """
-        Bernoulli BernoulliMRF Categorical ExponentialFamily GibbsMRF Multinomial Normal PartlyObserved
+        Bernoulli BernoulliMRF BlockNormal Categorical ExponentialFamily GibbsMRF Multinomial Normal PartlyObserved
         Poisson Product
     """,
+    "encoders": "BlockEncoder FlowEncoder",
     "harmonium": """
         ContrastiveDivergence EnumeratedLikelihood Harmonium NegativePhase PersistentContrastiveDivergence
         Sparsity
@@ -62,7 +63,7 @@ _NAMES = {
 _ROOM_OF = {name: room for room, names in reversed(_NAMES.items()) for name in names.split()}
 
 _ROOMS = (
-    *("answers", "callbacks", "data", "estimators", "families", "harmonium", "inference"),
+    *("answers", "callbacks", "data", "encoders", "estimators", "families", "harmonium", "inference"),
     *("metrics", "models", "nn", "objectives", "priors"),
 )
 

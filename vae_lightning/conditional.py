@@ -61,20 +61,23 @@ class Conditional(nn.Module):
     def prototype(self) -> Distribution:
         """The family's member at theta = 0, batch shape (1,): what kind of distribution this is, told without data."""
         like = next(self.network.parameters(), torch.zeros(()))
-        return self.family.distribution(self.family.constrain(like.new_zeros(1, self.family.num_parameters)))
+        return self.family.member(like.new_zeros(1, self.family.num_parameters))
 
-    def natural_parameters(self, c: Tensor | Counts) -> Eta:
-        """Eta(c), (*B, P): a Tensor, or an Affine map that the family multiplies out if it must."""
+    def emitted(self, c: Tensor | Counts) -> Eta:
+        """Theta(c), (*B, P), as the network gives it: a Tensor, or an Affine map that the family multiplies out."""
         theta = self.network(c)
         if isinstance(theta, Tensor) and torch.is_autocast_enabled(theta.device.type):
             # probabilities, and the noise they are compared with, need single precision: bfloat16 noise has 256 values
             theta = theta.to(torch.promote_types(theta.dtype, torch.float32))
-        return self.family.constrain(theta)
+        return theta
+
+    def natural_parameters(self, c: Tensor | Counts) -> Eta:
+        """Eta(c), (*B, P): a Tensor, or an Affine map that the family multiplies out if it must."""
+        return self.family.constrain(self.emitted(c))  # type: ignore[arg-type]  # Affine where it takes one
 
     def forward(self, c: Tensor | Counts, family: ExponentialFamily | None = None) -> Distribution:
         """p(. | c); a member of `family`, if given: that of the conditional with what it does not model bound."""
-        eta = self.natural_parameters(c)
-        return (family or self.family).distribution(eta)  # type: ignore[arg-type]  # Affine where it takes one
+        return (family or self.family).member(self.emitted(c))  # type: ignore[arg-type]  # Affine where it takes one
 
 
 def as_conditional(module: object) -> Conditional:

@@ -14,7 +14,7 @@ from vae_lightning.conditional import Conditional, Network
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.families import ExponentialFamily
-from vae_lightning.families.shown import reader
+from vae_lightning.families.shown import Shown, reader
 from vae_lightning.priors import FactorisedPrior, Prior
 
 
@@ -33,6 +33,18 @@ class ConditionalLike(Protocol):
 
     def __call__(self, c: Tensor | Counts) -> Distribution:
         """p(. | c)."""
+
+
+def encoder_of(latent: ExponentialFamily, observed: ExponentialFamily, network: Network) -> ConditionalLike:
+    """Q(z | x) of this family and network; where what is built is an encoder already, of `encoders`, that encoder."""
+    conditional = Conditional(latent, observed.event_shape, reader(observed, network))
+    built = conditional.network
+    if isinstance(built, Shown) and isinstance(built.network, ConditionalLike):
+        raise ValueError(
+            f"{type(built.network).__name__} reads observations as they are, and those of {observed!r} are shown to a "
+            "network in other columns: use models.VAE with the latent family BlockNormal"
+        )
+    return built if isinstance(built, ConditionalLike) else conditional
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +129,7 @@ class LatentVariableModel(nn.Module):
     ) -> LatentVariableModel:
         """Q(z | x) and p(x | z) of these families and networks, and p(z), by default the latent's standard member."""
         return cls(
-            Conditional(latent, observed.event_shape, reader(observed, encoder)),
+            encoder_of(latent, observed, encoder),
             Conditional(observed, latent.event_shape, decoder),
             prior or FactorisedPrior(latent),
         )

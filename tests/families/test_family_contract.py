@@ -14,6 +14,7 @@ from scipy import stats
 from vae_lightning.families import (
     Bernoulli,
     BernoulliMRF,
+    BlockNormal,
     Categorical,
     Multinomial,
     Normal,
@@ -65,6 +66,13 @@ class OneWithTwo:
         on, off = (torch.nn.functional.softplus(b).sum(-1) for b in (self.b2 + self.v, self.b2))
         second = td.Independent(td.Bernoulli(logits=self.b2 + z[..., :1] * self.v), 1)
         return td.Bernoulli(logits=self.b1 + on - off).log_prob(z[..., 0]) + second.log_prob(z[..., 1:])
+
+
+def correlated(eta):
+    """A pair of Gaussians by torch, from eta = (P mean, -P_ii / 2, -P_12)."""
+    linear, squares, product = eta.split((2, 2, 1), -1)
+    precision = torch.diag_embed(-2 * squares) - product[..., None] * torch.eye(2, dtype=eta.dtype).flip(0)
+    return td.MultivariateNormal((precision.inverse() @ linear[..., None])[..., 0], precision_matrix=precision)
 
 
 def one_hot(k, size):
@@ -120,6 +128,12 @@ CASES = {
         Normal(2, scale=0.8),
         plane,
         lambda eta: td.Independent(td.Normal(eta * 0.64, 0.8), 1),
+    ),
+    "normal in blocks": (BlockNormal(2, 2), plane, correlated),
+    "normal in blocks of one": (
+        BlockNormal(2, 1),
+        plane,
+        lambda eta: td.Independent(td.Normal(-0.5 * eta[..., :2] / eta[..., 2:], (-0.5 / eta[..., 2:]).sqrt()), 1),
     ),
     "poisson": (
         Poisson(2),

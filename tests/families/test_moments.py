@@ -5,17 +5,18 @@ import math
 import pytest
 import torch
 
-from vae_lightning.families import Bernoulli, BernoulliMRF, Categorical, GibbsMRF, Multinomial, Normal
+from vae_lightning.families import Bernoulli, BernoulliMRF, BlockNormal, Categorical, GibbsMRF, Multinomial, Normal
 
 FAMILIES = {
     "bits": Bernoulli((2, 3)),
     "classes": Categorical(3, (2,)),
     "normal": Normal((2, 2)),
     "normal of fixed scale": Normal(3, scale=0.6),
+    "normal in blocks": BlockNormal(4, 2),
     "words": Multinomial(4).given(torch.tensor([2.0, 7.0]).double()),
     "pairs of bits": BernoulliMRF(2, 3),
 }
-FITTED = ("bits", "classes", "normal", "normal of fixed scale", "words")
+FITTED = ("bits", "classes", "normal", "normal of fixed scale", "normal in blocks", "words")
 
 
 @pytest.fixture(params=FAMILIES, ids=str)

@@ -16,7 +16,6 @@ from vae_lightning.callbacks.mode_collapse import SampleWatch
 from vae_lightning.callbacks.reporting import logged_step, occasion, tensorboard
 from vae_lightning.callbacks.requirements import check_size, require_latent_variable_model, require_mean
 from vae_lightning.latent_variable import Draw
-from vae_lightning.metrics.surgery import check_posterior
 from vae_lightning.models.protocols import part
 from vae_lightning.objectives import Objective
 
@@ -161,7 +160,7 @@ class CollapseWatch(Diagnostic):
         if isinstance(objective, Objective) and not objective.fits_encoder:
             self.of_samples = SampleWatch()
             return
-        check_posterior("CollapseWatch", posterior)
+        self.surgery.expect(posterior, "CollapseWatch")
         require_mean(self, posterior)
         check_size(self, trainer, stage, 2)
 

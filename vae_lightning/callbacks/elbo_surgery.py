@@ -20,7 +20,6 @@ from vae_lightning.callbacks.requirements import require_latent_variable_model
 from vae_lightning.latent_variable import Draw
 from vae_lightning.metrics.functional.aggregated import CHUNK
 from vae_lightning.metrics.means import MeanWithError, with_errors
-from vae_lightning.metrics.surgery import check_posterior
 
 SATURATED = math.log(2)
 
@@ -59,7 +58,8 @@ class ELBOSurgery(MetricDiagnostic):
 
     For Gaussian and Bernoulli posteriors, and every prior. Costs N^2 densities of q in blocks of chunk x chunk, shared
     by the processes: about a second for N = 10,000 codes of 64 units, 25 times that for 50,000; 16 (S + 1) bytes a
-    unit and observation are kept. TypeError at setup for other posteriors, such as those of two levels.
+    unit and observation are kept. Of a flow each density is an evaluation of it: set a limit. TypeError at setup for
+    other posteriors, such as those of two levels.
 
     Source: Hoffman, Johnson, ELBO Surgery: yet another way to carve up the variational evidence lower bound (2016).
 
@@ -69,6 +69,8 @@ class ELBOSurgery(MetricDiagnostic):
         every_n_epochs: in `fit`, watch the validation of every n-th epoch; `validate` and `test` always.
     """
 
+    metric: metrics.ELBOSurgery
+
     def __init__(self, chunk: int = CHUNK, limit: int | None = None, every_n_epochs: int = 10) -> None:
         super().__init__(metrics.ELBOSurgery(chunk, limit), every_n_epochs)
         self.reconstruction = Reconstruction()
@@ -76,7 +78,7 @@ class ELBOSurgery(MetricDiagnostic):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch, not after it, that a posterior cannot be cut."""
-        check_posterior("ELBOSurgery", require_latent_variable_model(self, pl_module).encoder.prototype())
+        self.metric.expect(require_latent_variable_model(self, pl_module).encoder.prototype())
 
     def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Reset both metrics."""

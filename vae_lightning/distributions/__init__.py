@@ -1,5 +1,6 @@
 """Distributions: q -> what kind of distribution it is: its name, parameters, samples, natural form and values."""
 
+from vae_lightning.distributions.block_gaussian import BlockGaussian
 from vae_lightning.distributions.enumeration import (
     HELD_BITS,
     PAIRED_BITS,
@@ -8,6 +9,7 @@ from vae_lightning.distributions.enumeration import (
     enumerate_codes,
     states,
 )
+from vae_lightning.distributions.flowed import Flowed
 from vae_lightning.distributions.kinds import (
     Unnormalised,
     as_bits,
@@ -20,14 +22,18 @@ from vae_lightning.distributions.kinds import (
     mean_code,
 )
 from vae_lightning.distributions.masked import Masked, observed_part
-from vae_lightning.distributions.natural_form import natural_form
+from vae_lightning.distributions.natural_form import natural_form, statistics
+from vae_lightning.distributions.packing import packed, unpacked
 from vae_lightning.distributions.parameters import displaced, held, parameters, rebuilt
 from vae_lightning.distributions.sampling import rsample, sample
+from vae_lightning.distributions.widened import widened
 
 __all__ = [
     "HELD_BITS",
     "PAIRED_BITS",
     "SUMMED_BITS",
+    "BlockGaussian",
+    "Flowed",
     "Masked",
     "States",
     "Unnormalised",
@@ -44,9 +50,13 @@ __all__ = [
     "mean_code",
     "natural_form",
     "observed_part",
+    "packed",
     "parameters",
     "rebuilt",
     "rsample",
     "sample",
     "states",
+    "statistics",
+    "unpacked",
+    "widened",
 ]

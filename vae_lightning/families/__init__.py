@@ -2,6 +2,7 @@
 
 from vae_lightning.families.base import ExponentialFamily
 from vae_lightning.families.bernoulli import Bernoulli
+from vae_lightning.families.block_normal import BlockNormal
 from vae_lightning.families.categorical import Categorical
 from vae_lightning.families.gibbs_mrf import GibbsMRF
 from vae_lightning.families.mrf import BernoulliMRF
@@ -14,6 +15,7 @@ from vae_lightning.families.product import Product
 __all__ = [
     "Bernoulli",
     "BernoulliMRF",
+    "BlockNormal",
     "Categorical",
     "ExponentialFamily",
     "GibbsMRF",

@@ -115,6 +115,10 @@ class ExponentialFamily(abc.ABC):
         """The theta with constrain(theta) = eta."""
         return eta
 
+    def member(self, theta: Any) -> Distribution:
+        """p(. | constrain(theta)), of what a network emits; another way there may lose fewer digits."""
+        return self.distribution(self.constrain(theta))
+
     def canonical(self, eta: Float[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
         """The same for all eta of one distribution; by default each eta has a distribution of its own."""
         return eta

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts, device_of, select
-from vae_lightning.distributions import as_normal, family_name, rebuilt, sample
+from vae_lightning.distributions import family_name, sample, widened
 from vae_lightning.latent_variable import ConditionalLike
 from vae_lightning.priors import Prior
 from vae_lightning.randomness import Noise
@@ -102,12 +102,12 @@ class Inflated(Proposal):
         self.variance = variance
 
     def __call__(self, q: td.Distribution) -> td.Distribution:
-        """N(mean, variance * sigma^2); TypeError unless q is independent Gaussians."""
-        normal = as_normal(q)
-        if normal is None:
+        """N(mean, variance * covariance), also as what a flow maps; TypeError unless q is of Gaussians."""
+        wider = widened(q, math.sqrt(self.variance))
+        if wider is None:
             name = family_name(q)
-            raise TypeError(f"Inflated needs a posterior of independent Gaussians, got {name}: use Posterior()")
-        return rebuilt(q, (normal.loc, math.sqrt(self.variance) * normal.scale))
+            raise TypeError(f"Inflated needs a posterior of Gaussians, got {name}: use Posterior()")
+        return wider
 
 
 def log_weights(

@@ -12,8 +12,8 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from vae_lightning.distributions import natural_form
-from vae_lightning.metrics.functional.aggregated import CHUNK, log_mixture, statistics
+from vae_lightning.distributions import natural_form, packed, statistics, unpacked
+from vae_lightning.metrics.functional.aggregated import CHUNK, aggregated_log_prob, log_mixture
 from vae_lightning.metrics.functional.surgery import check_surgery, own_log_prob, surgery_terms
 from vae_lightning.metrics.gather import check_limit, earliest, gather_rows, in_shares
 
@@ -22,8 +22,9 @@ class ELBOSurgery(Metric):
     """The terms of `functional.elbo_surgery` for all batches together, in nats with standard errors.
 
     The posteriors' parameters and the samples' statistics are kept and gathered, 16 S + 16 bytes a Gaussian unit and
-    observation; the processes share the N x N densities of `compute`, in blocks of chunk x chunk. TypeError for
-    posteriors that are neither independent Gaussians nor bits: for those call the function on all of the data.
+    observation; the processes share the N x N densities of `compute`, in blocks of chunk x chunk. Gaussians that are
+    correlated in blocks of k take (k + 3) / 4 times as much. Of a flow the parameters are kept, and each density is an
+    evaluation of it: set a limit. TypeError for other posteriors: for those call the function on all of the data.
     With a limit only the first so many observations count, where batches are dealt to the processes in turn.
 
     Examples:
@@ -53,6 +54,7 @@ class ELBOSurgery(Metric):
             raise ValueError(f"ELBOSurgery needs chunk >= 1, got {chunk}")
         check_limit("ELBOSurgery", limit)
         self.chunk, self.limit = chunk, limit
+        self.like: td.Distribution | None = None  # a posterior without a natural form, for what it is but parameters
         for state in ("eta", "log_normaliser", "points", "log_posterior", "log_prior", "numbers"):
             self.add_state(state, [], dist_reduce_fx="cat")
 
@@ -68,13 +70,26 @@ class ELBOSurgery(Metric):
         check_surgery(posterior, prior, z)
         if self.full:
             return
-        eta, log_normaliser = natural_parameters("ELBOSurgery", posterior)
+        eta, log_normaliser = self._kept(posterior)
         self.numbers.append(torch.full((len(eta),), len(self.numbers), device=eta.device))
         self.eta.append(eta)
         self.log_normaliser.append(log_normaliser)
-        self.points.append(statistics(z.flatten(2), eta.shape[1]).movedim(0, 1))
+        flat = z.flatten(2)
+        self.points.append((statistics(flat, eta.shape[1]) if self.like is None else flat).movedim(0, 1))
         self.log_posterior.append(own_log_prob(posterior, z).mT)
         self.log_prior.append(prior.log_prob(z).double().mT)
+
+    def expect(self, posterior: td.Distribution, name: str = "ELBOSurgery") -> None:
+        """See what kind of posteriors will come; TypeError for one that is neither Gaussians, nor a flow, nor bits."""
+        self._kept(posterior, name)
+
+    def _kept(self, posterior: td.Distribution, name: str = "ELBOSurgery") -> tuple[Tensor, Tensor]:
+        """Eta and A, or of a flow all parameters and zeros."""
+        natural, rows = natural_form(posterior), packed(posterior)
+        if natural is None and rows is not None:
+            self.like = posterior
+            return rows.detach(), rows.new_zeros(len(rows))
+        return natural or natural_parameters(name, posterior)
 
     def compute(self) -> dict[str, Tensor | float]:
         """The fields of `functional.Surgery` by name."""
@@ -84,7 +99,10 @@ class ELBOSurgery(Metric):
         )
 
         def densities(rows: Tensor) -> Tensor:
-            return log_mixture(eta, log_normaliser, rows, self.chunk)
+            if self.like is None:
+                return log_mixture(eta, log_normaliser, rows, self.chunk)
+            z = rows.unflatten(-1, self.like.event_shape)
+            return aggregated_log_prob(unpacked(self.like, eta), z, self.chunk)
 
         flat = points.flatten(0, 1)
         log_aggregated = in_shares(densities, flat, self.process_group) if self._is_synced else densities(flat)
@@ -92,13 +110,8 @@ class ELBOSurgery(Metric):
         return asdict(surgery_terms(log_posterior.mT, log_aggregated.mT, log_prior.mT))
 
 
-def check_posterior(name: str, posterior: td.Distribution) -> None:
-    """TypeError for a posterior that is neither independent Gaussians nor bits."""
-    natural_parameters(name, posterior)
-
-
 def natural_parameters(name: str, posterior: td.Distribution) -> tuple[Tensor, Tensor]:
-    """(eta (N, P), A (N,)) of independent Gaussians or bits; TypeError for any other posterior."""
+    """(eta (N, P), A (N,)) of Gaussians or bits; TypeError for any other posterior."""
     natural = natural_form(posterior)
     if natural is None:
         raise TypeError(

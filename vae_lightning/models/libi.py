@@ -12,14 +12,13 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 
 from vae_lightning.batches import Batch
-from vae_lightning.conditional import Conditional, Network
+from vae_lightning.conditional import Network
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.data.protocols import HasValidation, datamodule
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import ExponentialFamily
-from vae_lightning.families.shown import reader
-from vae_lightning.latent_variable import LatentVariableModel
+from vae_lightning.latent_variable import ConditionalLike, LatentVariableModel, encoder_of
 from vae_lightning.models.best import BestWeights
 from vae_lightning.models.gaussian import gaussian_codes
 from vae_lightning.models.latent_variable import LatentVariableModule
@@ -119,7 +118,7 @@ class LiBI(LatentVariableModule, Phased):
         latent = gaussian_codes(latent_dim)
         model = LatentVariableModel.of_families(latent, observed, encoder, decoder, prior)
         # not assigned to the arguments' own names: the hyperparameters saved are the arguments as they were given
-        build = partial(Conditional, latent, observed.event_shape, reader(observed, encoder))
+        build = partial(encoder_of, latent, observed, encoder)
         first, codes = _with_codes(generator or CodeLikelihood(), build)
         objective = GeneratorFirst(first, inference or AnalyticELBO(Reparameterised()), steps, repeats)
         super().__init__(model, objective, optimizer, scheduler, evaluation_samples)
@@ -141,7 +140,7 @@ class LiBI(LatentVariableModule, Phased):
         phase = self.phases.at(step)
         if self.codes is not None and phase.begins and phase.of_generator and phase.repeat:
             learnt = self._learnt()
-            for name, tensor in self.codes.state_dict().items():
+            for name, tensor in self.codes.state_dict().items():  # type: ignore[attr-defined]  # encoders are modules
                 tensor.copy_(learnt[f"model.encoder.{name}"])
 
     def ends_repeat(self, step: int) -> bool:
@@ -213,7 +212,7 @@ class LiBI(LatentVariableModule, Phased):
             self.keep_best(self.value_on(self._judged), step)
 
 
-def _with_codes(generator: Objective, build: Callable[[], Conditional]) -> tuple[Objective, Conditional | None]:
+def _with_codes(generator: Objective, build: Callable[[], ConditionalLike]) -> tuple[Objective, ConditionalLike | None]:
     """A generator's objective with the codes it is of, and these; any other objective as it is, with none."""
     if not isinstance(generator, CodeLikelihood):
         return generator, None

@@ -14,9 +14,14 @@ from torch.distributions import Distribution
 from vae_lightning.affine import dense
 from vae_lightning.conditional import Conditional
 from vae_lightning.construction.arguments import check_kinds
+from vae_lightning.distributions import packed
+from vae_lightning.encoders import FlowEncoder
 from vae_lightning.nn import TrainingRows
 from vae_lightning.priors.base import Prior
+from vae_lightning.priors.members import EqualMixture
 from vae_lightning.priors.mixture import Mixture
+
+Encoder = Conditional | FlowEncoder
 
 
 class EncodedPrior(Prior):
@@ -31,7 +36,8 @@ class EncodedPrior(Prior):
         super().__init__()
         self.event_shape, self.observed_shape = _size(latent_shape), _size(observed_shape)
         self.chunk = chunk
-        self._attached: tuple[Conditional, ...] = ()  # in a tuple, out of torch's sight
+        self._attached: tuple[Encoder, ...] = ()  # in a tuple, out of torch's sight
+        self._joint = False  # whether entries of a posterior depend on each other
 
     @property
     @abc.abstractmethod
@@ -45,14 +51,14 @@ class EncodedPrior(Prior):
     def attach(self, encoder: nn.Module, data: TrainingRows | Tensor | None = None) -> None:
         """Use this encoder; start from data if they are given. ValueError or TypeError if shapes do not fit."""
         name, needed = type(self).__name__, f"{tuple(self.observed_shape)} -> {tuple(self.event_shape)}"
-        if not isinstance(encoder, Conditional):
+        if not isinstance(encoder, Encoder):
             raise TypeError(f"{name} needs an encoder that is a Conditional, got {type(encoder).__name__}")
         if (encoder.context_shape, encoder.event_shape) != (self.observed_shape, self.event_shape):
             got = f"{tuple(encoder.context_shape)} -> {tuple(encoder.event_shape)}"
             raise ValueError(
                 f"{name} is of shape {needed} but the encoder {got}: set observed_shape and latent_shape to that"
             )
-        self._attached = (encoder,)
+        self._attached, self._joint = (encoder,), packed(encoder.prototype()) is not None
         if data is not None:
             self.start_from(data)
 
@@ -73,6 +79,8 @@ class EncodedPrior(Prior):
         if not self._attached:
             raise ValueError(f"{type(self).__name__} has no encoder yet: build a model with it, or attach(encoder)")
         encoder = self._attached[0]
+        if isinstance(encoder, FlowEncoder) or self._joint:
+            return EqualMixture(encoder(self.inputs), self.chunk)
         return Mixture(encoder.family, dense(encoder.natural_parameters(self.inputs)), chunk=self.chunk)
 
 

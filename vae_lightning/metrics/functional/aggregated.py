@@ -10,16 +10,10 @@ import torch.distributions as td
 from jaxtyping import Float, Float64
 from torch import Size, Tensor
 
-from vae_lightning.distributions import natural_form
+from vae_lightning.distributions import natural_form, statistics
 
 CHUNK = 1024
 """Samples and components of a block: 8 MB of float64, whatever the number of either."""
-
-
-def statistics(z: Float[Tensor, "*rows d"], num_parameters: int) -> Float64[Tensor, "*rows P"]:
-    """T(z) of flat z for P parameters: z where P = d, (z, z^2) where P = 2 d; in float64."""
-    z = z.double()
-    return z if num_parameters == z.shape[-1] else torch.cat((z, z.square()), -1)
 
 
 def log_mixture(

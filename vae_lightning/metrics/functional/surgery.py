@@ -10,8 +10,8 @@ import torch.distributions as td
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from vae_lightning.distributions import natural_form
-from vae_lightning.metrics.functional.aggregated import CHUNK, aggregated_log_prob, statistics
+from vae_lightning.distributions import natural_form, statistics
+from vae_lightning.metrics.functional.aggregated import CHUNK, aggregated_log_prob
 
 
 @dataclass(frozen=True, eq=False)
