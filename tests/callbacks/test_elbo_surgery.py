@@ -35,9 +35,14 @@ def expected(module: Any, data: Any, split: str) -> dict[str, float]:
     """The terms and errors by the function on all of the split, and the reconstruction's by its definition."""
     with torch.no_grad():
         surgery = elbo_surgery(posterior(module, data, split), module.model.prior(), codes(module, data, split))
-    reconstruction = torch.cat([draw.log_likelihood.mean(0) for draw in draws(module, data, split)]).double()
+    seen = draws(module, data, split)
+    reconstruction = torch.cat([draw.log_likelihood.mean(0) for draw in seen]).double()
+    energy = torch.cat([(draw.log_likelihood + draw.log_prior).double().mean(0) for draw in seen])
+    entropy = -torch.cat([draw.log_posterior.double().mean(0) for draw in seen])
     terms = {name: float(value) for name, value in vars(surgery).items()}
-    terms["reconstruction_error"] = float(reconstruction.std()) / math.sqrt(len(reconstruction))
+    terms |= {"negative_energy": float(energy.mean()), "entropy": float(entropy.mean())}
+    for name, values in (("reconstruction", reconstruction), ("negative_energy", energy), ("entropy", entropy)):
+        terms[f"{name}_error"] = float(values.std()) / math.sqrt(len(values))
     return {f"{split}/{name}": value for name, value in terms.items()}
 
 
@@ -53,6 +58,9 @@ def test_every_prior(prior: str) -> None:
     logged = {name: float(run.logged_metrics[name]) for name in terms}
     assert logged == pytest.approx(terms, rel=1e-4, abs=1e-4)
     assert logged["val/rate"] == pytest.approx(logged["val/mutual_information"] + logged["val/marginal_kl"], abs=1e-5)
+    # with one sample or more, the other reading of the same ELBO: its samples' mean
+    nelbo = -torch.cat([draw.log_weight.mean(0) for draw in draws(module, data, "val")]).mean()
+    assert -logged["val/negative_energy"] - logged["val/entropy"] == pytest.approx(nelbo.item(), rel=1e-5)
     # the model's own term, in closed form or by the same draws: within 4 standard errors
     assert abs(logged["val/rate"] - float(run.logged_metrics["val/kl"])) < 4 * logged["val/rate_error"]
 

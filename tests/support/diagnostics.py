@@ -35,6 +35,7 @@ FIGURES = {
     *("mismatch", "mismatch_error", "mismatch_effective_sample_size", "decoder_r2", "decoder_r2_error", "encoder_r2"),
     *("encoder_r2_error", "rate", "mutual_information", "marginal_kl", "rate_error", "mutual_information_error"),
     *("marginal_kl_error", "log_n", "reconstruction_error", "frechet_distance", "frechet_distance_error"),
+    *("negative_energy", "negative_energy_error", "entropy", "entropy_error"),
     *("frechet_distance_n", "frechet_distance_reference_n", "kernel_distance", "kernel_distance_error"),
     *("henze_zirkler", "henze_zirkler_null", "henze_zirkler_critical", "henze_zirkler_p", "smooth_knn"),
     *("approximation_gap", "amortisation_gap", "approximation_gap_error", "amortisation_gap_error"),

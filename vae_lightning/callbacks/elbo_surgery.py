@@ -6,10 +6,8 @@ import math
 from collections.abc import Mapping
 
 import lightning.pytorch as pl
-from jaxtyping import Float
 from lightning.pytorch.utilities import rank_zero_warn
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from vae_lightning import metrics
 from vae_lightning.batches import Batch
@@ -19,38 +17,25 @@ from vae_lightning.callbacks.reporting import occasion
 from vae_lightning.callbacks.requirements import require_latent_variable_model
 from vae_lightning.latent_variable import Draw
 from vae_lightning.metrics.functional.aggregated import CHUNK
-from vae_lightning.metrics.means import MeanWithError, with_errors
 
 SATURATED = math.log(2)
 
 
-class Reconstruction(MeanWithError):
-    """-E_q log p(x | z) in nats, its mean over observations with the standard error."""
-
-    def __init__(self) -> None:
-        super().__init__(("reconstruction",))
-
-    def update(self, log_likelihood: Float[Tensor, "samples batch"]) -> None:
-        """Add log p(x | z) of a batch."""
-        self.add({"reconstruction": -log_likelihood.mean(0)})
-
-    def compute(self) -> dict[str, Tensor]:
-        """`reconstruction` and `reconstruction_error`."""
-        return with_errors(self.estimates())
-
-
 class ELBOSurgery(MetricDiagnostic):
-    """Logs `rate`, `mutual_information` and `marginal_kl`, in nats: what the code is paid for.
+    """Logs `rate`, `mutual_information` and `marginal_kl`, in nats: what the code is paid for; energy and entropy.
 
         NELBO = reconstruction + rate
         rate = 1/N sum_n KL(q(z | x_n) | p(z))  =  I_q(n; z)          +  KL(q(z) | p(z)),    q(z) = 1/N sum_n q(z | x_n)
                                                    mutual_information    marginal_kl
+        NELBO = -(E_q[log p(x, z)] + H[q(z | x)])
+                  negative_energy    entropy
 
     The mutual information says how much a code tells of its observation; the marginal KL how far all codes together
     are from the prior, which is what samples from the prior suffer from and what a better prior removes. Each has its
     standard error, `..._error`, over the choice of the data and of z together; `reconstruction_error` is that of the
-    model's own `reconstruction`. All are averages over the evaluation's own samples of z, so the terms add up
-    exactly, and `rate` differs from the model's `kl`, in closed form where there is one, by sampling error only.
+    model's own `reconstruction`. `negative_energy` and `entropy` are the other reading of this ELBO: a q that shrinks
+    onto the best code trades entropy for energy. All are averages over the evaluation's own samples of z, so the terms
+    add up exactly, and `rate` differs from the model's `kl`, in closed form where there is one, by sampling error only.
 
     N observations cannot show more mutual information than `log_n`. Within log 2 of it, fewer than two observations
     share a code on average, and a warning says that it is saturated: more data would give more, and the marginal KL
@@ -73,7 +58,7 @@ class ELBOSurgery(MetricDiagnostic):
 
     def __init__(self, chunk: int = CHUNK, limit: int | None = None, every_n_epochs: int = 10) -> None:
         super().__init__(metrics.ELBOSurgery(chunk, limit), every_n_epochs)
-        self.reconstruction = Reconstruction()
+        self.terms = metrics.ELBOTerms()
         self._told: set[str] = set()
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -83,18 +68,19 @@ class ELBOSurgery(MetricDiagnostic):
     def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Reset both metrics."""
         super().begin(trainer, module)
-        self.reconstruction.to(module.device).reset()
+        self.terms.to(module.device).reset()
 
     def observe(self, trainer: pl.Trainer, module: pl.LightningModule, draw: Draw, batch: Batch) -> None:
         """Keep the posteriors and the samples of the batch."""
         self.metric.update(draw.posterior, draw.prior, draw.z)
-        self.reconstruction.update(draw.log_likelihood)
+        self.terms.update(draw.log_likelihood, draw.log_prior, draw.log_posterior)
 
     def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         """Log; the metrics have merged what they keep over processes."""
         figures = {name: float(value) for name, value in self.metric.compute().items()}
         self._tell(trainer, split, figures)
-        figures["reconstruction_error"] = float(self.reconstruction.compute()["reconstruction_error"])
+        terms = {name: float(value) for name, value in self.terms.compute().items() if name != "reconstruction"}
+        figures |= terms  # the model logs the reconstruction itself
         module.log_dict({f"{split}/{name}": value for name, value in figures.items()}, sync_dist=True)
         if trainer.state.fn != "fit" and has_gallery(trainer):
             show(trainer, split, "elbo_surgery", surgery_picture(figures))

@@ -3,6 +3,7 @@
 from vae_lightning.metrics.active_units import ActiveUnits
 from vae_lightning.metrics.affine_fit import AffineFit
 from vae_lightning.metrics.consistency import Consistency
+from vae_lightning.metrics.elbo_terms import ELBOTerms
 from vae_lightning.metrics.free_energies import FreeEnergies
 from vae_lightning.metrics.hamming import HammingPrecision
 from vae_lightning.metrics.henze_zirkler import HenzeZirkler
@@ -22,6 +23,7 @@ __all__ = [
     "AttributeFeatures",
     "Consistency",
     "ELBOSurgery",
+    "ELBOTerms",
     "FrechetInceptionDistance",
     "FreeEnergies",
     "HammingPrecision",
