@@ -77,7 +77,7 @@ class Conditional(nn.Module):
 
     def forward(self, c: Tensor | Counts, family: ExponentialFamily | None = None) -> Distribution:
         """p(. | c); a member of `family`, if given: that of the conditional with what it does not model bound."""
-        return (family or self.family).member(self.emitted(c))  # type: ignore[arg-type]  # Affine where it takes one
+        return (family or self.family).member(self.emitted(c))
 
 
 def as_conditional(module: object) -> Conditional:
