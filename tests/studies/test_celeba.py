@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -10,16 +15,24 @@ import pytest
 import torch
 from support.faces import write_faces
 
+from vae_lightning.conditional import as_conditional
+from vae_lightning.executors import Forked
 from vae_lightning.loading import load
 from vae_lightning.models import GaussianVAE
 from vae_lightning.studies import reproduce
 from vae_lightning.studies.celeba import CelebAStudy
 from vae_lightning.studies.celeba.cell import CelebASize
+from vae_lightning.studies.celeba.data import Imagined
+from vae_lightning.studies.celeba.evaluation import judged
 from vae_lightning.studies.celeba.joint import JOINTS
+from vae_lightning.studies.celeba.networks import Networks
+from vae_lightning.studies.celeba.truth import GroundTruth
+from vae_lightning.trust import read_checkpoint
 
+FORK = multiprocessing.get_context("fork")
 SIZE = CelebASize(
     side=8, latent=3, width=2, gan_epochs=2, epoch=8, encoder_epochs=2, joint_epochs=2, rate=1e-3, test=12,
-    importance=3, images=12, batch=4, save_every=1,
+    importance=3, images=12, batch=4, statistics=128, save_every=1,
 )  # fmt: skip
 CELLS = ["encoder, conditional likelihood", "ground truth again", "joint, fixed sigma", "joint, learned sigma"]
 
@@ -76,6 +89,86 @@ def model_of(folder: Path, cell: str) -> GaussianVAE:
     model = load(folder / "cells" / cell / "model.ckpt")
     assert isinstance(model, GaussianVAE)
     return model
+
+
+def test_joint_training_begins_as_the_ground_truth_with_the_encoder_that_was_fitted(
+    folder: Path, tmp_path: Path
+) -> None:
+    """After no step its ELBO is theirs, whether sigma is known or learned."""
+    networks, fitted = Networks.of_size(SIZE), model_of(folder, "encoder").state_dict()
+    truth = GroundTruth(as_conditional(model_of(folder, "ground-truth").model.decoder), 0)
+    expected = values(folder)["encoder, conditional likelihood", "elbo"]
+    for joint in JOINTS:
+        begun = networks.joint(joint, fitted, rate=1e-3)
+        found = judged(begun, Imagined(truth, SIZE.epoch, SIZE.test, SIZE.batch), SIZE.importance, tmp_path)
+        assert found["elbo"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_statistics_of_the_ground_truth_are_those_of_the_priors_codes(folder: Path) -> None:
+    truth = GroundTruth(as_conditional(model_of(folder, "ground-truth").model.decoder), 0)
+    network = truth.decoder.network
+    codes = torch.cat(list(truth.code_batches(SIZE.statistics, "statistics")))
+    with torch.no_grad():
+        first = network.start(codes[..., None, None])
+    torch.testing.assert_close(network.hidden[0].running_mean, first.mean((0, 2, 3)), rtol=1e-4, atol=1e-6)
+
+
+def test_images_of_the_ground_truth_are_functions_of_their_numbers(folder: Path) -> None:
+    truth = GroundTruth(as_conditional(model_of(folder, "ground-truth").model.decoder), 0)
+    some, alone = truth.images(torch.arange(5), "test"), truth.images(torch.tensor([3]), "test")
+    torch.testing.assert_close(some[3], alone[0])
+    assert not torch.equal(some, truth.images(torch.arange(5), "again"))
+    noise = (truth.images(torch.arange(400), 1) - truth.decoder(truth.codes(torch.arange(400), 1)).mean).double()
+    error = 0.05 / (2 * noise.numel()) ** 0.5  # of a standard deviation
+    assert float(noise.std()) == pytest.approx(0.05, abs=4 * error)
+
+
+def test_a_generator_that_is_given_is_the_ground_truth(folder: Path, tmp_path: Path) -> None:
+    """Its statistics are made again, of the same codes and weights."""
+    given = folder / "cells" / "ground-truth" / "model.ckpt"
+    CelebAStudy("quick", 0, SIZE, generator=given, only="ground-truth").find(tmp_path)
+    expected, found = model_of(folder, "ground-truth").model.decoder, model_of(tmp_path, "ground-truth").model.decoder
+    torch.testing.assert_close(found.state_dict(), expected.state_dict(), rtol=1e-6, atol=1e-7)
+
+
+def test_killed_at_any_moment_it_ends_with_the_same_bits(folder: Path, faces: Path, tmp_path: Path) -> None:
+    """Killed as its n-th file since it went on was being written: checkpoints of every stage, models, figures."""
+    study = CelebAStudy("quick", 0, SIZE, faces=faces)
+    for number in (3, 6, 5, 9):
+        assert end_of(partial(killed, study, tmp_path, number)) == -signal.SIGKILL
+    assert end_of(partial(study.reproduce, tmp_path)) == 0
+    same(folder, tmp_path)
+
+
+def test_two_processes_share_the_work(folder: Path, faces: Path, tmp_path: Path) -> None:
+    cells = ("joint-fixed-sigma", "joint-learned-sigma")
+    studies = [CelebAStudy("quick", 0, SIZE, faces=faces, only=cell) for cell in cells]
+    list(Forked(jobs=2).each(lambda number: len(studies[number].reproduce(tmp_path)), range(2)))
+    CelebAStudy("quick", 0, SIZE, faces=faces).reproduce(tmp_path)
+    same(folder, tmp_path)
+
+
+def end_of(run: Callable[[], object]) -> int:
+    """The exit status of a child that runs this."""
+    child = FORK.Process(target=run)
+    child.start()
+    child.join()
+    return child.exitcode or 0
+
+
+def killed(study: CelebAStudy, out: Path, number: int) -> None:
+    """Reproduce until the number-th file is written, but for its end."""
+    left = iter(range(number - 1))
+    with patch("os.fsync", side_effect=lambda _: next(left, None) is None and os.kill(os.getpid(), signal.SIGKILL)):
+        study.reproduce(out)
+
+
+def same(expected: Path, found: Path) -> None:
+    """Whether two folders have the same rows and the same weights."""
+    assert (found / "results.json").read_text() == (expected / "results.json").read_text()
+    for model in expected.glob("cells/*/model.ckpt"):
+        one, other = (read_checkpoint(path / model.relative_to(expected)) for path in (expected, found))
+        torch.testing.assert_close(other, one, rtol=0, atol=0)
 
 
 def test_table_and_pictures(folder: Path) -> None:

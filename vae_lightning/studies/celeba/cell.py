@@ -27,6 +27,7 @@ class CelebASize:
     images: int  # of each model, for distances
     precision: str = "32-true"  # of training; evaluation is in single precision
     batch: int = 64
+    statistics: int = 6_400  # codes, or images, whose statistics networks normalise by
     save_every: int = 200  # steps, after which a training that is killed goes on
 
 

@@ -31,8 +31,6 @@ from vae_lightning.studies.celeba.truth import GroundTruth
 from vae_lightning.studies.provenance import Settings
 from vae_lightning.studies.store import Figures
 
-STATISTICS = 6_400  # codes, or images, whose statistics are those of a network
-
 
 @dataclass(frozen=True)
 class Stages:
@@ -73,7 +71,7 @@ class Stages:
             return self._networks.truth(kept["state_dict"])
         module = self._networks.truth(self.source.weights(self.size, trainings))
         truth = GroundTruth(as_conditional(module.model.decoder), self.seed)
-        standing_statistics(truth.decoder.network, truth.code_batches(STATISTICS, "statistics"))
+        standing_statistics(truth.decoder.network, truth.code_batches(self.size.statistics, "statistics"))
         module.prepare_by(self._imagined(truth))
         return module
 
@@ -89,7 +87,7 @@ class Stages:
         else:
             rows = Blank(self._truth.decoder.event_shape)
             trainings.fit(module, self._imagined(self._truth, rows), self.size.encoder_epochs)
-            images = self._truth.image_batches(STATISTICS, "statistics")
+            images = self._truth.image_batches(self.size.statistics, "statistics")
             standing_statistics(as_conditional(module.model.encoder).network, images)
         return module.eval()
 

@@ -28,7 +28,7 @@ from vae_lightning.studies.store import CellStore
 from vae_lightning.training.checkpoint import find
 
 SIZES: dict[Scale, CelebASize] = {
-    "quick": CelebASize(32, 32, 16, 40, 6_400, 20, 20, 1e-3, 1_000, 20, 2_000, save_every=1_000),
+    "quick": CelebASize(32, 32, 16, 12, 6_400, 20, 20, 1e-3, 1_000, 20, 2_000, save_every=1_000),
     "medium": CelebASize(64, 100, 64, 30, 10_000, 10, 10, 5e-4, 1_000, 20, 10_000, "bf16-mixed"),
     "full": CelebASize(64, 100, 64, 25, 200_000, 20, 20, 2e-4, 10_000, 100, 200_000, "bf16-mixed", save_every=2_000),
 }
