@@ -43,7 +43,7 @@ def noisy(faces: Tensor, deviation: float) -> Tensor:
 def mixed(faces: Tensor, share: float) -> Tensor:
     """A share of them replaced by parts of scikit-learn's two photographs, of a temple and of a flower."""
     generator, out = torch.Generator().manual_seed(0), faces.clone()
-    photographs = [torch.from_numpy(photo).permute(2, 0, 1) / 255 for photo in load_sample_images().images]
+    photographs = [torch.tensor(photo).permute(2, 0, 1) / 255 for photo in load_sample_images().images]
     for row in range(round(share * len(faces))):
         photo = photographs[row % 2]
         top, left = (int(torch.randint(side - 2 * SIDE, (), generator=generator)) for side in photo.shape[1:])

@@ -40,7 +40,7 @@ def test_the_config_fits_tests_and_ships_features_of_attributes(faces: Path, tmp
     assert {"val/loss", "test/loss", "test/auc", "test/balanced_accuracy"} <= logged.keys()
     command("export", "--ckpt", run, "--to", shipped, "--half")
     weights = torch.load(shipped, weights_only=True)["state_dict"]
-    assert {value.dtype for value in weights.values()} == {torch.float16, torch.int64}
+    assert {value.dtype for value in weights.values() if value.ndim > 1} == {torch.float16}
     trained: Any = vl.load(run)
     torch.testing.assert_close(
         vl.load(shipped).network.state_dict(), trained.network.state_dict(), atol=1e-3, rtol=1e-3

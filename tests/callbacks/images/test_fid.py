@@ -32,6 +32,7 @@ from vae_lightning.data import ThresholdBinarisation
 from vae_lightning.data.download import RemoteFile
 from vae_lightning.data.images import inception_weights
 from vae_lightning.data.images.inception_weights import fetch_inception_weights
+from vae_lightning.metrics import AttributeFeatures, InceptionFeatures
 from vae_lightning.metrics.functional import frechet_distance_of_features
 from vae_lightning.metrics.images import inception
 from vae_lightning.metrics.images.weights import file_sha256
@@ -211,6 +212,7 @@ def test_watching_changes_nothing(precision: str, tmp_path: Path) -> None:
     assert len(written.Scalars("val/frechet_distance")) == 2
     told = json.loads(written.Tensors("val/frechet_distance/text_summary")[0].tensor_proto.string_val[0])
     assert told["split"] == "val"
+    assert told["features"] == "Edges"
     assert told["network"].endswith("Edges")
     assert told["image_shape"] == [1, 8, 8]
     assert told["generated"] == told["images"] == 61
@@ -274,6 +276,27 @@ def test_two_processes_give_the_figures_of_one(run: tuple[Path, list[str]], tmp_
     )
     assert one_file == other_file
     assert len(one_file) == 1
+
+
+def test_the_shipped_features_are_named_in_a_config_and_give_the_figures_of_one_process_on_two(
+    run: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    """Digits have such features, too: what counts is that they are equal."""
+    folder, options = run
+    checkpoint = folder / "version_0" / "checkpoints" / "last.ckpt"
+    features = {"class_path": "vae_lightning.metrics.AttributeFeatures"}
+
+    def arguments(name: str) -> list[Any]:
+        watch = watched_by(features=features, num=205, cache=str(tmp_path / f"cache of {name}"))
+        return [*options, *watch, "--trainer.logger.save_dir", tmp_path / name, "--ckpt_path", checkpoint]
+
+    command("validate", *arguments("one"), "--trainer.devices", "1")
+    one = figures(tmp_path / "one" / "version_0")
+    assert one["val/frechet_distance"] > 0
+    assert not any("fid" in name or "kid" in name for name in one)
+    done = forked("validate", *TWO, *arguments("two"), processes=2)
+    assert done.returncode == 0, done.stderr
+    assert figures(tmp_path / "two" / "version_0") == pytest.approx(one, rel=1e-5)
 
 
 def test_the_commands_checkpoint_as_reference(run: tuple[Path, list[str]], tmp_path: Path) -> None:
@@ -342,6 +365,25 @@ def test_the_fid_weights_give_fid_and_kid(weights: Path, tmp_path: Path, monkeyp
     watch = {"weights": weights, "sha256": file_sha256(weights), "cache": tmp_path, "num": 2}
     logged = validated(FrechetInceptionDistance(**watch, reference=FewImages()))
     assert {"val/fid", "val/fid_error", "val/fid_n", "val/fid_reference_n", "val/kid", "val/kid_error"} <= logged.keys()
+
+
+def test_features_as_an_object_are_those_of_the_file(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One argument chooses FID or another distance: `features`."""
+    sha256 = file_sha256(weights)
+    monkeypatch.setattr(inception, "FID_SHA256", sha256)
+    few = {"cache": tmp_path, "num": 2, "reference": FewImages()}
+    by_file = validated(FrechetInceptionDistance(weights=weights, sha256=sha256, **few))
+    by_object = validated(FrechetInceptionDistance(InceptionFeatures(weights, sha256), **few))
+    assert by_object == pytest.approx(by_file, nan_ok=True)
+    assert "val/fid" in by_object
+
+
+def test_a_damaged_file_of_features_is_told_before_the_first_epoch(tmp_path: Path) -> None:
+    (tmp_path / "damaged.ckpt").write_bytes(b"PK")
+    with pytest.raises(ValueError, match=r"damaged.ckpt is not a whole checkpoint"):
+        validated(FrechetInceptionDistance(AttributeFeatures(tmp_path / "damaged.ckpt")))
 
 
 class FewImages(DataReference):

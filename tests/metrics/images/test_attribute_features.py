@@ -141,8 +141,8 @@ def test_the_shipped_weights_tell_attributes_of_faces_that_they_have_not_seen(
     common = [n for n in range(40) if 20 <= labels[:, n].sum() <= len(labels) - 20]
     scores = {classifier.task.names[n]: roc_auc_score(labels[:, n], logits[:, n]) for n in common}
     assert len(scores) > 25
-    assert sum(scores.values()) / len(scores) > 0.8
-    assert min(scores["Male"], scores["Smiling"]) > 0.93
+    assert sum(scores.values()) / len(scores) > 0.85
+    assert min(scores["Male"], scores["Smiling"], scores["Mouth_Slightly_Open"]) > 0.93
 
 
 HARM: dict[str, tuple[Callable[[Tensor, float], Tensor], list[float]]] = {

@@ -13,7 +13,7 @@ from vae_lightning.nn import PooledConvolutions
 from vae_lightning.trust import read_checkpoint
 
 SHIPPED = Path(__file__).with_name("celeba-features.ckpt")
-SHIPPED_SHA256 = "ab43372eafbc26971db5cd0fae4ef9efdf829ad23ed0d6640cc6fc8833cacf12"
+SHIPPED_SHA256 = "63897c80bf19b0d611d9eadebc7479c13727f66ae88ee649506f03d2f0002676"
 SIDE, CHANNELS = 64, 3
 PREPROCESSING = "gray repeated to RGB, 64 x 64 bilinear (antialiased), [0, 1] to [-1, 1]"
 _PREFIX = "network."
