@@ -26,10 +26,11 @@ from lightning.pytorch import LightningDataModule
 from numpy.typing import NDArray
 from PIL import Image
 from support.served import served
+from torchvision.transforms import v2
 
 from vae_lightning.construction.hyperparameters import is_plain
 from vae_lightning.data import MNIST, DynamicBinarisation, ImageFolder, Omniglot, StaticBinarisation
-from vae_lightning.data.images import mnist, omniglot
+from vae_lightning.data.images import decode, mnist, omniglot
 from vae_lightning.data.images.base import ImageDataModule
 from vae_lightning.data.images.preparation import ImagePreparation
 
@@ -264,6 +265,27 @@ def test_a_flat_folder_is_of_one_label_and_may_become_grey(tmp_path: Path) -> No
         red, green, blue = np.moveaxis(images[data.files[n]].astype(float), -1, 0)
         luma = 0.299 * red + 0.587 * green + 0.114 * blue  # ITU-R 601
         assert (x[0] * 255 - torch.from_numpy(luma)).abs().max() <= 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("crop", [None, (9, 7)])
+def test_images_that_are_resized_together_are_those_resized_alone(
+    tmp_path: Path, crop: tuple[int, int] | None, channels: int
+) -> None:
+    """Bit for bit, of torchvision's own transforms; 40 of one size, among which some are not read or of another."""
+    for number in range(40):
+        save(tmp_path / f"{number:02}.png", pixels(*(12, 16) if number != 20 else (14, 11), 3))
+    (tmp_path / "05.png").write_bytes(b"no image")
+    damaged: dict[int, str] = {}
+    found = decode.decode_all(sorted(tmp_path.iterdir()), decode.Shape((8, 6), crop, channels), damaged)
+    assert list(damaged) == [5]
+    steps = [v2.PILToTensor(), *([v2.CenterCrop(crop)] if crop else []), v2.Resize((8, 6), antialias=True)]
+    alone = [
+        v2.Compose(steps)(Image.open(p).convert("L" if channels == 1 else "RGB"))
+        for p in sorted(tmp_path.iterdir())
+        if p.name != "05.png"
+    ]
+    assert torch.equal(found, torch.stack(alone))
 
 
 def test_a_crop_is_central_and_comes_before_the_size(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from threading import Lock
 
+import numpy as np
 import torch
 from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -25,6 +27,8 @@ from vae_lightning.data.reading import check_memory
 
 CHUNK = 4096  # images resized at once
 AHEAD = 256  # images that are decoded before the first of them is taken
+TOGETHER = 16  # images that a thread decodes before it resizes them
+SMALL = 1 << 18  # pixels above which it resizes each of them at once
 LARGEST = 1 << 26  # pixels of a file, 67 million, which take 0.8 GB while they are decoded
 LARGE = 1 << 24  # pixels above which one file is decoded at a time
 _ONE_AT_A_TIME = Lock()
@@ -57,14 +61,22 @@ class Shape:
         if self.channels not in (1, 3):
             raise ValueError(f"channels must be 1 (grey) or 3 (red, green, blue), got {self.channels}")
 
+    def cut(self, images: UInt8[Tensor, "*B C H W"]) -> UInt8[Tensor, "*B C h w"]:
+        """The central part; ValueError for images smaller than the crop."""
+        height, width = images.shape[-2:]
+        if self.crop is None:
+            return images
+        if self.crop[0] > height or self.crop[1] > width:
+            raise ValueError(f"images of {height} x {width} pixels are smaller than the crop {self.crop}")
+        return transforms.center_crop(images, list(self.crop))
+
+    def resize(self, images: UInt8[Tensor, "*B C H W"]) -> UInt8[Tensor, "*B C h w"]:
+        """What is cut, resized."""
+        return images if self.size is None else transforms.resize(images, list(self.size), antialias=True)
+
     def apply(self, images: UInt8[Tensor, "*B C H W"]) -> UInt8[Tensor, "*B C h w"]:
         """Cut and resize; ValueError for images smaller than the crop."""
-        height, width = images.shape[-2:]
-        if self.crop is not None:
-            if self.crop[0] > height or self.crop[1] > width:
-                raise ValueError(f"images of {height} x {width} pixels are smaller than the crop {self.crop}")
-            images = transforms.center_crop(images, list(self.crop))
-        return images if self.size is None else transforms.resize(images, list(self.size), antialias=True)
+        return self.resize(self.cut(images))
 
     def apply_to_all(self, images: UInt8[Tensor, "N C H W"]) -> UInt8[Tensor, "N C h w"]:
         """Apply the function to all rows, as `apply` does, in bounded memory."""
@@ -75,10 +87,10 @@ class Shape:
 class Square(Shape):
     """As `Shape`, but that images are cut to their largest central square where no other crop is given."""
 
-    def apply(self, images: UInt8[Tensor, "*B C H W"]) -> UInt8[Tensor, "*B C h w"]:
-        """Cut and resize; ValueError for images smaller than the crop."""
+    def cut(self, images: UInt8[Tensor, "*B C H W"]) -> UInt8[Tensor, "*B C h w"]:
+        """The central part; ValueError for images smaller than the crop."""
         side = min(images.shape[-2:])
-        return Shape(self.size, self.crop or (side, side), self.channels).apply(images)
+        return Shape(self.size, self.crop or (side, side), self.channels).cut(images)
 
 
 def decoded(
@@ -101,8 +113,9 @@ def decoded(
         task = progress.add_task("reading images", total=len(paths), completed=done)
         for start in range(done, len(paths), AHEAD):
             part = paths[start : start + AHEAD]
-            found = zip(part, pool.map(partial(_attempt, shape=shape), part), strict=True)
-            for number, (path, image) in enumerate(found, start):
+            groups = [part[at : at + TOGETHER] for at in range(0, len(part), TOGETHER)]
+            found = chain.from_iterable(pool.map(partial(_attempts, shape=shape), groups))
+            for number, (path, image) in enumerate(zip(part, found, strict=True), start):
                 if isinstance(image, ValueError):
                     if damaged is None:
                         raise image
@@ -131,6 +144,17 @@ def decode_all(
     return out[: len(paths) - len(damaged or ())]
 
 
+def _attempts(paths: Sequence[ImageFile], shape: Shape) -> Sequence[UInt8[Tensor, "C H W"] | ValueError]:
+    """What becomes of each file; images of one size, as faces are, are resized at once, to the same bytes."""
+    found = [_attempt(path, shape) for path in paths]
+    images = [image for image in found if isinstance(image, Tensor)]
+    if len({image.shape for image in images}) != 1:
+        return [image if isinstance(image, ValueError) else shape.resize(image) for image in found]
+    pixels = torch.stack([image.permute(1, 2, 0) for image in images])  # as they lie in memory
+    resized = iter(shape.resize(pixels.permute(0, 3, 1, 2)))
+    return [image if isinstance(image, ValueError) else next(resized) for image in found]
+
+
 def _attempt(path: ImageFile, shape: Shape) -> UInt8[Tensor, "C H W"] | ValueError:
     try:
         return decode(path, shape)
@@ -139,12 +163,17 @@ def _attempt(path: ImageFile, shape: Shape) -> UInt8[Tensor, "C H W"] | ValueErr
 
 
 def decode(path: ImageFile, shape: Shape) -> UInt8[Tensor, "C H W"]:
-    """One image file, the right way up; transparency is ignored. ValueError if it is no whole image of 8 bits."""
+    """One image file, the right way up and cut, and resized if it is large; transparency is ignored.
+
+    ValueError if it is no whole image of 8 bits, or smaller than the crop.
+    """
     try:
         with path.open("rb") as file, Image.open(file) as image:
             check_image(image)
-            with _ONE_AT_A_TIME if image.width * image.height > LARGE else nullcontext():
-                return shape.apply(_upright(image, "L" if shape.channels == 1 else "RGB"))
+            pixels = image.width * image.height
+            with _ONE_AT_A_TIME if pixels > LARGE else nullcontext():
+                found = shape.cut(_upright(image, "L" if shape.channels == 1 else "RGB"))
+                return found if pixels <= SMALL else shape.resize(found)
     except UnidentifiedImageError as error:
         raise ValueError(f"{path} is not an image: expected one of {', '.join(IMG_EXTENSIONS)}") from error
     except (ValueError, Image.DecompressionBombError) as error:
@@ -183,10 +212,11 @@ def _bits(image: Image.Image) -> int:
 
 def _upright(image: Image.Image, mode: str) -> UInt8[Tensor, "C H W"]:
     """The image in this mode, turned as a viewer turns it; a palette's colours lose their transparency, as all do."""
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode in ("P", "PA"):
-        upright = upright.convert("RGBA")
-    return transforms.pil_to_tensor(upright.convert(mode))
+    ImageOps.exif_transpose(image, in_place=True)
+    if image.mode in ("P", "PA"):
+        image = image.convert("RGBA")
+    pixels = np.array(image if image.mode == mode else image.convert(mode))
+    return torch.from_numpy(pixels.reshape(*pixels.shape[:2], -1)).permute(2, 0, 1)
 
 
 def _pixels(image: Size) -> str:
