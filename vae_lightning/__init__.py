@@ -51,6 +51,7 @@ _NAMES = {
     """,
     "callbacks": """
         AboutFile ActiveUnits AggressiveInference AnnealedLikelihood AtomicCheckpointIO BestCheckpoint BitUse Chains
+        ChannelsLast
         CheckpointReference CodeWriter CollapseWatch Consistency DataReference Diagnostic ELBOSurgery
         EpochLines ExponentialMovingAverage FinalFigures FrechetInceptionDistance Freeze GradientVariance
         HammingPrecision ImageMeans ImageSamples InferenceGaps Interpolations LastCheckpoint LatentScatter LogLikelihood

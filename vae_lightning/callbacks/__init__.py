@@ -12,6 +12,7 @@ from vae_lightning.callbacks.hashing.hamming import HammingPrecision
 from vae_lightning.callbacks.hashing.logits_by_length import LogitsByLength
 from vae_lightning.callbacks.hashing.nearest_words import NearestWords
 from vae_lightning.callbacks.henze_zirkler import HenzeZirkler
+from vae_lightning.callbacks.images.channels_last import ChannelsLast
 from vae_lightning.callbacks.images.fid import FrechetInceptionDistance
 from vae_lightning.callbacks.images.references import CheckpointReference, DataReference
 from vae_lightning.callbacks.images.samplers import ImageMeans, ImageSamples
@@ -51,6 +52,7 @@ __all__ = [
     "BestCheckpoint",
     "BitUse",
     "Chains",
+    "ChannelsLast",
     "CheckpointReference",
     "CodeWriter",
     "CollapseWatch",

@@ -94,6 +94,10 @@ class InMemoryDataModule(FromCheckpoint, LightningDataModule, abc.ABC):
             raise ValueError(f"{type(self).__name__} has no data yet: call setup() first")
         return self._splits[name]
 
+    def placed(self, data: Observations) -> Observations:
+        """A split as the trainer's loaders read it."""
+        return data
+
     def train_dataloader(self) -> TrainingLoader:
         """Shuffled by (seed of the run, epoch); a resumed run goes on with the seed it began with.
 
@@ -103,7 +107,8 @@ class InMemoryDataModule(FromCheckpoint, LightningDataModule, abc.ABC):
         self._seed = run_seed() if restored is None else restored
         trainer: Any = self.trainer
         kind = SameOrder if trainer is not None and trainer.overfit_batches > 0 else TrainingOrder
-        return TrainingLoader(self.train, kind(len(self.train), self.batch_size, self._seed, *self._process()))
+        data = self.placed(self.train)
+        return TrainingLoader(data, kind(len(self.train), self.batch_size, self._seed, *self._process()))
 
     def evaluation_dataloader(self, name: Predicted) -> EvaluationLoader:
         """Any split in the order of its data; ValueError for fewer batches than processes."""
@@ -114,7 +119,7 @@ class InMemoryDataModule(FromCheckpoint, LightningDataModule, abc.ABC):
                 f"processes without a batch: set data.eval_batch_size to at most {max(1, len(data) // world_size)}, or "
                 "use fewer devices"
             )
-        return EvaluationLoader(data, EvaluationOrder(len(data), self.eval_batch_size, rank, world_size))
+        return EvaluationLoader(self.placed(data), EvaluationOrder(len(data), self.eval_batch_size, rank, world_size))
 
     def val_dataloader(self) -> EvaluationLoader:
         """The validation split in the order of its data."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import repeat
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int64
@@ -13,7 +14,16 @@ from torch import Tensor
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.derived import DerivedDataModule
-from vae_lightning.data.loaders import Batch, Observations, TrainingLoader, TrainingOrder
+from vae_lightning.data.loaders import Batch, Observations, TrainingLoader, TrainingOrder, View
+
+
+@runtime_checkable
+class SaysWhetherItDraws(View, Protocol):
+    """A view that says whether it sees others in each `draw`; one that does not say may do so."""
+
+    @property
+    def draws(self) -> bool:
+        """Whether it does."""
 
 
 class FullBatch(DerivedDataModule):
@@ -52,7 +62,8 @@ class FullBatch(DerivedDataModule):
         processes = self._process()[1]
         if processes > 1:
             raise ValueError(f"a full batch is one process's work, got {processes}: use devices: 1, or batches")
-        if self.train.view is not None:
+        view = self.train.view
+        if view is not None and not (isinstance(view, SaysWhetherItDraws) and not view.draws):
             raise ValueError("FullBatch needs data that stay the same; these are drawn anew in each epoch")
         return TrainingLoader(Whole((self.train.x, self.train.y)), RepeatedOrder(len(self.train), self.steps))
 

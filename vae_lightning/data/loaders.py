@@ -9,7 +9,7 @@ function of (seed, epoch), a resumed epoch goes on with its next batch, and eval
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -41,7 +41,8 @@ class View(Protocol):
 class Observations:
     """N observations in memory or in a file that is mapped into it: `x` (N, *X) or sparse, labels `y`, `ids` (N,).
 
-    What is `stored` is x itself, unless there is a `view` of it. Labels are (N,), or (N, L) where each has several.
+    What is `stored` is x itself, unless there is a `view` of it, which looks at a batch on `device`, by default where
+    it is stored. Labels are (N,), or (N, L) where each has several.
 
     Examples:
         >>> import torch
@@ -56,6 +57,7 @@ class Observations:
     y: Shaped[Tensor, "n *labels"]
     ids: Int64[Tensor, " n"]
     view: View | None = None
+    device: torch.device | None = None
 
     def __post_init__(self) -> None:
         if not len(self.stored) == len(self.y) == len(self.ids):
@@ -97,12 +99,15 @@ class Observations:
     def batch(self, rows: Int64[Tensor, " B"], draw: int | None = None) -> Batch:
         """(x, y) of these rows, in this order; a view may see others in each `draw`."""
         stored = self._stored(rows)
-        return (stored if self.view is None else self.view(stored, self.ids[rows], draw)), self.y[rows]
+        if self.view is None:
+            return stored, self.y[rows]
+        there = stored if self.device is None else stored.to(self.device)
+        return self.view(there, self.ids[rows], draw), self.y[rows]
 
     def select(self, rows: Int64[Tensor, " selected"]) -> Observations:
         """The observations of these rows, in this order."""
         stored = self.stored[rows] if isinstance(self.stored, Tensor) else self.stored.select(rows)
-        return Observations(stored, self.y[rows], self.ids[rows], self.view)
+        return replace(self, stored=stored, y=self.y[rows], ids=self.ids[rows])
 
     def _stored(self, rows: Tensor) -> Tensor | Counts:
         return self.stored.select(rows) if isinstance(self.stored, Counts) else self.stored[rows]

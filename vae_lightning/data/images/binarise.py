@@ -99,7 +99,7 @@ class DynamicBinarisation(Binarisation):
 
 def bernoulli(x: Float[Tensor, "B *X"], ids: Int64[Tensor, " B"], key: int) -> Float[Tensor, "B *X"]:
     """One draw from Bernoulli(x), pixel n of observation i a function of (key, i, n)."""
-    noise = torch.from_numpy(uniform(key, ids.numpy(), x[0].numel() if len(x) else 0))
+    noise = torch.from_numpy(uniform(key, ids.numpy(), x[0].numel() if len(x) else 0)).to(x.device)
     return (noise.view_as(x) < x).to(x.dtype)
 
 

@@ -25,7 +25,8 @@ class ImageFolder(ImageDataModule):
     files by path: `names[i]` is the one of id i. Validation and test are cut by seed, the labels in proportion.
 
     What is decoded lies in $XDG_CACHE_HOME/vae-lightning or ~/.cache/vae-lightning, where batches are read: 200,000
-    images take no memory. It is made anew when a file changes, and may be removed at any time.
+    images take no memory. Decoding that was interrupted goes on where it was. It is made anew when a file changes, and
+    may be removed at any time.
 
     Args:
         path: the folder; by default $VAE_LIGHTNING_DATA/images or ~/.cache/vae-lightning/images.

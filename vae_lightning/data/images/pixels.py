@@ -21,6 +21,11 @@ class Pixels:
     white: int
     binarisation: Binarisation | None = None
 
+    @property
+    def draws(self) -> bool:
+        """Whether pixels become zeros and ones."""
+        return self.binarisation is not None
+
     def __call__(
         self, stored: UInt8[Tensor, "B C H W"], ids: Int64[Tensor, " B"], draw: int | None = None
     ) -> Float[Tensor, "B C H W"]:
@@ -40,6 +45,11 @@ class SignedPixels:
     limits: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     flip: bool = False
 
+    @property
+    def draws(self) -> bool:
+        """Whether it mirrors."""
+        return self.flip
+
     def __call__(
         self, stored: UInt8[Tensor, "B C H W"], ids: Int64[Tensor, " B"], draw: int | None = None
     ) -> Float[Tensor, "B C H W"]:
@@ -47,5 +57,5 @@ class SignedPixels:
         x = stored.float().div_(127.5).sub_(1.0)
         if draw is None or not self.flip:
             return x
-        mirrored = torch.from_numpy(uniform(derive_seed(draw, "flip"), ids.numpy(), 1)) < 0.5
+        mirrored = (torch.from_numpy(uniform(derive_seed(draw, "flip"), ids.numpy(), 1)) < 0.5).to(x.device)
         return torch.where(mirrored[..., None, None], x.flip(-1), x)

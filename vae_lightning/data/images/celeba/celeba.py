@@ -40,9 +40,10 @@ class CelebA(ImageDataModule):
       of one attribute, named as a text, y is (B,). Without a list y is (B,), all 0.
 
     Ids count the faces by path: `names[i]` is the one of id i. Faces are kept decoded in $XDG_CACHE_HOME/vae-lightning
-    or ~/.cache/vae-lightning, from where batches are read: 200,000 of them take no memory. Without a path they are
-    looked for in $VAE_LIGHTNING_DATA/celeba or ~/.cache/vae-lightning/celeba, and downloaded there, for research that
-    is not commercial. Source: Z. Liu, P. Luo, X. Wang and X. Tang, Deep learning face attributes in the wild (2015).
+    or ~/.cache/vae-lightning, from where batches are read: 200,000 of them take no memory. Decoding that was stopped
+    goes on where it was. Without a path they are looked for in $VAE_LIGHTNING_DATA/celeba or
+    ~/.cache/vae-lightning/celeba, and downloaded there, for research that is not commercial. Source: Z. Liu, P. Luo, X.
+    Wang and X. Tang, Deep learning face attributes in the wild (2015).
 
     Args:
         path: a folder, or a zip file.
