@@ -16,7 +16,7 @@ from vae_lightning.conditional import Conditional
 from vae_lightning.families import Bernoulli, Normal
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.models import Ensemble, GaussianVAE, HashingVAE
-from vae_lightning.nn import MLP, SpectralNorm
+from vae_lightning.nn import MLP, DCGANDiscriminator, SpectralNorm
 from vae_lightning.objectives import (
     R1,
     Adversarial,
@@ -184,6 +184,15 @@ class TestRefusals:
     def test_another_discriminator(self, network: Any, message: str) -> None:
         with pytest.raises(ValueError, match=message):
             gan(Adversarial(network))
+
+    def test_a_discriminator_of_another_image_size(self) -> None:
+        """A convolution would cut a larger image into several."""
+        message = (
+            r"does not take observations \(3, 16, 16\): the network takes images of shape \(3, 8, 8\), got .* resize"
+        )
+        game = Adversarial(lambda shape, outputs: DCGANDiscriminator((3, 8, 8), outputs, width=4))
+        with pytest.raises(ValueError, match=message):
+            GaussianVAE(2, Normal((3, 16, 16), 0.1), objective=game)
 
     @pytest.mark.parametrize("given", [{"rate": 0.0}, {"rate": math.inf}, {"discriminator_steps": 0}])
     def test_numbers(self, given: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from support.command import command
+from support.command import ROOT, command, figures, forked
 from support.faces import NAMES, NUM, find_real_faces, numbers, official, signs, write_faces, zip_faces
 from support.models import trainer
 from support.served import served
@@ -272,6 +273,17 @@ def test_damaged_files_are_left_out_where_there_is_no_place_for_a_cache(
         assert len(ready(CelebA(faces, size=8, skip_damaged=True)).whole()) == NUM - 1
 
 
+def test_a_face_of_16_bits_is_named_and_skipped_on_request(faces: Path) -> None:
+    """Pillow would clip gray ones at 255."""
+    (faces / "img_align_celeba" / numbers()[3]).unlink()
+    Image.fromarray(np.full((22, 18), 30_000, np.uint16)).save(faces / "img_align_celeba" / "000004.png")
+    told = refused(CelebA(faces, size=8))
+    assert "1 of 12 faces cannot be read: " in told
+    assert "000004.png: has more than 8 bits a channel: convert it to 8 bits" in told
+    with pytest.warns(UserWarning, match="1 of 12"):
+        assert len(ready(CelebA(faces, size=8, skip_damaged=True)).whole()) == NUM - 1
+
+
 def test_an_image_folder_takes_no_cache_without_its_damaged_files(faces: Path) -> None:
     damage(faces, 3)
     with pytest.warns(UserWarning, match="1 of 12"):
@@ -474,6 +486,58 @@ def test_faces_of_other_kinds_are_read_as_viewers_show_them(faces: Path, mode: s
     shades = (x + 1) * 127.5
     assert shades[:, 0].flatten().tolist() == pytest.approx([100] * 24, abs=5)  # a palette has no closer one
     assert shades[:, -1].flatten().tolist() == pytest.approx([200] * 24, abs=5)
+
+
+# --- two processes ----------------------------------------------------------------------------------------------------
+
+
+FACES_OF_TWO = 46  # of which 11 are for the test: three batches, the last of three
+SMALL_VAE = [
+    *("--config", "celeba/vae", "--model.latent_dim", "3", "--model.encoder.width", "4", "--data.size", "8"),
+    *("--model.decoder.network.width", "4", "--data.batch_size", "8", "--data.eval_batch_size", "4"),
+    *("--trainer.max_epochs", "1", "--trainer.enable_progress_bar", "false"),
+]
+ONE: list[str | Path] = ["--trainer.accelerator", "cpu", "--trainer.devices", "1"]
+TWO: list[str | Path] = ["--config", ROOT / "configs" / "trainer" / "ddp.yaml"]
+
+
+def watched(cache: Path) -> list[str]:
+    """The bound and its tighter one, the surgery, and a distance, for `--trainer.callbacks`."""
+    options: dict[str, dict[str, Any]] = {
+        "LogLikelihood": {"Ks": [1, 5], "fit_Ks": [1]},
+        "ELBOSurgery": {"chunk": 5},
+        "FrechetInceptionDistance": {"features": {"class_path": "torch.nn.Flatten"}, "cache": str(cache), "num": 11},
+    }
+    found = [
+        {"class_path": f"vae_lightning.callbacks.{name}", "init_args": {**given, "every_n_epochs": 1}}
+        for name, given in options.items()
+    ]
+    return ["--trainer.callbacks", json.dumps(found)]
+
+
+def test_two_processes_build_one_cache_train_and_give_the_figures_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bound, its surgery and the distance of 11 test faces, to six digits."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    place = write_faces(tmp_path / "celeba", FACES_OF_TWO)
+    options = [*SMALL_VAE, "--data.path", place, *watched(tmp_path / "fid")]
+    done = forked("fit", *options, *TWO, "--trainer.logger.save_dir", tmp_path, processes=2)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "cache/vae-lightning").iterdir())) == 1
+    checkpoint, found = tmp_path / "version_0" / "checkpoints" / "last.ckpt", []
+    for where, processes in ((ONE, 1), (TWO, 2)):
+        out = tmp_path / str(processes)
+        done = forked(
+            "test", *options, *where, "--ckpt_path", checkpoint, "--trainer.logger.save_dir", out, processes=processes
+        )
+        assert done.returncode == 0, done.stderr
+        found.append({name: value for name, value in figures(out / "version_0").items() if name.startswith("test/")})
+    one, two = found
+    assert {
+        f"test/{name}" for name in ("nelbo", "log_likelihood", "elbo", "rate", "marginal_kl", "frechet_distance")
+    } <= one.keys()
+    assert two == pytest.approx(one, rel=1e-6, abs=1e-6)
 
 
 # --- the real faces --------------------------------------------------------------------------------------------------
