@@ -52,7 +52,7 @@ _NAMES = {
     "callbacks": """
         AboutFile ActiveUnits AggressiveInference AnnealedLikelihood AtomicCheckpointIO BestCheckpoint BitUse Chains
         ChannelsLast
-        CheckpointReference CodeWriter CollapseWatch Consistency DataReference Diagnostic ELBOSurgery
+        CheckpointReference CodeWriter CollapseWatch CompiledLoss Consistency DataReference Diagnostic ELBOSurgery
         EpochLines ExponentialMovingAverage FinalFigures FrechetInceptionDistance Freeze GradientVariance
         HammingPrecision ImageMeans ImageSamples InferenceGaps Interpolations LastCheckpoint LatentScatter LogLikelihood
         LogitsByLength MemberCheckpoints MetricDiagnostic MetricsFile Momentum NearestWords PseudoInputs Reconstructions

@@ -74,9 +74,12 @@ class _LogSumExp(torch.autograd.Function):
         some_p = p[:, some]
         value = (some_eta - some_p.to(weight.dtype).log()).mean(-1)
         # below the normal numbers p_k has few digits or none; the largest one is at least 1/K
-        if not (some_p >= torch.finfo(dtype).tiny).all():
-            largest = torch.addmm(bias.to(dtype), h.to(dtype), weight.to(dtype).T).amax(-1)
-            value = largest.to(weight.dtype) - p.amax(-1).to(weight.dtype).log()
+        normal = (some_p >= torch.finfo(dtype).tiny).all()
+        if eta.device.type != "cpu":  # where to ask is to wait
+            value = torch.where(normal, value, _by_largest(eta, p, weight.dtype))
+        elif not normal:
+            eta = torch.addmm(bias.to(dtype), h.to(dtype), weight.to(dtype).T)
+            value = _by_largest(eta, p, weight.dtype)
         if any(ctx.needs_input_grad):
             ctx.save_for_backward(h, weight, p)
         return value
@@ -90,3 +93,8 @@ class _LogSumExp(torch.autograd.Function):
         to_weight = (p.T @ (g * h).to(p.dtype)).to(weight.dtype) if ctx.needs_input_grad[1] else None
         to_bias = (p.T @ gradient.to(p.dtype)).to(weight.dtype) if ctx.needs_input_grad[2] else None
         return to_h, to_weight, to_bias, None
+
+
+def _by_largest(eta: Tensor, p: Tensor, dtype: torch.dtype) -> Tensor:
+    """The same from the largest entry of each row alone."""
+    return eta.amax(-1).to(dtype) - p.amax(-1).to(dtype).log()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -98,6 +99,11 @@ class Counts:
         """sum_k x_k log(x_k / l): what a row's words are worth under their own frequencies, in nats."""
         return self.row_sums(torch.xlogy(self.values, self.values)) - torch.xlogy(self.total, self.total)
 
+    @property
+    def words(self) -> int | None:
+        """How many words all rows have together, if they were counted before they came to another device."""
+        return self.__dict__.get("_words")
+
     def select(self, rows: Int64[Tensor, " selected"]) -> Counts:
         """The given rows, in the given order; one gather, no loop."""
         starts, lengths = self.offsets[rows], self.offsets.diff()[rows]
@@ -133,24 +139,25 @@ class Counts:
 
     def transposed_matmul(self, y: Float[Tensor, "rows columns"], num_words: int) -> Float[Tensor, "words columns"]:
         """X^T Y for a vocabulary of so many words."""
-        order, rows, ends = self.pattern.by_word
-        columns = F.pad(F.pad(ends, (1, 0)), (0, num_words - len(ends)), value=len(order))
-        return _bag(y, rows, columns, self.values_by_word)
+        return _bag(y, self.pattern.by_word[1], self.pattern.word_offsets(num_words), self.values_by_word)
 
     def to(self, *args: Any, **kwargs: Any) -> Counts:
         """Move all four tensors, and what is known of the rows; self if nothing moves."""
-        moved = [t.to(*args, **kwargs) for t in self._tensors()]
-        if all(new is old for new, old in zip(moved, self._tensors(), strict=True)):
+        other = self._each(lambda tensor: tensor.to(*args, **kwargs))
+        if all(new is old for new, old in zip(other._tensors(), self._tensors(), strict=True)):
             return self
-        other = Counts(*moved)
-        for constant in _ROW_CONSTANTS:
-            if constant in self.__dict__:
-                other.__dict__[constant] = self.__dict__[constant].to(*args, **kwargs)
+        other.__dict__["_words"] = self.words if self.total.device.type != "cpu" else int(self.total.long().sum())
         return other
 
     def pin_memory(self) -> Counts:
         """Page-locked copies, for DataLoader(pin_memory=True)."""
-        return Counts(*(t.pin_memory() for t in self._tensors()))
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Counts:
+        other = Counts(*map(change, self._tensors()))
+        known = _ROW_CONSTANTS & self.__dict__.keys()
+        other.__dict__.update({constant: change(self.__dict__[constant]) for constant in known})
+        return other
 
     def check_words(self, num_words: int) -> None:
         """ValueError where a word id does not fit a vocabulary of so many words."""
@@ -172,13 +179,21 @@ class Pattern:
     def rows(self) -> Int64[Tensor, " entries"]:
         """The row each entry belongs to."""
         numbers = torch.arange(len(self.offsets) - 1, device=self.indices.device)
-        return torch.repeat_interleave(numbers, self.offsets.diff())
+        return torch.repeat_interleave(numbers, self.offsets.diff(), output_size=len(self.indices))
 
     @cached_property
-    def by_word(self) -> tuple[Int64[Tensor, " entries"], Int64[Tensor, " entries"], Int64[Tensor, " seen"]]:
-        """The entries in order of their words, the row of each, and where each word seen ends."""
+    def by_word(self) -> tuple[Int64[Tensor, " entries"], Int64[Tensor, " entries"]]:
+        """The entries in order of their words, and the row of each."""
         order = torch.argsort(self.indices.int())
-        return order, self.rows.index_select(0, order), torch.bincount(self.indices).cumsum(0)
+        return order, self.rows.index_select(0, order)
+
+    def word_offsets(self, num_words: int) -> Int64[Tensor, " boundaries"]:
+        """Where, in this order, each word of a vocabulary of so many begins, and where the last ends."""
+        known: dict[int, Tensor] = self.__dict__.setdefault("_word_offsets", {})
+        if num_words not in known:
+            ends = self.indices.new_zeros(num_words + 1)  # not bincount, which waits for the device
+            known[num_words] = ends.index_add_(0, self.indices + 1, torch.ones_like(self.indices)).cumsum_(0)
+        return known[num_words]
 
 
 def count_rows(matrix: scipy.sparse.sparray | scipy.sparse.spmatrix) -> scipy.sparse.csr_array:
@@ -209,7 +224,7 @@ def device_of(x: Tensor | Counts) -> torch.device:
 
 
 _LARGEST_COUNT = 1 << 24  # up to which float32 has every whole number
-_ROW_CONSTANTS = ("log_arrangements", "log_saturated")
+_ROW_CONSTANTS = {"log_arrangements", "log_saturated"}
 
 
 class _SparseMatmul(torch.autograd.Function):

@@ -153,7 +153,7 @@ def test_nothing_is_written_for_data_that_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["GaussianVAE", "RBM"])
 def test_a_loaders_batches_are_looked_at_when_they_come(name: str) -> None:
-    """The first of an epoch and those of validation; any other that gives no finite loss is found then."""
+    """The first of a fit and those of validation; a loss that is not finite is found at a logged step."""
     good, bad = DataLoader(bits(), 5), DataLoader(spoilt(bits(), (1, 0), value=7.0), 5)
     with pytest.raises(ValueError, match=r"zeros and ones, got 7 among the rows of a batch \(1 of 5 rows, the first"):
         trainer().fit(MODELS[name](Bernoulli(6)), bad)

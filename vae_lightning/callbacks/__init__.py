@@ -19,6 +19,7 @@ from vae_lightning.callbacks.images.samplers import ImageMeans, ImageSamples
 from vae_lightning.callbacks.inference_gaps import InferenceGaps
 from vae_lightning.callbacks.log_likelihood import LogLikelihood
 from vae_lightning.callbacks.phases.aggressive import AggressiveInference
+from vae_lightning.callbacks.phases.compiled_loss import CompiledLoss
 from vae_lightning.callbacks.phases.freeze import Freeze
 from vae_lightning.callbacks.phases.momentum import Momentum
 from vae_lightning.callbacks.phases.moving_average import ExponentialMovingAverage
@@ -56,6 +57,7 @@ __all__ = [
     "CheckpointReference",
     "CodeWriter",
     "CollapseWatch",
+    "CompiledLoss",
     "Consistency",
     "DataReference",
     "Diagnostic",

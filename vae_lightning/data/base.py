@@ -10,6 +10,7 @@ from jaxtyping import Int64
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
+from vae_lightning.batches import moved
 from vae_lightning.data.loaders import (
     Batch,
     EvaluationLoader,
@@ -140,8 +141,7 @@ class InMemoryDataModule(FromCheckpoint, LightningDataModule, abc.ABC):
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Both halves of the batch: Lightning's search through nested collections costs a tenth of a small step."""
-        x, y = batch
-        return x.to(device), y.to(device)
+        return moved(batch, device)
 
     def state_dict(self) -> dict[str, Any]:
         """The seed of the training order: Lightning restores loaders in mid-epoch only, this always."""

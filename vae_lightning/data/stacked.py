@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
+from vae_lightning.batches import moved
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.loaders import Batch, EvaluationLoader, TrainingLoader, TrainingOrder
 from vae_lightning.trust import FromCheckpoint
@@ -79,8 +80,7 @@ class Stacked(FromCheckpoint, LightningDataModule):
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Both halves of the batch."""
-        x, y = batch
-        return x.to(device), y.to(device)
+        return moved(batch, device)
 
 
 class StackedLoader:

@@ -127,8 +127,11 @@ class ExponentialFamily(abc.ABC):
         """The family with what is not modelled but read off x bound: the lengths of documents. By default, itself."""
         return self
 
-    def given(self, total: Tensor) -> ExponentialFamily:
-        """The family of documents of these lengths; TypeError unless it `has_length`."""
+    def given(self, total: Tensor, words: int | None = None) -> ExponentialFamily:
+        """The family of documents of these lengths, `words` in all if that is known; TypeError unless it `has_length`.
+
+        A sample makes one draw for each word, so where `words` is not given it waits for the device to tell.
+        """
         raise TypeError(f"only documents have lengths; {self!r} needs none: leave given(total) out")
 
     @property

@@ -48,10 +48,13 @@ class Multinomial(ExponentialFamily):
         self.event_shape = Size([num_words])
         self.num_parameters = num_words
         self.total = total
+        self._words: int | None = None
 
-    def given(self, total: Shaped[Tensor, "*B"]) -> Multinomial:
-        """The family of documents of these lengths."""
-        return Multinomial(self.num_parameters, total)
+    def given(self, total: Shaped[Tensor, "*B"], words: int | None = None) -> Multinomial:
+        """The family of documents of these lengths, `words` in all if that is known."""
+        family = Multinomial(self.num_parameters, total)
+        family._words = words
+        return family
 
     @property
     def wants_total(self) -> bool:
@@ -60,7 +63,7 @@ class Multinomial(ExponentialFamily):
 
     def containing(self, x: Tensor | Counts) -> Multinomial:
         """The family of documents as long as these."""
-        return self.given(x.total if isinstance(x, Counts) else x.sum(-1))
+        return self.given(x.total, x.words) if isinstance(x, Counts) else self.given(x.sum(-1))
 
     def sufficient_statistics(self, x: Tensor | Counts) -> Float[Tensor, "*B P"]:
         """T(x) = x, dense."""
@@ -102,7 +105,7 @@ class Multinomial(ExponentialFamily):
 
     def distribution(self, eta: Eta) -> BagOfWords:
         """Documents whose words are drawn from softmax(eta)."""
-        return BagOfWords(eta, self.total)
+        return BagOfWords(eta, self.total, self._words)
 
 
 class BagOfWords(td.Distribution):
@@ -111,8 +114,8 @@ class BagOfWords(td.Distribution):
     arg_constraints = {"logits": constraints.real_vector}  # noqa: RUF012  (torch's own convention)
     support = constraints.independent(constraints.nonnegative_integer, 1)
 
-    def __init__(self, logits: Eta, total: Tensor | None = None) -> None:
-        self.natural, self.total = logits, total
+    def __init__(self, logits: Eta, total: Tensor | None = None, words: int | None = None) -> None:
+        self.natural, self.total, self._words = logits, total, words
         super().__init__(logits.shape[:-1], logits.shape[-1:], validate_args=False)
 
     @property
@@ -141,13 +144,16 @@ class BagOfWords(td.Distribution):
         shape = self._extended_shape(Size(sample_shape))
         # one search for all words of all documents: document n's words lie from n to n + 1
         ends = self.logits.exp().expand(shape).reshape(-1, shape[-1]).double().cumsum(-1)
-        lengths = self._lengths().expand(shape[:-1]).reshape(-1).long()
+        total = self._lengths()
+        lengths = total.expand(shape[:-1]).reshape(-1).long()
         document = torch.arange(len(lengths), device=lengths.device)
         ends = ends.div_(ends[:, -1:].clone()).add_(document[:, None])
-        words = document.repeat_interleave(lengths).double()
+        told = None if self._words is None else self._words * len(lengths) // max(total.numel(), 1)
+        words = document.repeat_interleave(lengths, output_size=told).double()
         found = torch.searchsorted(ends.flatten(), words + torch.rand_like(words), right=True)
-        counts = torch.bincount(found, minlength=ends.numel()).to(self.logits.dtype)
-        return counts.reshape(shape)
+        # not bincount, which waits for the device
+        counts = torch.zeros(ends.numel(), dtype=self.logits.dtype, device=found.device)
+        return counts.index_add_(0, found, counts.new_ones(1).expand(len(found))).reshape(shape)
 
     def _lengths(self) -> Tensor:
         if self.total is None:

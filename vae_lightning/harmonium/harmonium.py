@@ -64,9 +64,9 @@ class Harmonium(nn.Module):
         self.hidden_bias = nn.Parameter(torch.zeros(hidden.num_parameters))
         self.shrink()
 
-    def given(self, total: Tensor) -> Harmonium:
+    def given(self, total: Tensor, words: int | None = None) -> Harmonium:
         """This model of documents of these lengths, (*L), sharing its parameters; TypeError if v has no length."""
-        return self._of(self.visible.given(total))
+        return self._of(self.visible.given(total, words))
 
     @property
     def has_lengths(self) -> bool:
@@ -169,6 +169,12 @@ class Harmonium(nn.Module):
         """ValueError for two Normals with a W whose joint is no density."""
         if self._normal and (joint := self.joint_normal) is not None:
             joint.check()
+
+    def nan_unless_normalised(self) -> Float[Tensor, ""]:
+        """0, or NaN where `check` would raise; nobody waits for the device to tell."""
+        if self._normal and (joint := self.joint_normal) is not None:
+            return joint.nan_unless_normalised().to(self.weight.dtype)
+        return self.weight.new_zeros(())
 
     @torch.no_grad()
     def shrink(self) -> None:

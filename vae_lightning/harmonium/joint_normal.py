@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Int
 from torch import Size, Tensor
 from torch.distributions import constraints
 
@@ -36,6 +36,11 @@ class JointNormal:
         """ValueError unless the density normalises."""
         if not self._coupling.square().sum() < 1:  # no singular value is above the Frobenius norm
             _ = self._factor
+
+    def nan_unless_normalised(self) -> Float64[Tensor, ""]:
+        """0 where the density normalises, else NaN, on the device of W."""
+        factor, failed = self._factored
+        return torch.where((failed == 0) & factor.isfinite().all(), 0.0, torch.nan).to(factor)
 
     def shrinkage(self) -> float:
         """1 for a density; else what brings W far enough down for one."""
@@ -92,11 +97,17 @@ class JointNormal:
         return torch.cholesky_solve(self._pull[:, None], self._factor)[:, 0]
 
     @cached_property
-    def _factor(self) -> Float64[Tensor, "h h"]:
-        """L, the factor of the marginal precision of h, scaled."""
+    def _factored(self) -> tuple[Float64[Tensor, "h h"], Int[Tensor, ""]]:
+        """L, the factor of the marginal precision of h, scaled, and whether there is none."""
         coupling = self._coupling
         identity = torch.eye(coupling.shape[1], dtype=torch.float64, device=coupling.device)
         factor, failed = torch.linalg.cholesky_ex(identity - coupling.mT @ coupling)
+        return factor, failed
+
+    @cached_property
+    def _factor(self) -> Float64[Tensor, "h h"]:
+        """L; ValueError where there is none."""
+        coupling, (factor, failed) = self._coupling, self._factored
         if failed or not factor.isfinite().all():
             largest = torch.linalg.matrix_norm(coupling, 2) if coupling.isfinite().all() else coupling.sum()
             raise ValueError(

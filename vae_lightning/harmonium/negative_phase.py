@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -127,17 +128,23 @@ class PersistentContrastiveDivergence(NegativePhase):
         super().__init__()
         _at_least_one(type(self).__name__, steps=steps, chains=chains)
         self.steps, self.chains = steps, chains
+        self._words: dict[tuple[int, int], int] = {}
 
     def attach(self, model: Harmonium) -> None:
         """A row for each chain."""
         self.register_buffer("hidden", torch.zeros(self.chains, *model.hidden.event_shape))
         self.register_buffer("totals", torch.ones(self.chains))
 
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        self._words = {}
+
     def start(self, model: Harmonium, totals: Float[Tensor, " n"] | None) -> None:
         """As if nothing came from v, which is right for a model that is not yet trained."""
         self.hidden.copy_(super().starts(model, self.chains))
         if totals is not None:
             self.totals.copy_(evenly(totals, self.chains))
+            self._words = {}
 
     @property
     def state(self) -> Float[Tensor, "n *Z"]:
@@ -153,7 +160,7 @@ class PersistentContrastiveDivergence(NegativePhase):
         """Both sides, by one stretch of this process's chains: those given, or those it keeps."""
         h = self.state if state is None else state
         mean = model.hidden.mean_statistics(model.hidden_natural(v))
-        model = model.given(self._mine(self.totals)) if model.has_lengths else model
+        model = model.given(self._mine(self.totals), self._words_of_mine()) if model.has_lengths else model
         for _ in range(self.steps):
             samples = model.visible.sample(model.visible_natural(h))
             found, h = model.hidden.mean_and_sample(model.hidden_natural(samples))
@@ -172,6 +179,13 @@ class PersistentContrastiveDivergence(NegativePhase):
             self.hidden.zero_()
             self.keep(mine)
             dist.all_reduce(self.hidden)
+
+    def _words_of_mine(self) -> int:
+        """How many words the documents of this process's chains have, read from the device once."""
+        process = rank_and_size()
+        if process not in self._words:
+            self._words[process] = int(self._mine(self.totals).long().sum())
+        return self._words[process]
 
     def _mine(self, rows: Tensor) -> Tensor:
         """This process's share."""

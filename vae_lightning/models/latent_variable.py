@@ -22,11 +22,15 @@ from vae_lightning.distributions import Unnormalised, mean_code, sample
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.inference import Imputed, Scores, imputed, scores
 from vae_lightning.latent_variable import Draw, LatentVariableModel
+from vae_lightning.models.failure import NotFinite
 from vae_lightning.models.optimizers import at_rates
 from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.nn import StartsFromData
 from vae_lightning.objectives import Objective
 from vae_lightning.randomness import Noise, seeded
+
+LossOf = Callable[[Objective, LatentVariableModel, Tensor | Counts, bool], tuple[Tensor, dict[str, Tensor]]]
+"""(a step's objective, model, x, whether figures are read) -> the loss and its figures."""
 
 SAMPLES = 1000  # of z for each row that is scored or filled in
 
@@ -51,6 +55,7 @@ class LatentVariableModule(ReproducibleModule):
         objective.check(model)
         self.model, self.objective = model, objective
         self.evaluation_samples = evaluation_samples
+        self.compute_losses_by(None)
 
     @property
     def observed(self) -> ExponentialFamily | None:
@@ -77,7 +82,11 @@ class LatentVariableModule(ReproducibleModule):
 
     def training_loss(self, batch: Batch, step: int, read: bool) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss; its figures only if they are read."""
-        return self.loss(batch, step) if read else (self.objective.at(step).loss(self.model, observations(batch)), {})
+        return self._loss_of(self.objective.at(step), self.model, observations(batch), read)
+
+    def compute_losses_by(self, loss_of: LossOf | None) -> None:
+        """Let training compute its losses by another function of the same values, or as they are written by None."""
+        self._loss_of = loss_of or loss_and_read
 
     @torch.no_grad()
     def failures(self, batch: Batch, step: int) -> dict[str, str]:
@@ -133,10 +142,10 @@ class LatentVariableModule(ReproducibleModule):
         """ValueError if the run ends before the objective's schedule does."""
         self.objective.check_run(float(self.trainer.estimated_stepping_batches))
 
-    def _explain(self, loss: Tensor, batch: Batch) -> str:
+    def _explain(self, found: NotFinite, batch: Batch) -> str:
         failures = self.failures(batch, self.global_step)
         return "; ".join(
-            [*(f"the penalty {name}: {reason}" for name, reason in failures.items()), super()._explain(loss, batch)]
+            [*(f"the penalty {name}: {reason}" for name, reason in failures.items()), super()._explain(found, batch)]
         )
 
     @torch.no_grad()
@@ -162,6 +171,13 @@ class LatentVariableModule(ReproducibleModule):
         """One value per observation, in nats, for each of `figure_names`."""
         reconstruction, kl = -draw.log_likelihood.mean(0), rate(draw)
         return {"nelbo": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
+
+
+def loss_and_read(
+    objective: Objective, model: LatentVariableModel, x: Tensor | Counts, read: bool
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss as it is written; its figures only if they are read."""
+    return objective.loss_and_figures(model, x) if read else (objective.loss(model, x), {})
 
 
 def start_all(module: nn.Module, data: object) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import lightning.pytorch as pl
-import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
@@ -23,14 +22,14 @@ from vae_lightning.construction.hyperparameters import check_objects
 from vae_lightning.construction.specification import Unspecified, specification
 from vae_lightning.data.protocols import InMemory, Prepares, datamodule
 from vae_lightning.metrics.averages import Averages
-from vae_lightning.models.failure import alone_in_batch_norm, check_parameters, stopped
+from vae_lightning.models.failure import Losses, StopsAtFailure, check_parameters, told_of_batch_norm
 from vae_lightning.models.preflight import Preflight, check_precision, stage_of
 from vae_lightning.models.schedules import scheduled
 from vae_lightning.randomness import reseed, run_seed
 from vae_lightning.trust import FromCheckpoint
 
 
-class ReproducibleModule(FromCheckpoint, pl.LightningModule, Answering, abc.ABC):
+class ReproducibleModule(FromCheckpoint, StopsAtFailure, Answering, abc.ABC):
     """Trains by a loss that is a function of (batch, step), and evaluates a split by means of figures.
 
     A training step draws its noise from a seed of its own, (seed, step, rank), so that a resumed run repeats an
@@ -78,6 +77,7 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, Answering, abc.ABC)
 
     def on_fit_start(self) -> None:
         """Remember how the training data are read, now that a run which goes on has its checkpoint's scaling."""
+        self._losses, self._first = Losses(), True
         self.prepare_by(datamodule(self.trainer))
 
     def prepare_by(self, data: object) -> None:
@@ -116,9 +116,10 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, Answering, abc.ABC)
         return self.loss(batch, step)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Seed this step; look at an epoch's first batch, if the data were not to be seen before."""
-        if self._unseen and batch_idx == 0:
+        """Seed this step; look at a fit's first batch, if the data were not to be seen before."""
+        if self._unseen and self._first:
             self._check_rows(batch)
+        self._first = False
         part = batch_idx % self.trainer.accumulate_grad_batches
         reseed(self.seed, "train", self.global_step, self.global_rank, *([part] if part else []))
 
@@ -126,14 +127,11 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, Answering, abc.ABC)
         """The loss; figures are logged on the steps that the trainer writes, since logging costs as much as a step."""
         trainer, step = self.trainer, self.global_step
         read = is_logged(trainer, step)
-        try:
+        with told_of_batch_norm():
             loss, figures = self.training_loss(batch, step, read)
-        except ValueError as error:
-            raise alone_in_batch_norm(error) from error
-        if not torch.isfinite(loss):
-            self.preflight(trainer).check_batch(batch, f"batch of step {step}")  # the data come first
-            raise ValueError(self._explain(loss, batch))
+        self._losses.add(step, loss)
         if read:
+            self.check_losses(batch)
             self.log_step(batch, loss.detach(), figures)
         return loss
 
@@ -145,17 +143,9 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, Answering, abc.ABC)
     def _check_rows(self, batch: Batch) -> None:
         self.preflight(self.trainer).check_batch(batch, "rows of a batch")
 
-    def _explain(self, loss: Tensor, batch: Batch) -> str:
-        """Say where what is not finite comes from, and the way out."""
-        return stopped(self, loss, self.not_finite(batch))
-
     def on_fit_end(self) -> None:
         """Remember how many steps these weights were trained for."""
         self.trained_steps = self.global_step
-
-    def not_finite(self, batch: Batch) -> str:
-        """Which terms of the loss are not finite for this batch."""
-        return "the loss itself"
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer, with its scheduler."""
@@ -194,7 +184,8 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, Answering, abc.ABC)
         return self.validation_step(batch, batch_idx)
 
     def on_validation_epoch_start(self) -> None:
-        """Begin a split."""
+        """Begin a split, unless training has failed by now."""
+        self.check_losses()
         self.averages.reset()
 
     def on_validation_epoch_end(self) -> None:
@@ -220,8 +211,9 @@ class ReproducibleModule(FromCheckpoint, pl.LightningModule, Answering, abc.ABC)
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the seed; refuse to write weights that are not finite."""
+        """Keep the seed; refuse to write weights that are not finite, or that have a loss behind them which is not."""
         check_parameters(self)
+        self.check_losses()
         checkpoint["seed"] = self.seed
         checkpoint["given_as_objects"] = self.given_as_objects
         if self.specified:

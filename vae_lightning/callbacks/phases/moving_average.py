@@ -49,7 +49,7 @@ class ExponentialMovingAverage(WeightAveraging):
         """Copy the model, before it trains."""
         super().setup(trainer, pl_module, stage)
         if self._average_model is not None:  # counted where no step waits for the device
-            self._average_model.n_averaged = self._average_model.n_averaged.cpu()
+            self._average_model.n_averaged = torch.zeros_like(self._average_model.n_averaged, device="cpu")
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: STEP_OUTPUT, batch: Batch, batch_idx: int

@@ -14,6 +14,7 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from vae_lightning.batches import Batch
 from vae_lightning.callbacks.run import loop_state
 from vae_lightning.callbacks.run.loop_state import LoaderStates
+from vae_lightning.models.reproducible import is_logged
 from vae_lightning.process import disown_children, peer_failed
 from vae_lightning.signals import Interrupted, signals
 
@@ -79,7 +80,9 @@ class LastCheckpoint(Checkpoint):
             # Lightning would end within an accumulated gradient, and validate at a step where a longer run does not
             trainer.should_stop = False
             trainer.fit_loop.epoch_loop.max_steps = trainer.global_step + (not stepped)
-        self._signum = _signalled(trainer)
+        # of several processes on GPUs at logged steps alone: to ask the others is to wait for the device
+        free = trainer.world_size == 1 or trainer.strategy.root_device.type == "cpu"
+        self._signum = _signalled(trainer) if free or is_logged(trainer, trainer.global_step - 1) else 0
         interval = self.every_n_steps is not None and trainer.global_step % self.every_n_steps == 0
         if stepped and (interval or self._signum):
             self._due = loop_state.loader_states(trainer)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from lightning.pytorch.utilities import rank_zero_warn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
@@ -19,7 +19,7 @@ from vae_lightning.models.ensemble.figures import of_each, over_all
 from vae_lightning.models.ensemble.members import build_members, restore_hparams, with_objective
 from vae_lightning.models.ensemble.optimizer import check_update_rules, learning_rate, shared_optimizer
 from vae_lightning.models.ensemble.ranked import RankedMembers
-from vae_lightning.models.ensemble.resting import NoMemberLeft, farewell, way_out
+from vae_lightning.models.ensemble.resting import Failures, NoMemberLeft, farewell, way_out
 from vae_lightning.models.ensemble.stack import StackedBatch
 from vae_lightning.models.ensemble.updates import clear_gradients, clip_norms, finite_members, gradients, scale_steps
 from vae_lightning.models.recording import Execution, Replayed
@@ -95,7 +95,10 @@ class Ensemble(RankedMembers):
         restore_hparams(built, self.hparams)
         self.register_buffer("rates", torch.tensor([learning_rate(each) for each in built]), persistent=False)
         self._losses_at = (execution or Replayed()).losses(self.stack)
+        self._quickest = int(self.rates.argmax())
+        self._rates_differ = bool((self.rates != self.rates.max()).any())
         self._before: list[Tensor] = []
+        self._failed = Failures()
 
     # -- training ------------------------------------------------------------------------------------------------
 
@@ -117,12 +120,13 @@ class Ensemble(RankedMembers):
 
     def on_fit_start(self) -> None:
         """Remember how each member's data are read, as it would alone."""
+        self._failed = Failures()
         for each, its_data in with_data(self.members, self.trainer):
             each.prepare_by(its_data)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The first member's optimizer over all members, at the highest of their learning rates, and its scheduler."""
-        return shared_optimizer(self.members[int(self.rates.argmax())], self.stack.module.parameters())
+        return shared_optimizer(self.members[self._quickest], self.stack.module.parameters())
 
     def on_train_start(self) -> None:
         """ValueError if the run ends before a member's schedule does, or without data that a member chooses by."""
@@ -174,12 +178,16 @@ class Ensemble(RankedMembers):
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Find the members that cannot go on; remember where those are that will not go all the way."""
         grads = gradients(self.stack.module.parameters())
-        fails = ~finite_members(self._losses, grads) & ~self.resting
-        if fails.any():
-            self._rest(fails)
-        if self.resting.any():
+        asks = self.device.type == "cpu"  # elsewhere to ask is to wait, but at a step that is logged
+        fails = ~finite_members(self._losses, grads, asks) & ~self.resting
+        if not asks or fails.any():
+            self._failed.note(fails, self.global_step, self._losses)
+            self.resting |= fails
+        if asks or is_logged(self.trainer, self.global_step):
+            self.tell_failures()
+        if some_may := not asks or bool(self.resting.any()):
             clear_gradients(grads, self.resting)
-        if self.resting.any() or (self.rates != self.rates.max()).any():
+        if some_may or self._rates_differ:
             self._before = [parameter.detach().clone() for parameter in self.stack.module.parameters()]
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
@@ -199,14 +207,27 @@ class Ensemble(RankedMembers):
         else:
             super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
-    def _rest(self, fails: Bool[Tensor, " M"]) -> None:
-        """Say which members fail, once; give them their best weights back."""
-        for number in fails.nonzero().flatten().tolist():
-            loss, step = float(self._losses[number]), self.global_step
+    def on_validation_epoch_start(self) -> None:
+        """Begin a split, with the members that train."""
+        self.tell_failures()
+        super().on_validation_epoch_start()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Save those weights that members rest with."""
+        self.tell_failures()
+        super().on_save_checkpoint(checkpoint)
+
+    def tell_failures(self) -> None:
+        """Say which members have begun to rest since the last look, once; give them their best weights back."""
+        if not (failures := self._failed.look()):
+            return
+        for number, step, loss in failures:
             failed, finite = self.phases.failures(self._batch, step, number), self._batch[0][number].isfinite().all()
             kept = "best" if self.best_loss[number].isfinite() else "present"
             rank_zero_warn(farewell(self.names[number], step, loss, failed, kept, way_out(bool(finite))))
-        self.resting |= fails
         if self.resting.all():
-            raise NoMemberLeft(f"no member is left at step {self.global_step}: all losses or gradients are not finite")
-        self.recall_best(fails)
+            step = max(step for _, step, _ in failures)
+            raise NoMemberLeft(f"no member is left at step {step}: all losses or gradients are not finite")
+        told = self.resting.new_zeros(len(self.members))
+        told[[number for number, *_ in failures]] = True
+        self.recall_best(told)

@@ -17,14 +17,18 @@ def gradients(parameters: Iterable[Tensor]) -> list[Tensor]:
     return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 
-def finite_members(losses: Float[Tensor, " M"], grads: list[Tensor]) -> Bool[Tensor, " M"]:
-    """Whose loss and gradient are finite; where all are, as they nearly always are, it is one norm that says so."""
+def finite_members(losses: Float[Tensor, " M"], grads: list[Tensor], asks: bool = True) -> Bool[Tensor, " M"]:
+    """Whose loss and gradient are finite.
+
+    Where all are, as they nearly always are, it is one norm that says so; unless one `asks`, which waits for the
+    device, all are looked at one by one.
+    """
     finite = losses.isfinite()
-    if not (get_total_norm(grads) + losses.sum()).isfinite():
-        for grad in grads:
-            finite = finite & grad.flatten(1).isfinite().all(1)
-        return finite
-    return torch.ones_like(finite)
+    if asks and (get_total_norm(grads) + losses.sum()).isfinite():
+        return torch.ones_like(finite)
+    for grad in grads:
+        finite = finite & grad.flatten(1).isfinite().all(1)
+    return finite
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -35,6 +36,8 @@ from vae_lightning.models.recording.replay import Inputs, Replay, Result
 #   after all passes: Compiled       0.069   0.77     8   0.141   0.72     7
 #
 # The first compilation of a process takes some 12 seconds more than later ones: hence the 20.
+
+Made = TypeVar("Made")
 
 Losses = Callable[[StackedBatch, int], tuple[Float[Tensor, " M"], dict[str, Tensor]]]
 """(batch, step) -> each member's loss and figures."""
@@ -87,11 +90,9 @@ class Compiled(Recorded):
         """The graph after the passes, compiled at its first run."""
         on_gpu = inputs[2][0].is_cuda
         if not on_gpu:
-            _require_compiler()
-        checks = Distribution._validate_args
+            require_compiler("Compiled", "leave the ensemble's execution out: Replayed needs none")
         mode = "reduce-overhead" if on_gpu else None
-        run = torch.compile(_after_passes(graph, inputs), fullgraph=True, dynamic=False, mode=mode)
-        Distribution.set_default_validate_args(checks)  # torch.compile turns them off, in the whole process
+        run = compiled(_after_passes(graph, inputs), fullgraph=True, mode=mode)
         return _copied(run) if on_gpu else run
 
 
@@ -110,10 +111,21 @@ def _copied(run: Callable[..., Result]) -> Callable[..., Result]:
     return copied
 
 
-def _require_compiler() -> None:
-    named = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")  # as torch looks for it
+def compiled(run: Callable[..., Made], **how: Any) -> Callable[..., Made]:
+    """The same function by `torch.compile`, for each shape of its tensors anew."""
+    checks = Distribution._validate_args
+    made = torch.compile(run, dynamic=False, **how)
+    Distribution.set_default_validate_args(checks)  # torch.compile turns them off, in the whole process
+    return made
+
+
+def require_compiler(what: str, instead: str, on_gpu: bool = False) -> None:
+    """ValueError without the compiler that torch needs here: for C++ on a CPU, for C on a GPU, as it looks for them."""
+    language, variable = ("C", "CC") if on_gpu else ("C++", "CXX")
+    usual = {"C": "cc", "C++": "clang++" if sys.platform == "darwin" else "g++"}[language]
+    named = os.environ.get(variable, usual)
     if shutil.which(shlex.split(named)[0]) is None:
         raise ValueError(
-            f"Compiled needs a C++ compiler, and there is no {named!r}: install one, name yours in CXX, or leave the "
-            "ensemble's execution out: Replayed needs none"
+            f"{what} needs a {language} compiler, and there is no {named!r}: install one, name yours in {variable}, or "
+            f"{instead}"
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -19,6 +21,7 @@ class Aggressive(InTurns):
     the prior have one step, and again. When I_q(x; z) on the validation data falls for the first time it is over, and
     all train together. What decides is not a function of the step: it is kept in buffers, so that a resumed run goes
     on as it was. The callback `callbacks.AggressiveInference` tells losses and information; without it nothing changes.
+    On a GPU the end of a window waits for the device, and no other step.
     One model at a time: in an ensemble all members would have their turns together. One process.
     ValueError unless 1 <= window <= most, and in an ensemble.
 
@@ -59,6 +62,13 @@ class Aggressive(InTurns):
         self.register_buffer("total", torch.tensor(0.0, dtype=torch.float64))  # of the losses in this window
         self.register_buffer("before", torch.tensor(torch.inf, dtype=torch.float64))  # the mean of the last window
         self.register_buffer("information", torch.tensor(-torch.inf, dtype=torch.float64))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Aggressive:
+        """Whose turn it is stays on the CPU, where to ask is not to wait."""
+        turn = {name: self._buffers.pop(name) for name in ("aggressive", "inner")}
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._buffers = turn | self._buffers  # in the order of before
+        return self
 
     def at(self, step: int) -> Objective:
         """The objective of this step, with a gradient for whose turn it is."""
