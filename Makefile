@@ -9,7 +9,7 @@ WORKERS ?= 2
 IMAGE ?= vae-lightning
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs notebooks soak bench measure lock image clean
+.PHONY: help demo test lint docs notebooks soak gpu bench measure lock image clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r target text; do \
@@ -48,6 +48,9 @@ notebooks: $(INSTALLED) ## execute the guides to own data as notebooks in docs/n
 soak: $(INSTALLED) ## damage every kind of file, interrupt runs at every hook: two hours; ARGS="--every 10" tries a tenth
 	FUZZ_INPUTS=840 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -rP tests/test_fuzz.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/soak.py --workers $(WORKERS) $(ARGS)
+
+gpu: $(INSTALLED) ## check all models and diagnostics on a CUDA device; ARGS="--only digits/vae" selects, --device cpu tries it
+	$(BIN)/python tests/gpu.py $(ARGS)
 
 bench: $(INSTALLED) ## run every benchmark in benchmarks/
 	@set -e; for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark"; done

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from support.command import ROOT, command, figures, forked, on_miniature
+from lightning.pytorch.strategies import DDPStrategy
+from support.command import ROOT, command, figures, forked, left_with, on_miniature
 from support.diagnostics import imported
 from support.models import events
 
@@ -219,7 +220,10 @@ def test_variants_by_override(variant: list[str], miniature: Path, tmp_path: Pat
     assert parts.issuperset(name for name in named if name != "GradientVariance")
 
 
-@pytest.mark.parametrize("overlay", [o for o in OVERLAYS if o.stem != "gpu"], ids=str)
+GPUS = {"gpu": ("1", 1), "gpus": ("auto", 1), "gpus-nodes": ("auto", 2)}  # overlays: devices, machines
+
+
+@pytest.mark.parametrize("overlay", [o for o in OVERLAYS if o.stem not in GPUS], ids=str)
 def test_trainer_overlay(overlay: Path, miniature: Path, tmp_path: Path) -> None:
     config = ROOT / "configs" / "newsgroups" / "8bit.yaml"
     options = [o for o in on_miniature(miniature, tmp_path) if o not in ("--trainer.accelerator", "cpu")]
@@ -230,10 +234,18 @@ def test_trainer_overlay(overlay: Path, miniature: Path, tmp_path: Path) -> None
     assert figures(tmp_path / "version_0")["val/nelbo"] > 0
 
 
-def test_gpu_overlay_parses() -> None:
-    config, overlay = ROOT / "configs" / "newsgroups" / "8bit.yaml", ROOT / "configs" / "trainer" / "gpu.yaml"
-    printed = forked("fit", "--config", config, "--config", overlay, "--print_config")
-    trainer = yaml.safe_load(printed.stdout)["trainer"]
+@pytest.mark.parametrize("name", GPUS)
+def test_overlays_of_gpus_parse(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """And are explained in their first line by a command."""
+    overlay = ROOT / "configs" / "trainer" / f"{name}.yaml"
+    assert re.match(rf"# .*vae-lightning fit --config EXPERIMENT --config trainer/{name}\n", overlay.read_text())
+    assert left_with(["fit", "--config", "newsgroups/8bit", "--config", f"trainer/{name}", "--print_config"]) == 0
+    trainer = yaml.safe_load(capsys.readouterr().out)["trainer"]
     assert trainer["accelerator"] == "gpu"
     assert trainer["precision"] == "bf16-mixed"
+    assert (str(trainer["devices"]), trainer["num_nodes"]) == GPUS[name]
     assert trainer["max_epochs"] > 0  # the experiment's own settings stay
+    if name != "gpu":
+        made = DDPStrategy(**trainer["strategy"]["init_args"], **trainer["strategy"].get("dict_kwargs", {}))
+        assert made.process_group_backend == "nccl"
+        assert made._ddp_kwargs["broadcast_buffers"] is False

@@ -1,0 +1,50 @@
+"""CompiledLoss: trained by the compiled loss, a model is what it is without, and so are its checkpoints."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from support.models import Save, digits, gaussian_vae, trainer
+from torch.distributions import Distribution
+
+from vae_lightning.callbacks import CompiledLoss
+from vae_lightning.data import Stacked
+from vae_lightning.families import Bernoulli
+from vae_lightning.models import RBM, Ensemble, GaussianVAE
+from vae_lightning.models.latent_variable import loss_and_read
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
+def test_a_compiled_loss_is_the_loss(tmp_path: Path) -> None:
+    """Up to rounding, with the same noise; and a run that goes on from its checkpoint has the same bits."""
+    checks = Distribution._validate_args
+    plain, whole, resumed = gaussian_vae(), gaussian_vae(), gaussian_vae()
+    brief = {"max_steps": 6, "limit_val_batches": 0}
+    trainer(**brief).fit(plain, digits())
+    run = trainer(CompiledLoss(), Save(tmp_path / "half.ckpt", 3), **brief)
+    run.fit(whole, digits())
+    trainer(CompiledLoss(), **brief).fit(resumed, digits(), ckpt_path=tmp_path / "half.ckpt")
+    saved = torch.load(tmp_path / "half.ckpt", weights_only=True)
+    assert saved["state_dict"].keys() == plain.state_dict().keys()
+    for name, value in plain.state_dict().items():
+        assert torch.allclose(value, whole.state_dict()[name], atol=1e-5), name
+        assert torch.equal(whole.state_dict()[name], resumed.state_dict()[name]), name
+    assert whole._loss_of is loss_and_read  # as it was found
+    assert Distribution._validate_args is checks
+
+
+def test_without_a_compiler_the_way_out_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ValueError, match=r"CompiledLoss needs a C\+\+ compiler, and there is no 'no-such-compiler'"):
+        trainer(CompiledLoss()).fit(gaussian_vae(), digits())
+
+
+def test_models_without_such_a_loss_are_told_what_they_have() -> None:
+    with pytest.raises(TypeError, match="an objective, which RBM has not: leave it out"):
+        trainer(CompiledLoss()).fit(RBM(Bernoulli((1, 8, 8)), Bernoulli(3)), digits())
+    ensemble = Ensemble(member=lambda: GaussianVAE(2, Bernoulli((1, 8, 8))), seeds=2)
+    with pytest.raises(TypeError, match=r"--model\.execution vae_lightning\.models\.recording\.Compiled"):
+        trainer(CompiledLoss()).fit(ensemble, Stacked([digits()], 2))
