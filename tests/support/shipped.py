@@ -11,7 +11,7 @@ import yaml
 from PIL import Image
 
 from support.archive import write_miniature
-from support.faces import write_faces
+from support.faces import NAMES, write_faces
 
 ROOT = Path(__file__).parents[2]
 _WORDS = ("river", "sea", "house", "open", "wind")
@@ -53,7 +53,8 @@ _ARCHIVE = "--data.hashes null --data.num_words 80 --data.batch_size 16 --data.e
 _DIGITS = "--data.val_size 61 --data.test_size 1536 --data.batch_size 20"
 _POINTS = "--data.steps 10 --data.data.sizes [100,20,20]"
 _PIXELS = "--data.size 16 --data.batch_size 4"
-_FACES = "--data.size 16 --data.val_size 4 --data.test_size 4 --data.batch_size 2 --model.encoder.width 4"
+_TINY_FACES = "--data.size 16 --data.val_size 4 --data.test_size 4 --data.batch_size 2"
+_FACES = f"{_TINY_FACES} --model.encoder.width 4"
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,9 @@ SMALL: dict[str, Small] = {
     "images": Small(f"{_PIXELS} --model.encoder.channels [4,4] --model.decoder.network.channels [4,4]", _photos),
     "images/faces": Small(
         f"{_PIXELS} --data.crop 16 --model.encoder.channels [4,4] --model.decoder.network.channels [4,4]", _photos
+    ),
+    "celeba/features": Small(
+        f"{_TINY_FACES} --model.network.widths [4,4] --model.task.names [{','.join(NAMES)}]", _faces
     ),
     "celeba/vae": Small(f"{_FACES} --model.decoder.network.width 4", _faces),
     "celeba/gan": Small(f"{_FACES} --model.decoder.width 4 --model.objective.discriminator.width 4", _faces),
