@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.distributions as td
+from support.command import command
 from support.linear_world import Fixed
 
 import vae_lightning
@@ -218,6 +219,20 @@ def test_a_checkpoint_says_what_they_are(encoder, tmp_path):
     loaded, x = vae_lightning.load(tmp_path / "model.ckpt"), torch.randn(3, 6)
     assert type(loaded.model.encoder) is encoder.func
     torch.testing.assert_close(loaded.model.encoder(x).mean, vae.model.encoder(x).mean)
+
+
+def test_the_command_takes_them_by_class_path(encoder, tmp_path):
+    """With a network of their own, through ELBO surgery of the validation digits."""
+    path = f"vae_lightning.encoders.{encoder.func.__name__}"
+    command(
+        *("fit", "--config", "digits/vae", "--model.encoder", path, "--model.encoder.network", "vae_lightning.nn.MLP"),
+        *("--model.encoder.network.hidden", "[8]", "--model.latent_dim", "10", "--trainer.callbacks", "[]"),
+        *("--trainer.callbacks+", "vae_lightning.callbacks.ELBOSurgery", "--trainer.callbacks.limit", "50"),
+        *("--trainer.callbacks.every_n_epochs", "1", "--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2"),
+        *("--trainer.logger.save_dir", tmp_path, "--trainer.accelerator", "cpu"),
+    )
+    (last,) = tmp_path.rglob("last.ckpt")
+    assert isinstance(vae_lightning.load(last).model.encoder, encoder.func)
 
 
 @pytest.mark.parametrize("network", [DCGANEncoder, ResidualEncoder])

@@ -2,8 +2,8 @@
 
 from vae_lightning.families.base import ExponentialFamily
 from vae_lightning.families.bernoulli import Bernoulli
-from vae_lightning.families.block_normal import BlockNormal
 from vae_lightning.families.categorical import Categorical
+from vae_lightning.families.correlated.block_normal import BlockNormal
 from vae_lightning.families.gibbs_mrf import GibbsMRF
 from vae_lightning.families.mrf import BernoulliMRF
 from vae_lightning.families.multinomial import Multinomial

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vae_lightning.families import ExponentialFamily
-from vae_lightning.harmonium.joint_normal import normalises
+from vae_lightning.families.correlated.joint_normal import normalises
 
 
 def check_families(visible: ExponentialFamily, hidden: ExponentialFamily) -> None:

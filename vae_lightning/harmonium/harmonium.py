@@ -13,10 +13,10 @@ from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.distributions import SUMMED_BITS
 from vae_lightning.families import ExponentialFamily
+from vae_lightning.families.correlated.joint_normal import JointNormal, both_normal, joint_normal
 from vae_lightning.families.enumeration import in_chunks, states
 from vae_lightning.harmonium.annealing import LogMean, anneal, ascending
 from vae_lightning.harmonium.checks import check_families
-from vae_lightning.harmonium.joint_normal import JointNormal, both_normal, joint_normal
 from vae_lightning.harmonium.uncoupling import Uncoupling
 
 _MAX_ELEMENTS = 2**22

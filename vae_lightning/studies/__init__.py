@@ -19,6 +19,7 @@ def reproduce(
     generator: Path | None = None,
     images: int | None = None,
     only: str | None = None,
+    models: str | None = None,
 ) -> None:
     """Run a paper's experiment and put its figures beside the paper's.
 
@@ -43,6 +44,9 @@ def reproduce(
         images: of celeba: how many of each model distances are taken from; by default what the scale says.
         only: of celeba: one cell, such as joint-fixed-sigma, and what it needs: so that several commands, at once in
             one folder, share the work; run it without this at the end.
+        models: of celeba: which joint trainings: paper, all, or some by the names of their folders, with commas.
+            Beyond the paper there are IWAE, a decoder that is kept, a VampPrior, encoders with a covariance in blocks
+            or a flow, and other weights of the KL: which of them spares the decoder?
     """
     # imported only when a study runs, so that asking for help is quick
     from vae_lightning.process import keep_large_buffers
@@ -50,7 +54,7 @@ def reproduce(
 
     if study not in STUDIES:
         raise ValueError(f"there is no study {study!r}; there are {', '.join(STUDIES)}")
-    options = {"faces": faces, "generator": generator, "images": images, "only": only}
+    options = {"faces": faces, "generator": generator, "images": images, "only": only, "models": models}
     given = {name: value for name, value in options.items() if value is not None}
     if foreign := given.keys() - STUDIES[study].options:
         known = ", ".join(name for name, kind in STUDIES.items() if foreign <= kind.options)

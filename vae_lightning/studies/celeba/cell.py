@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from vae_lightning.studies.celeba.beyond.codes import Codes, Independent
 from vae_lightning.studies.celeba.joint import JOINTS, Joint
 
 SIGMA = 0.05
@@ -33,16 +34,24 @@ class CelebASize:
 
 @dataclass(frozen=True)
 class Cell:
-    """A part of the study; `joint` is how it is trained, of one that is trained jointly."""
+    """A part of the study; `joint` is how it is trained, of one that is trained jointly; `codes` is q's family."""
 
     name: str
     path: str
     joint: Joint | None = None
+    codes: Codes = field(default_factory=Independent)
 
     @classmethod
     def of(cls, joint: Joint) -> Cell:
         """The cell of a joint training."""
-        return cls(joint.name, joint.path, joint)
+        return cls(joint.name, joint.path, joint, joint.codes)
+
+    @property
+    def needs(self) -> tuple[Cell, ...]:
+        """What it begins from, each from those before."""
+        if self == TRUTH:
+            return ()
+        return (TRUTH,) if self.joint is None else (TRUTH, encoder_cell(self.codes))
 
 
 TRUTH = Cell("ground truth", "ground-truth")
@@ -50,6 +59,12 @@ ENCODER = Cell("encoder, conditional likelihood", "encoder")
 AGAIN = Cell("ground truth again", "ground-truth-again")
 
 
+def encoder_cell(codes: Codes) -> Cell:
+    """That in which an encoder of this family is fitted to the ground truth."""
+    return ENCODER if codes == ENCODER.codes else Cell(f"encoder, {codes.name}", f"encoder-{codes.path}", None, codes)
+
+
 def stages(joints: tuple[Joint, ...] = JOINTS) -> tuple[tuple[Cell, ...], ...]:
     """What can be run at once, each stage from what those before have found."""
-    return (TRUTH,), (ENCODER, AGAIN), tuple(map(Cell.of, joints))
+    encoders = dict.fromkeys(encoder_cell(joint.codes) for joint in joints)
+    return (TRUTH,), tuple(dict.fromkeys((ENCODER, AGAIN, *encoders))), tuple(map(Cell.of, joints))

@@ -19,6 +19,7 @@ from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.nn import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 from vae_lightning.objectives import Adversarial, ForwardKL, MeanFakes, Objective
 from vae_lightning.priors import FactorisedPrior, Prior
+from vae_lightning.studies.celeba.beyond.codes import Codes, Independent
 from vae_lightning.studies.celeba.cell import SIGMA, CelebASize
 from vae_lightning.studies.celeba.joint import Joint
 from vae_lightning.studies.celeba.sigma import KnownSigma, Sigma
@@ -61,14 +62,19 @@ class Networks:
         )
 
     def vae(
-        self, rate: float, objective: Objective | None = None, sigma: Sigma | None = None, prior: Prior | None = None
+        self,
+        rate: float,
+        objective: Objective | None = None,
+        sigma: Sigma | None = None,
+        prior: Prior | None = None,
+        codes: Codes | None = None,
     ) -> GaussianVAE:
         """A VAE of these networks."""
         noise = sigma or KnownSigma()
         return GaussianVAE(
             self.latent,
             noise.observed(self.image, SIGMA),
-            self.encoder,
+            (codes or Independent()).encoder(self.encoder, self.latent),
             noise.network(self.generator, SIGMA),
             objective=objective,
             prior=prior,
@@ -82,18 +88,21 @@ class Networks:
         network.load_state_dict(part(weights, "model.decoder.network."))
         return module.eval()
 
-    def encoder_for(self, truth: Mapping[str, Tensor], rate: float) -> GaussianVAE:
+    def encoder_for(self, truth: Mapping[str, Tensor], rate: float, codes: Codes | None = None) -> GaussianVAE:
         """The ground truth, of which the encoder alone learns, and pairs (z, x) are drawn as evaluation draws them."""
-        module = self.vae(rate, ForwardKL())
-        module.load_state_dict(dict(truth))
+        module = self.vae(rate, ForwardKL(), codes=codes)
+        own = module.state_dict()  # encoders of all families begin alike where they are
+        shared = {name: t for name, t in truth.items() if name in own and own[name].shape == t.shape}
+        module.load_state_dict(own | shared)
         module.model.decoder.requires_grad_(False).eval()  # type: ignore[attr-defined]  # decoders are modules
         return module
 
     def joint(self, joint: Joint, fitted: Mapping[str, Tensor], rate: float) -> GaussianVAE:
         """A model that begins as the ground truth's decoder and the encoder that was fitted to it."""
-        module = self.vae(rate, joint.objective(), joint.sigma, joint.prior(self.latent))
-        encoder, decoder = as_conditional(module.model.encoder), as_conditional(module.model.decoder)
-        encoder.load_state_dict(part(fitted, "model.encoder."))
+        prior = joint.prior(self.latent, self.image)
+        module = self.vae(rate, joint.objective(), joint.sigma, prior, joint.codes)
+        module.model.get_submodule("encoder").load_state_dict(part(fitted, "model.encoder."))
+        decoder = as_conditional(module.model.decoder)
         joint.sigma.generator(decoder.network).load_state_dict(part(fitted, "model.decoder.network."))
         hold_statistics(module)
         for name in joint.held:

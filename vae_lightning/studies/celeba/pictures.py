@@ -24,7 +24,8 @@ def pictures_of(found: Mapping[Cell, Result]) -> dict[str, Figure]:
         })
         for cell, images in shown.items()
     }  # fmt: skip
-    named = {"ground truth" if cell == ENCODER else cell.name: images for cell, images in shown.items()}
+    decoders = {cell: images for cell, images in shown.items() if cell == ENCODER or cell.joint}
+    named = {"ground truth" if cell == ENCODER else cell.name: images for cell, images in decoders.items()}
     if named:
         pictures["figure-4"] = grid({name: images["means"] for name, images in named.items()})
         pictures["figure-4-with-noise"] = grid({name: images["samples"] for name, images in named.items()})

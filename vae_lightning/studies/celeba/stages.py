@@ -18,11 +18,10 @@ from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.metrics.images.features import Features
 from vae_lightning.models import GaussianVAE
 from vae_lightning.randomness import seeded
-from vae_lightning.studies.celeba.cell import AGAIN, ENCODER, TRUTH, CelebASize, Cell
+from vae_lightning.studies.celeba.cell import AGAIN, TRUTH, CelebASize, Cell
 from vae_lightning.studies.celeba.data import Blank, Imagined
 from vae_lightning.studies.celeba.evaluation import SHOWN, judged, reconstructed
 from vae_lightning.studies.celeba.generated import MEANS, NOISY, Distances, Generated
-from vae_lightning.studies.celeba.joint import Joint
 from vae_lightning.studies.celeba.networks import Networks, standing_statistics
 from vae_lightning.studies.celeba.results import MODEL, Result
 from vae_lightning.studies.celeba.source import Source
@@ -63,7 +62,9 @@ class Stages:
         module = self._model(cell, trainings)
         model = trainings.content(module)
         figures = judged(module, self._imagined(self._truth), self.size.importance, folder)
-        return Result(figures | self._distances(module.model, cell), self._pictures(module), model)
+        epochs = cell.joint.epochs(self.size.joint_epochs) if cell.joint else self.size.encoder_epochs
+        seen: Figures = {"training_images": float(epochs * self.size.epoch)}
+        return Result(figures | self._distances(module.model, cell) | seen, self._pictures(module), model)
 
     def _generator(self, trainings: Trainings) -> GaussianVAE:
         """The ground truth: the generator with noise, normalised by the statistics of the prior's codes."""
@@ -77,25 +78,27 @@ class Stages:
 
     def _model(self, cell: Cell, trainings: Trainings) -> GaussianVAE:
         """The model of a cell: as it was kept, if it was trained by these settings, else trained now."""
-        module = self._begun(cell.joint)
+        module = self._begun(cell)
         if (kept := trainings.kept(trainings.folder / MODEL)) is not None:
             module.load_state_dict(kept["state_dict"])
             module.on_load_checkpoint(kept)
             module.prepare_by(self._imagined(self._truth))
         elif cell.joint is not None:
-            trainings.fit(module, self._imagined(self._truth), self.size.joint_epochs)
+            images = self._imagined(self._truth, batch=cell.joint.batch)
+            trainings.fit(module, images, cell.joint.epochs(self.size.joint_epochs))
         else:
             rows = Blank(self._truth.decoder.event_shape)
             trainings.fit(module, self._imagined(self._truth, rows), self.size.encoder_epochs)
-            images = self._truth.image_batches(self.size.statistics, "statistics")
-            standing_statistics(as_conditional(module.model.encoder).network, images)
+            batches = self._truth.image_batches(self.size.statistics, "statistics")
+            standing_statistics(module.model.get_submodule("encoder.network"), batches)
         return module.eval()
 
-    def _begun(self, joint: Joint | None) -> GaussianVAE:
+    def _begun(self, cell: Cell) -> GaussianVAE:
         """What a training begins from: the ground truth with a new encoder, or with that which was fitted to it."""
-        if joint is None:
-            return self._networks.encoder_for(self._weights(TRUTH), self.size.rate)
-        return self._networks.joint(joint, self._weights(ENCODER), self.size.rate)
+        weights = self._weights(cell.needs[-1])
+        if cell.joint is None:
+            return self._networks.encoder_for(weights, self.size.rate, cell.codes)
+        return self._networks.joint(cell.joint, weights, self.size.rate)
 
     def _weights(self, cell: Cell) -> Mapping[str, Tensor]:
         model = self.found[cell].model
@@ -112,8 +115,8 @@ class Stages:
         module = self._networks.truth(self._weights(TRUTH))
         return GroundTruth(as_conditional(module.model.decoder), self.seed)
 
-    def _imagined(self, truth: GroundTruth, training: View | None = None) -> Imagined:
-        return Imagined(truth, self.size.epoch, self.size.test, self.size.batch, training)
+    def _imagined(self, truth: GroundTruth, training: View | None = None, batch: int | None = None) -> Imagined:
+        return Imagined(truth, self.size.epoch, self.size.test, batch or self.size.batch, training)
 
     def _distances(self, model: LatentVariableModel, cell: Cell) -> Figures:
         """From the ground truth's images; those of all models are of the same codes, but for the ground truth's own."""

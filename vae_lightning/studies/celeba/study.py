@@ -12,7 +12,9 @@ from matplotlib.figure import Figure
 from vae_lightning.executors import chosen_executor
 from vae_lightning.files import expanded, locked
 from vae_lightning.metrics.images.features import Features
-from vae_lightning.studies.celeba.cell import AGAIN, SIGMA, TRUTH, CelebASize, Cell, stages
+from vae_lightning.studies.celeba.beyond.models import joints_of
+from vae_lightning.studies.celeba.beyond.tradeoff import told, tradeoff
+from vae_lightning.studies.celeba.cell import AGAIN, ENCODER, SIGMA, TRUTH, CelebASize, Cell, stages
 from vae_lightning.studies.celeba.features import chosen_features, name_of
 from vae_lightning.studies.celeba.joint import JOINTS, Joint
 from vae_lightning.studies.celeba.pictures import pictures_of
@@ -51,13 +53,14 @@ class CelebAStudy(CellStudy[CelebASize, Cell, Result]):
         images: of each model, for the distances; in place of the size's.
         only: the name of a cell, or of its folder: run this one and what it needs, and no other.
         features: under which distances are taken: with the FID weights at hand Inception's.
-        joints: the joint trainings.
+        models: which joint trainings: `paper`, `all`, or some by the names of their folders, with commas.
+        joints: these, if none are named.
     """
 
     title = "How the ELBO harms a decoder that was right: CelebA"
     sizes = SIZES
     format = FiguresAndModel()
-    options = frozenset({"faces", "generator", "images", "only"})
+    options = frozenset({"faces", "generator", "images", "models", "only"})
 
     def __init__(
         self,
@@ -69,13 +72,14 @@ class CelebAStudy(CellStudy[CelebASize, Cell, Result]):
         images: int | None = None,
         only: str | None = None,
         features: Features | None = None,
+        models: str | None = None,
         joints: Sequence[Joint] = JOINTS,
     ) -> None:
         super().__init__(scale, seed, size)
         if images is not None:
             self.size = replace(self.size, images=_enough(images))
         self.source = _source(faces, generator)
-        self.features, self.joints = features or chosen_features(), tuple(joints)
+        self.features, self.joints = features or chosen_features(), joints_of(models) if models else tuple(joints)
         self.chosen = _chosen(only, stages(self.joints))
 
     def cells(self) -> list[Cell]:
@@ -115,7 +119,11 @@ class CelebAStudy(CellStudy[CelebASize, Cell, Result]):
         found: Settings = {**networks, "batch": size.batch, "precision": size.precision, **self.source.settings(size)}
         if cell not in (TRUTH, AGAIN):
             found = {**found, "images an epoch": size.epoch, "encoder epochs": size.encoder_epochs, "rate": size.rate}
-        return found if cell.joint is None else {**found, "joint": cell.name, "joint epochs": size.joint_epochs}
+        if cell.codes != ENCODER.codes:
+            found = {**found, "codes": cell.codes.name}
+        if cell.joint is None:
+            return found
+        return {**found, "joint": cell.name, "joint epochs": size.joint_epochs, **cell.joint.settings}
 
     def judged_by(self, cell: Cell) -> Settings:
         """What a cell's figures depend on beside the weights."""
@@ -131,8 +139,13 @@ class CelebAStudy(CellStudy[CelebASize, Cell, Result]):
         return [row for cell, result in found.items() for row in rows_of(cell, result.figures)]
 
     def pictures(self, found: Mapping[Cell, Result]) -> dict[str, Figure]:
-        """Figures 3 and 4."""
-        return pictures_of(found)
+        """Figures 3 and 4, and the ELBO of every model against its distance."""
+        drawn = tradeoff(found)
+        return pictures_of(found) | ({} if drawn is None else {"tradeoff": drawn})
+
+    def remarks(self, rows: Sequence[Row]) -> list[str]:
+        """Which joint training is nearest to the ground truth, and which has the highest ELBO."""
+        return told(rows, [joint.name for joint in self.joints])
 
     def settings(self, found: Mapping[Cell, Result]) -> Settings:
         """How much was computed, in which precision, and under which features distances are."""
@@ -175,9 +188,9 @@ def _chosen(only: str | None, of_all: Sequence[Sequence[Cell]]) -> list[list[Cel
     """All stages; with a name, those of which the cell is the last, and it alone of its own."""
     if only is None:
         return [list(stage) for stage in of_all]
-    for number, stage in enumerate(of_all):
+    for stage in of_all:
         for cell in stage:
             if only in (cell.name, cell.path):
-                return [*([before[0]] for before in of_all[:number]), [cell]]
+                return [*([needed] for needed in cell.needs), [cell]]
     names = ", ".join(cell.path for stage in of_all for cell in stage)
     raise ValueError(f"there is no cell {only!r}; --only takes one of {names}")

@@ -24,6 +24,7 @@ METRICS = {
     "mismatch_effective_sample_size": "",
     "decoder_r2": "",
     "encoder_r2": "",
+    "training_images": "",
 }
 """What is reported, with units; -elbo = reconstruction + rate, rate = mutual information + marginal KL."""
 

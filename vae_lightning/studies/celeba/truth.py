@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import inf
 from typing import ClassVar
 
 import torch
@@ -12,6 +11,7 @@ from torch import Size, Tensor
 
 from vae_lightning.conditional import Conditional
 from vae_lightning.randomness import derive_seed
+from vae_lightning.studies.celeba.cell import SIGMA
 
 ROWS = 64  # decoded at once
 
@@ -27,7 +27,7 @@ class GroundTruth:
         seed: of all that is drawn.
     """
 
-    limits: ClassVar[tuple[float, float]] = (-inf, inf)
+    limits: ClassVar[tuple[float, float]] = (-1 - 6 * SIGMA, 1 + 6 * SIGMA)  # but for one pixel in a billion
 
     def __init__(self, decoder: Conditional, seed: int) -> None:
         self.decoder, self.seed = decoder.eval().requires_grad_(False), seed

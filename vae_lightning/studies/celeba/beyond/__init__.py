@@ -1,0 +1,1 @@
+"""Beyond the paper: further joint trainings, richer encoders, and what each pays for its ELBO."""
