@@ -33,8 +33,8 @@ _NAMES = {
     """,
     "encoders": "BlockEncoder FlowEncoder",
     "harmonium": """
-        ContrastiveDivergence EnumeratedLikelihood Harmonium NegativePhase PersistentContrastiveDivergence
-        Sparsity
+        ContrastiveDivergence EnumeratedLikelihood Harmonium NegativePhase ParallelTempering
+        PersistentContrastiveDivergence Sparsity TemperedTransitions
     """,
     "estimators": """
         ARM DisARM Enumerated GradientEstimator LeaveOneOut Reinforce Reparameterised log_mean_exp mean

@@ -1,9 +1,11 @@
 """What the tests of harmoniums share: all values of a side, random models, exact samples."""
 
 import itertools
+import math
 
 import torch
 
+from vae_lightning.families import Bernoulli
 from vae_lightning.harmonium import Harmonium
 
 
@@ -43,3 +45,14 @@ def exact_samples(model, h, n):
     log_marginal = -model.hidden_free_energy(h.reshape(len(h), *(1,) * len(batch), *h.shape[1:]))
     index = torch.distributions.Categorical(logits=log_marginal.movedim(0, -1)).sample((n,))
     return model.visible_given(h[index]).sample()
+
+
+def bimodal(odds=3.0, strength=2.5, visible=10, hidden=4):
+    """An RBM with two modes, all bits off and all on, the second `odds` times as probable; both are fair on the way.
+
+    -E = J (s - n/2) (t - m/2) + s/n log odds for s visible and t hidden bits on: with J = 2.5 a barrier of 18 nats.
+    """
+    weight = torch.full((visible, hidden), strength)
+    visible_bias = torch.full((visible,), math.log(odds) / visible - strength * hidden / 2)
+    model = Harmonium(Bernoulli(visible), Bernoulli(hidden))
+    return load(model, weight, visible_bias, torch.full((hidden,), -strength * visible / 2))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -54,11 +55,12 @@ class Gradient(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ContrastiveMoments:
-    """E[S(h) | v] of the data (B, P_h); the model's moments; and the samples of v that they were taken from."""
+    """E[S(h) | v] of the data (B, P_h); the model's moments; the samples of v that they are of; figures by name."""
 
     hidden: Tensor
     model: Moments
     samples: Tensor | None
+    figures: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def likelihood_gradient(

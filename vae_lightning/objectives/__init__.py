@@ -3,10 +3,12 @@
 from vae_lightning.harmonium.negative_phase import (
     ContrastiveDivergence,
     EnumeratedLikelihood,
-    NegativePhase,
     PersistentContrastiveDivergence,
 )
+from vae_lightning.harmonium.parallel_tempering import ParallelTempering
+from vae_lightning.harmonium.phase import NegativePhase
 from vae_lightning.harmonium.sparsity import Sparsity
+from vae_lightning.harmonium.tempered_transitions import TemperedTransitions
 from vae_lightning.inference.hamiltonian import Hamiltonian, PosteriorSamples
 from vae_lightning.inference.importance import Inflated, Posterior, Proposal
 from vae_lightning.objectives.adversarial.adversarial import Adversarial
@@ -66,6 +68,7 @@ __all__ = [
     "NoisyFakes",
     "NonSaturating",
     "Objective",
+    "ParallelTempering",
     "Penalty",
     "PersistentContrastiveDivergence",
     "Posterior",
@@ -75,6 +78,7 @@ __all__ = [
     "Schedule",
     "Segments",
     "Sparsity",
+    "TemperedTransitions",
     "WarmUp",
     "Wasserstein",
 ]

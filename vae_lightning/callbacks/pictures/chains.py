@@ -14,7 +14,7 @@ from vae_lightning.callbacks.pictures.painters import painter
 from vae_lightning.callbacks.pictures.strips import Strips
 from vae_lightning.callbacks.requirements import require_harmonium
 from vae_lightning.data.protocols import datamodule, view_limits
-from vae_lightning.harmonium.negative_phase import NegativePhase
+from vae_lightning.harmonium.phase import NegativePhase
 from vae_lightning.models.protocols import part
 
 

@@ -3,6 +3,7 @@
 from vae_lightning.metrics.functional.active_units import UnitVariances, active_units
 from vae_lightning.metrics.functional.affine_fit import AffineFit, affine_fit
 from vae_lightning.metrics.functional.aggregated import aggregated_log_prob
+from vae_lightning.metrics.functional.autocorrelation import autocorrelation_time
 from vae_lightning.metrics.functional.frechet import GaussianFit, frechet_distance, frechet_distance_of_features
 from vae_lightning.metrics.functional.hamming import (
     Neighbourhoods,
@@ -42,6 +43,7 @@ __all__ = [
     "active_units",
     "affine_fit",
     "aggregated_log_prob",
+    "autocorrelation_time",
     "effective_sample_size",
     "elbo_surgery",
     "frechet_distance",

@@ -12,8 +12,9 @@ from torch.distributions import Distribution
 from vae_lightning.batches import Batch, observations
 from vae_lightning.counts import Counts
 from vae_lightning.data.loaders import Observations
+from vae_lightning.harmonium.chains import evenly
 from vae_lightning.harmonium.harmonium import Harmonium
-from vae_lightning.harmonium.negative_phase import NegativePhase, evenly
+from vae_lightning.harmonium.phase import NegativePhase
 from vae_lightning.inference import HarmoniumScorer, Imputed, Scores, harmonium_imputed
 from vae_lightning.inference.scores import sizes_of
 from vae_lightning.models.rbm.conditioned import Conditioned

@@ -16,10 +16,12 @@ from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.data.protocols import HasTraining, HasValidation, datamodule
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.gradients import with_gradients
+from vae_lightning.harmonium.chains import evenly
 from vae_lightning.harmonium.checks import check_learnable
 from vae_lightning.harmonium.harmonium import Harmonium
 from vae_lightning.harmonium.moments import contrast, likelihood_gradient
-from vae_lightning.harmonium.negative_phase import ContrastiveDivergence, NegativePhase, evenly
+from vae_lightning.harmonium.negative_phase import ContrastiveDivergence
+from vae_lightning.harmonium.phase import NegativePhase
 from vae_lightning.harmonium.sparsity import Sparsity
 from vae_lightning.models.optimizers import check_decay, with_decay
 from vae_lightning.models.rbm.answers import HarmoniumAnswers
@@ -58,7 +60,8 @@ class RBM(HarmoniumAnswers):
         visible: family of p(v | h); its event shape is that of the data.
         hidden: family of p(h | v), such as `families.Bernoulli(64)`.
         algorithm: where the model's moments come from: `objectives.ContrastiveDivergence` (the default, CD-1),
-            `objectives.PersistentContrastiveDivergence` or `objectives.EnumeratedLikelihood`.
+            `objectives.PersistentContrastiveDivergence`, `objectives.ParallelTempering`,
+            `objectives.TemperedTransitions` or `objectives.EnumeratedLikelihood`.
         sparsity: keeps hidden bits seldom on, see `objectives.Sparsity`.
         weight_decay: the optimizer's, for W alone.
         scaled_bias: for documents of length l: the hidden bias is l b in place of b (replicated softmax, Salakhutdinov
@@ -168,7 +171,7 @@ class RBM(HarmoniumAnswers):
             unread = gradient.visible_bias.sum() + gradient.hidden_bias.sum()
             value = contrast(model, x, moments, self.sparsity) if read else unread
             value = value if asks else value + model.nan_unless_normalised()
-        figures = {"reconstruction": self.evaluate(batch, 0).reconstruction.mean()} if read else {}
+        figures = {"reconstruction": self.evaluate(batch, 0).reconstruction.mean(), **moments.figures} if read else {}
         return with_gradients(value, gradient, list(model.parameters())), figures, chains
 
     def not_finite(self, batch: Batch) -> str:

@@ -12,7 +12,7 @@ from vae_lightning.data.protocols import Split, observed_shape, vocabulary_size
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.harmonium.harmonium import Harmonium
 from vae_lightning.harmonium.lengths import equally_long
-from vae_lightning.harmonium.negative_phase import NegativePhase
+from vae_lightning.harmonium.phase import NegativePhase
 from vae_lightning.process import broadcasts_buffers
 
 _ROWS = 1024  # observations at once
