@@ -41,7 +41,7 @@ _NAMES = {
     """,
     "objectives": """
         Adversarial AdversarialLoss Aggressive Alternating AnalyticELBO CodeLikelihood Constraint Covariance
-        DReG DiscriminatorPenalty ELBO Fakes ForwardKL
+        DReG DiscriminatorPenalty ELBO Fakes FirstThen ForwardKL
         FreeBits GeneratorFirst GibbsELBO GradientPenalty Hamiltonian HenzeZirkler Hinge IWAE ImportanceBound Inflated
         InformationFloor Mean MeanFakes NoisyFakes NonSaturating Objective Penalty Posterior PosteriorFit
         PosteriorSamples Proposal R1 Schedule Segments WarmUp Wasserstein

@@ -27,6 +27,7 @@ from vae_lightning.objectives import (
     AnalyticELBO,
     CodeLikelihood,
     DReG,
+    FirstThen,
     ForwardKL,
     FreeBits,
     GeneratorFirst,
@@ -79,6 +80,10 @@ CASES: dict[type[Objective], tuple[dict[str, Any], dict[str, Any]]] = {
     Alternating: (
         {"decoder": ELBO(ONE), "encoder": ForwardKL()},
         {"decoder": IWAE(TWO), "encoder": ELBO(ONE), "decoder_steps": 2, "encoder_steps": 3},
+    ),
+    FirstThen: (
+        {"first": ELBO(ONE), "then": ELBO(TWO), "steps": 2},
+        {"first": IWAE(TWO), "then": ForwardKL(), "steps": 5},
     ),
     ImportanceBound: ({"num_samples": 2}, {"num_samples": 3, "proposal": Inflated(4.0)}),
     GibbsELBO: ({"num_samples": 2}, {"num_samples": 3}),

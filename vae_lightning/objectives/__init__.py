@@ -31,6 +31,7 @@ from vae_lightning.objectives.posterior_fit import PosteriorFit
 from vae_lightning.objectives.schedules import Schedule, WarmUp
 from vae_lightning.objectives.turns.aggressive import Aggressive
 from vae_lightning.objectives.turns.alternating import Alternating
+from vae_lightning.objectives.turns.first_then import FirstThen
 from vae_lightning.objectives.turns.generator_first import GeneratorFirst
 from vae_lightning.objectives.turns.segments import Segments
 
@@ -51,6 +52,7 @@ __all__ = [
     "DiscriminatorPenalty",
     "EnumeratedLikelihood",
     "Fakes",
+    "FirstThen",
     "ForwardKL",
     "FreeBits",
     "GeneratorFirst",

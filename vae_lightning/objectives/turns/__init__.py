@@ -2,7 +2,8 @@
 
 from vae_lightning.objectives.turns.aggressive import Aggressive
 from vae_lightning.objectives.turns.alternating import Alternating
+from vae_lightning.objectives.turns.first_then import FirstThen
 from vae_lightning.objectives.turns.generator_first import GeneratorFirst
 from vae_lightning.objectives.turns.segments import Segments
 
-__all__ = ["Aggressive", "Alternating", "GeneratorFirst", "Segments"]
+__all__ = ["Aggressive", "Alternating", "FirstThen", "GeneratorFirst", "Segments"]
