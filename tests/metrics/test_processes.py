@@ -10,10 +10,25 @@ import torch.distributions as td
 import torch.multiprocessing as mp
 from torch import Tensor
 
+from vae_lightning.distributions import BlockGaussian, Flowed
 from vae_lightning.metrics import ActiveUnits, ELBOSurgery, HenzeZirkler, LabelScores, SmoothKNN
 
 N = 31
 SHARES = {"odd": [[slice(0, 9), slice(20, 31)], [slice(9, 20)]], "none": [[], [slice(0, 31)]]}
+
+
+def correlated(means: Tensor) -> td.Distribution:
+    """Pairs with a correlation of 0.6."""
+    return BlockGaussian(means, 0.3 * torch.tensor([[1.0, 0.0], [0.6, 0.8]]).expand(len(means), 1, 2, 2))
+
+
+def flowed(means: Tensor) -> td.Distribution:
+    """The same by way of a flow, of which the parameters alone are gathered."""
+    return Flowed(means, torch.full_like(means, 0.3), means, _doubled, means.shape[-1:])
+
+
+def _doubled(context: Tensor) -> td.Transform:
+    return td.IndependentTransform(td.AffineTransform(-context, 2.0), 1)
 
 
 def figures(batches: list[slice]) -> dict[str, Any]:
@@ -24,6 +39,11 @@ def figures(batches: list[slice]) -> dict[str, Any]:
     units, surgery, gaussian, neighbours = ActiveUnits(), ELBOSurgery(chunk=7), HenzeZirkler(), SmoothKNN(k=2)
     labels, few = LabelScores(["one", "other"]), {"limit": 17}
     limited_surgery, limited_gaussian, limited_neighbours = ELBOSurgery(**few), HenzeZirkler(**few), SmoothKNN(**few)
+    joint = {kind: ELBOSurgery(chunk=7) for kind in (correlated, flowed)}
+    for kind, metric in joint.items():
+        metric.expect(kind(means[:1]))  # what a process without batches would not know
+        for rows in batches:
+            metric.update(kind(means[rows]), prior, z[None, rows])
     for rows in batches:
         units.update(means[rows])
         labels.update({"logits": means[rows], "labels": (others[rows] > 0).float()})
@@ -36,6 +56,7 @@ def figures(batches: list[slice]) -> dict[str, Any]:
     values = {**units.compute(), **surgery.compute(), **gaussian.compute(), "knn": neighbours.compute()}
     limited = {**limited_surgery.compute(), **limited_gaussian.compute(), "knn": limited_neighbours.compute()}
     values |= labels.compute()
+    values |= {f"{kind.__name__} {name}": v for kind, metric in joint.items() for name, v in metric.compute().items()}
     values |= {f"limited {name}": value for name, value in limited.items()}
     return {name: value.tolist() if isinstance(value, Tensor) else value for name, value in values.items()}
 

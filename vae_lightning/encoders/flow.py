@@ -77,13 +77,8 @@ class FlowEncoder(nn.Module):
             raise ValueError("FlowEncoder couples the entries of a code, and needs latent_dim 2 or more")
         theta = Outputs(2 * self.size + context, self.event_shape, [slice(self.size, 2 * self.size)])
         self.network = network(self.context_shape, theta)
-        masks = [torch.arange(self.size) % 2 == number % 2 for number in range(couplings)]
-        coupling = _zuko("flows.coupling").GeneralCouplingTransform
-        chain = [coupling(self.size, context, mask, hidden_features=(width, width)) for mask in masks]
-        for each in chain:
-            nn.init.zeros_(each.hyper[-1].weight)
-            nn.init.zeros_(each.hyper[-1].bias)
-        self.couplings, self._composed = nn.ModuleList(chain), _zuko("transforms").ComposedTransform
+        self.couplings = _identities(self.size, context, couplings, width)
+        self._composed = _zuko("transforms").ComposedTransform
 
     def flow(self, context: Tensor) -> td.Transform:
         """f(.; c), for contexts (*B, c)."""
@@ -103,6 +98,17 @@ class FlowEncoder(nn.Module):
         mean, log_sigma, context = theta.split((self.size, self.size, self.context), -1)
         scale = log_sigma.clamp(-_MAX_LOG_SIGMA, _MAX_LOG_SIGMA).exp()
         return Flowed(mean, scale, context, self.flow, self.event_shape)
+
+
+def _identities(size: int, context: int, couplings: int, width: int) -> nn.ModuleList:
+    """So many couplings, each of which holds every other entry, by turns, and moves the rest by nothing yet."""
+    masks = [torch.arange(size) % 2 == number % 2 for number in range(couplings)]
+    coupling = _zuko("flows.coupling").GeneralCouplingTransform
+    chain = [coupling(size, context, mask, hidden_features=(width, width)) for mask in masks]
+    for each in chain:
+        nn.init.zeros_(each.hyper[-1].weight)
+        nn.init.zeros_(each.hyper[-1].bias)
+    return nn.ModuleList(chain)
 
 
 def _zuko(room: str) -> ModuleType:
