@@ -1,10 +1,13 @@
 """Samples a second of one training step of an RBM, 784 x 256, batch 100, one thread, against scikit-learn.
 
     OMP_NUM_THREADS=1 python benchmarks/rbm.py            writes rbm.json beside itself
+    OMP_NUM_THREADS=1 python benchmarks/rbm.py PCD        the steps of PCD alone, but for the Trainer's; writes nothing
 
 `bare` is the closed-form arithmetic alone, written out with torch: products, sigmoids, uniform noise, moments, SGD.
 `training_step` is what RBM does of it: loss, backward, SGD. `Trainer` is a thousand steps of `fit` as the command sets
 it up, with a log line every 50 steps. scikit-learn is BernoulliRBM's own step (persistent chains, as many as a batch).
+rbms, the package of Decelle, Seoane and others, is measured where it is installed (pip install --no-deps rbms h5py):
+its PCD step with as many chains, one Gibbs step, its gradient centred (its default) or not, and torch's SGD.
 `documents` is a step on 20 Newsgroups (VAE_LIGHTNING_DATA), 10,000 words, 64 bits, batch 128: loss, backward and
 Adam of the multinomial RBM by CD-1, of the same by persistent chains (200, five steps), and of the hashing VAE by one
 pair of DisARM. `products` are the five matrix products of a step alone, and `4 x 3` is `training_step` of so small a
@@ -18,11 +21,13 @@ import json
 import logging
 import os
 import statistics
+import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from itertools import cycle
 from pathlib import Path
 
@@ -113,6 +118,26 @@ def scikit_learn(x: torch.Tensor, dtype: type) -> Step:
     return lambda: model._fit(rows, random)
 
 
+def rbms(x: torch.Tensor, centred: bool) -> Step:
+    """The loop of its `train`, without reading and writing its file at every update."""
+    from rbms.bernoulli_bernoulli.classes import BBRBM  # noqa: PLC0415  (an optional peer)
+    from rbms.training.pcd import fit_batch_pcd  # noqa: PLC0415  (an optional peer)
+
+    model = BBRBM(0.01 * torch.randn(VISIBLE, HIDDEN), torch.zeros(VISIBLE), torch.zeros(HIDDEN))
+    model.init_grad()
+    optimizer, batch = torch.optim.SGD(model.parameters(), lr=RATE, maximize=True), (x, torch.ones(len(x)))
+    chains = model.init_chains(BATCH)
+
+    @torch.no_grad()
+    def step() -> None:
+        nonlocal chains
+        optimizer.zero_grad(set_to_none=False)
+        chains, _ = fit_batch_pcd(batch, chains, model, gibbs_steps=1, beta=1.0, centered=centred)
+        optimizer.step()
+
+    return step
+
+
 class Clock(pl.Callback):
     def on_train_epoch_start(self, *_: object) -> None:
         self.began = time.process_time()
@@ -146,6 +171,19 @@ def documents(module: ReproducibleModule, data: Newsgroups) -> Step:
     return step
 
 
+def of_documents() -> dict[str, Step]:
+    """20 Newsgroups by two RBMs and a VAE."""
+    news = Newsgroups(num_words=WORDS, batch_size=128)
+    news.setup()
+    chains = RBM(Multinomial(WORDS), Bernoulli(BITS), PersistentContrastiveDivergence(steps=5, chains=200))
+    chains.start(news)
+    return {
+        "documents, multinomial RBM": documents(RBM(Multinomial(WORDS), Bernoulli(BITS)), news),
+        "documents, persistent chains": documents(chains, news),
+        "documents, hashing VAE": documents(HashingVAE(BITS, WORDS), news),
+    }
+
+
 def seconds(step: Step, steps: int = STEPS) -> float:
     began = time.process_time()
     for _ in range(steps):
@@ -161,8 +199,8 @@ def batch_of(name: str) -> int:
 
 def ratios_of(took: dict[str, float]) -> dict[str, float]:
     """By what they compare, of seconds a step."""
-    ratios = {
-        f"{name}: {what}": round(took[f"{name}, {over}"] / took[f"{name}, bare"], 3)
+    compared = {
+        f"{name}: {what}": (f"{name}, {over}", f"{name}, bare", 3)
         for name in ("CD-1", "PCD")
         for what, over in (
             ("training_step / bare (aim 1.1)", "training_step"),
@@ -170,14 +208,22 @@ def ratios_of(took: dict[str, float]) -> dict[str, float]:
         )
     }
     for dtype in ("float32", "float64"):
-        ratios |= {
-            f"{name} against scikit-learn {dtype} (aim for float32: 1.5)": round(
-                took[f"scikit-learn, {dtype}"] / took[f"{name}, training_step"], 2
+        compared |= {
+            f"{name} against scikit-learn {dtype} (aim for float32: 1.5)": (
+                *(f"scikit-learn, {dtype}", f"{name}, training_step"), 2
             )
             for name in ("CD-1", "PCD")
-        }
-    ratios["documents: RBM / VAE"] = round(took["documents, multinomial RBM"] / took["documents, hashing VAE"], 2)
-    return ratios
+        }  # fmt: skip
+    compared |= {
+        f"PCD against rbms, {kind} (aim 1.5)": (f"rbms PCD, {kind}", "PCD, training_step", 2)
+        for kind in ("centred", "not centred")
+    }
+    compared["documents: RBM / VAE"] = ("documents, multinomial RBM", "documents, hashing VAE", 2)
+    return {
+        name: round(took[over] / took[under], digits)
+        for name, (over, under, digits) in compared.items()
+        if over in took and under in took
+    }
 
 
 def main() -> None:
@@ -191,24 +237,25 @@ def main() -> None:
     for name, persistent in (("CD-1", False), ("PCD", True)):
         steps[f"{name}, bare"] = bare(x, persistent)
         steps[f"{name}, training_step"] = training_step(x, rbm(persistent))
+    for kind in ("centred", "not centred") if find_spec("rbms") else ():
+        steps[f"rbms PCD, {kind}"] = rbms(x, kind == "centred")
     small = RBM(Bernoulli(4), Bernoulli(3), optimizer=partial(torch.optim.SGD, lr=RATE))
     steps |= {"CD-1, products": products(x), "CD-1, 4 x 3": training_step(torch.ones(2, 4), small)}
     for dtype in (np.float32, np.float64):
         steps[f"scikit-learn, {dtype.__name__}"] = scikit_learn(x, dtype)
-    news = Newsgroups(num_words=WORDS, batch_size=128)
-    news.setup()
-    steps["documents, multinomial RBM"] = documents(RBM(Multinomial(WORDS), Bernoulli(BITS)), news)
-    chains = RBM(Multinomial(WORDS), Bernoulli(BITS), PersistentContrastiveDivergence(steps=5, chains=200))
-    chains.start(news)
-    steps["documents, persistent chains"] = documents(chains, news)
-    steps["documents, hashing VAE"] = documents(HashingVAE(BITS, WORDS), news)
+    trainers = {"CD-1, Trainer": False, "PCD, Trainer": True}
+    if wanted := sys.argv[1:]:
+        steps = {name: step for name, step in steps.items() if any(word in name for word in wanted)}
+        trainers = {}
+    else:
+        steps |= of_documents()
     for step in steps.values():
         seconds(step, 5)
     times: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
         for name, step in steps.items():
             times.setdefault(name, []).append(seconds(step))
-        for name, persistent in (("CD-1, Trainer", False), ("PCD, Trainer", True)):
+        for name, persistent in trainers.items():
             times.setdefault(name, []).append(in_the_trainer(data, persistent, 10 * STEPS))
     took = {name: statistics.median(values) for name, values in times.items()}
     rows = {
@@ -218,9 +265,10 @@ def main() -> None:
     ratios = ratios_of(took)
     settings = {"visible": VISIBLE, "hidden": HIDDEN, "batch": BATCH, "threads": 1, "torch": torch.__version__}
     settings |= {"load_before": round(load, 2), "load_after": round(os.getloadavg()[0], 2)}
-    Path(__file__).with_suffix(".json").write_text(
-        json.dumps({"settings": settings, "steps": rows, "ratios": ratios}, indent=1) + "\n"
-    )
+    if not wanted:
+        Path(__file__).with_suffix(".json").write_text(
+            json.dumps({"settings": settings, "steps": rows, "ratios": ratios}, indent=1) + "\n"
+        )
     for name, row in rows.items():
         print(f"{name:28s} {row['samples_per_second']:8,d} samples/s {row['ms_per_step']:8.3f} ms")
     for name, ratio in ratios.items():
