@@ -31,12 +31,12 @@ ALIKE = {  # but for sizes and worlds
     *("newsgroups/16bit", "newsgroups/32bit", "newsgroups/64bit", "libi/linear", "libi/gaussian", "libi/mobius"),
     *("libi/vae", "images/faces", "text"),
 }
-ASKS_FOR_VALIDATION = {"table", "text", "images", "images/faces"}  # by EarlyStopping
+WANTS_FIGURES = {"table", "text", "images", "images/faces", "libi/ensemble"}  # EarlyStopping, MemberCheckpoints
 
 
 def on_meta(name: str, folder: Path) -> Waits:
     """What waits in steps 1 to 17 of an experiment, its callbacks included; an error where it needs a number."""
-    more = ["--trainer.callbacks", "null"] if name in ASKS_FOR_VALIDATION else []
+    more = ["--trainer.callbacks", "null"] if name in WANTS_FIGURES else []
     more += (
         ["--model.optimizer.fused", "false"] if "fused: true" in (ROOT / "configs" / f"{name}.yaml").read_text() else []
     )
