@@ -102,7 +102,8 @@ SMALL: dict[str, Small] = {
         f"{_PIXELS} --data.crop 16 --model.encoder.channels [4,4] --model.decoder.network.channels [4,4]", _photos
     ),
     "celeba/features": Small(
-        f"{_TINY_FACES} --model.image_shape [3,16,16] --model.network.widths [4,4] --model.task.names [{','.join(NAMES)}]",
+        f"{_TINY_FACES} --model.image_shape [3,16,16] --model.network.widths [4,4] "
+        f"--model.task.names [{','.join(NAMES)}]",
         _faces,
     ),
     "celeba/vae": Small(f"{_FACES} --model.decoder.network.width 4", _faces),
