@@ -27,7 +27,7 @@ SIZE = CelebASize(
     importance=3, images=12, batch=4, save_every=100,
 )  # fmt: skip
 MODELS = (
-    "joint-fixed-sigma,joint-IWAE-K5,joint-VampPrior,joint-covariance-in-blocks,joint-flow,decoder-kept-ELBO,"
+    "joint-fixed-sigma,joint-IWAE-K50,joint-VampPrior,joint-covariance-in-blocks,joint-flow,decoder-kept-ELBO,"
     "joint-beta0.1"
 )
 
@@ -58,7 +58,7 @@ def test_every_model_has_a_row_and_its_terms_are_its_elbo(folder: Path) -> None:
     for cell in [*named, "encoder, covariance in blocks", "encoder, flow"]:
         terms = sum(found[cell, term] for term in ("reconstruction", "mutual_information", "marginal_kl"))
         assert -found[cell, "elbo"] == pytest.approx(terms, rel=1e-4, abs=1e-2)
-    assert found["joint, IWAE K=5", "training_images"] == 8  # one of the two epochs of others
+    assert found["joint, IWAE K=50", "training_images"] == 8  # one of the two epochs of others
     assert found["joint, flow", "training_images"] == 16
 
 
@@ -74,7 +74,7 @@ def test_a_decoder_that_is_kept_is_at_the_distance_of_the_encoders_row(folder: P
 def test_models_are_what_their_names_say(folder: Path) -> None:
     assert isinstance(model_of(folder, "joint-covariance-in-blocks").model.encoder, BlockEncoder)
     assert isinstance(model_of(folder, "joint-flow").model.encoder, FlowEncoder)
-    assert isinstance(model_of(folder, "joint-IWAE-K5").objective, IWAE)
+    assert isinstance(model_of(folder, "joint-IWAE-K50").objective, IWAE)
     prior = model_of(folder, "joint-VampPrior").model.prior
     assert isinstance(prior, VampPrior)
     assert (float(prior.low), float(prior.high)) == pytest.approx((-1.3, 1.3))  # all but the noise's last tails

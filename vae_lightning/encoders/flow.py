@@ -31,7 +31,8 @@ class FlowEncoder(nn.Module):
     `encoder` of `GaussianVAE` or `LiBI`. Needs Zuko: `pip install 'vae-lightning[flows]'`.
 
     Its KL, entropy and mean have no closed form: train by `ELBO`, `IWAE` or `ForwardKL`; codes are the means of 64
-    draws under noise that is always the same. ValueError for codes of one entry, which leave nothing to couple.
+    draws under noise that is always the same. Not in an `Ensemble`, whose vmap cannot pick entries by Zuko's masks.
+    ValueError for codes of one entry, which leave nothing to couple.
     Sources: Dinh, Sohl-Dickstein and Bengio, Density estimation using Real NVP (2017); Rezende and Mohamed, Variational
     inference with normalizing flows (2015).
 

@@ -106,7 +106,9 @@ class Inflated(Proposal):
         wider = widened(q, math.sqrt(self.variance))
         if wider is None:
             name = family_name(q)
-            raise TypeError(f"Inflated needs a posterior of Gaussians, got {name}: use Posterior()")
+            raise TypeError(
+                f"Inflated needs a posterior in blocks, a flow or independent Gaussians, got {name}: use Posterior()"
+            )
         return wider
 
 
