@@ -1,16 +1,22 @@
-"""Test log-likelihood of binary digits, 64 hidden bits, 26,000 updates: scikit-learn's BernoulliRBM beside ours.
+"""Test log-likelihood of binary digits, 64 hidden bits, 26,000 updates: scikit-learn and rbms beside ours.
 
+    python benchmarks/rbm_likelihood.py
     vae-lightning fit --config configs/rbm/digits.yaml
     python benchmarks/rbm_likelihood.py runs/version_0/checkpoints/best.ckpt [docs/pictures/rbm-digits.png]
 
-scikit-learn trains on the same digits, drawn once; its weights are loaded into our harmonium, and both are judged by
-the same annealed importance sampling (100 chains, 5,000 steps, from the training data's mean). With a second argument,
-also draws our model's chains.
+All train on the same digits, drawn once, in batches of 100 but where said, at a constant rate. rbms is the package of
+Decelle, Seoane and others, where it is installed (pip install --no-deps rbms h5py); it has as many persistent chains
+as ours, and divides each gradient by its norm, so that its rates are no rates of ours. The weights of the others are
+loaded into our harmonium, and all are judged by the same annealed importance sampling (100 chains, 5,000 steps, from
+the training data's mean). A checkpoint is judged beside them; with a second argument, also draws its chains.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.util import find_spec
 
 import torch
 from PIL import Image
@@ -22,10 +28,18 @@ from vae_lightning.data import Digits, StaticBinarisation
 from vae_lightning.families import Bernoulli
 from vae_lightning.harmonium import Harmonium
 from vae_lightning.models import RBM
+from vae_lightning.objectives import NegativePhase, ParallelTempering, PersistentContrastiveDivergence
 
 UPDATES = 26_000
 SETTINGS = ((10, 0.1), (10, 0.01), (100, 0.1), (100, 0.05))
 """scikit-learn's batch size and rate; the first are its defaults."""
+BATCH, RATES = 100, (0.1, 0.05)
+RBMS = ((0.01, True), (0.01, False), (0.003, True))
+"""rbms' rate, 0.01 by default, and whether its gradients are centred, as they are by default."""
+ALGORITHMS: dict[str, Callable[[], NegativePhase]] = {
+    "PCD, 100 chains": partial(PersistentContrastiveDivergence, chains=BATCH),
+    "parallel tempering, 20 chains of 10 temperatures": partial(ParallelTempering, chains=20, betas=10),
+}
 
 
 @torch.no_grad()
@@ -43,12 +57,56 @@ def scikit_learn(batch_size: int, rate: float, data: Digits) -> Harmonium:
     x = data.train.x.flatten(1).numpy()
     epochs = UPDATES // -(-len(x) // batch_size)
     trained = BernoulliRBM(64, learning_rate=rate, batch_size=batch_size, n_iter=epochs, random_state=0).fit(x)
+    found = trained.components_.T.copy(), trained.intercept_visible_, trained.intercept_hidden_
+    return harmonium(*map(torch.from_numpy, found))
+
+
+def harmonium(weight: torch.Tensor, visible_bias: torch.Tensor, hidden_bias: torch.Tensor) -> Harmonium:
     model = Harmonium(Bernoulli((1, 8, 8)), Bernoulli(64))
     with torch.no_grad():
-        model.weight.copy_(torch.from_numpy(trained.components_.T.copy()))
-        model.visible_bias.copy_(torch.from_numpy(trained.intercept_visible_))
-        model.hidden_bias.copy_(torch.from_numpy(trained.intercept_hidden_))
+        for parameter, value in zip(model.parameters(), (weight, visible_bias, hidden_bias), strict=True):
+            parameter.copy_(value)
     return model
+
+
+def batches(x: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The rows in a new order each time, until there were enough updates."""
+    for _ in range(-(-UPDATES // -(-len(x) // BATCH))):
+        yield from x[torch.randperm(len(x))].split(BATCH)
+
+
+def ours(algorithm: NegativePhase, rate: float, data: Digits) -> Harmonium:
+    torch.manual_seed(0)
+    module = RBM(Bernoulli((1, 8, 8)), Bernoulli(64), algorithm, optimizer=partial(torch.optim.SGD, lr=rate))
+    module.start(data)
+    optimizer = module.configure_optimizers()
+    for x in batches(data.train.x):
+        optimizer.zero_grad()
+        module.training_loss((x, None), 0, read=False)[0].backward()
+        optimizer.step()
+    rates = [float(rate) for name, rate in module.loss((x, None), 0)[1].items() if name.startswith("swap_rate")]
+    if rates:
+        print(f"  swap rates {min(rates):.2f} to {max(rates):.2f}")
+    return module.model
+
+
+@torch.no_grad()
+def rbms(rate: float, centred: bool, data: Digits) -> Harmonium:
+    from rbms.bernoulli_bernoulli.classes import BBRBM  # noqa: PLC0415  (an optional peer)
+    from rbms.bernoulli_bernoulli.implement import _init_parameters  # noqa: PLC0415  (an optional peer)
+    from rbms.training.pcd import fit_batch_pcd  # noqa: PLC0415  (an optional peer)
+
+    torch.manual_seed(0)
+    rows = data.train.x.flatten(1)
+    visible_bias, hidden_bias, weight = _init_parameters(64, rows, rows.device, rows.dtype)
+    model = BBRBM(weight, visible_bias, hidden_bias)
+    model.init_grad()
+    chains, optimizer = model.init_chains(BATCH), torch.optim.SGD(model.parameters(), lr=rate, maximize=True)
+    for x in batches(rows):
+        optimizer.zero_grad(set_to_none=False)
+        chains, _ = fit_batch_pcd((x, torch.ones(len(x))), chains, model, gibbs_steps=1, beta=1.0, centered=centred)
+        optimizer.step()
+    return harmonium(model.weight_matrix, model.vbias, model.hbias)
 
 
 def draw(module: RBM, file: str) -> None:
@@ -63,10 +121,17 @@ def main() -> None:
     torch.set_num_threads(1)
     data = Digits(StaticBinarisation())
     data.setup()
-    module = RBM.load_from_checkpoint(sys.argv[1], weights_only=True)
-    if len(sys.argv) > 2:
-        draw(module, sys.argv[2])
-    judge("ours", module.model, data)
+    if len(sys.argv) > 1:
+        module = RBM.load_from_checkpoint(sys.argv[1], weights_only=True)
+        judge("the checkpoint", module.model, data)
+        if len(sys.argv) > 2:
+            draw(module, sys.argv[2])
+    for rate, centred in RBMS if find_spec("rbms") else ():
+        kind = "centred" if centred else "not centred"
+        judge(f"rbms, PCD, 100 chains, {kind}, rate {rate}", rbms(rate, centred, data), data)
+    for name, algorithm in ALGORITHMS.items():
+        for rate in RATES:
+            judge(f"ours, {name}, rate {rate}", ours(algorithm(), rate, data), data)
     for batch_size, rate in SETTINGS:
         judge(f"scikit-learn, batch {batch_size}, rate {rate}", scikit_learn(batch_size, rate, data), data)
 
