@@ -32,6 +32,10 @@ class EpochLines(ProgressBar):
         """Print again."""
         self._enabled = True
 
+    def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Take the time: a run that goes on may be in the middle of an epoch."""
+        self._began = time.monotonic()
+
     def on_train_epoch_start(self, trainer: pl.Trainer, *_: Any) -> None:
         """Take the time."""
         self._began = time.monotonic()

@@ -77,21 +77,25 @@ class Distances:
 
         `key` names the model's images; the ground truth's, which they are compared with, are others.
         """
-        found = self._references(truth)
-        for number, images in Generated(model, self.seed, key).chunks(self.num, f"images, {told}"):
+        here = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        found = self._references(truth.to(here), here)
+        for number, images in Generated(model.to(here), self.seed, key).chunks(self.num, f"images, {told}"):
             for kind, metric in found.items():
                 metric.update((images[kind] + 1) / 2, real=False, number=number)
         self.features.free()
+        model.cpu()
         return {name: value for kind, metric in found.items() for name, value in _distance(metric, kind).items()}
 
-    def _references(self, truth: LatentVariableModel) -> dict[str, metrics.FrechetInceptionDistance]:
-        found = {kind: metrics.FrechetInceptionDistance(self.features) for kind in (NOISY, MEANS)}
+    def _references(
+        self, truth: LatentVariableModel, here: torch.device
+    ) -> dict[str, metrics.FrechetInceptionDistance]:
+        found = {kind: metrics.FrechetInceptionDistance(self.features).to(here) for kind in (NOISY, MEANS)}
         told = {kind: self._description(truth, kind) for kind in found}
         known = {kind: self.cache.load(description) for kind, description in told.items()}
-        for kind, sample_ in known.items():
-            if sample_ is not None:
-                found[kind].insert(sample_, real=True)
-        if missing := [kind for kind, sample_ in known.items() if sample_ is None]:
+        for kind, kept in known.items():
+            if kept is not None:
+                found[kind].insert(kept.to(here), real=True)
+        if missing := [kind for kind, kept in known.items() if kept is None]:
             for number, images in Generated(truth, self.seed, "reference").chunks(self.num, "images, ground truth"):
                 for kind in missing:
                     found[kind].update((images[kind] + 1) / 2, real=True, number=number)

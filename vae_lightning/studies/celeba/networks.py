@@ -44,7 +44,9 @@ class Networks:
     def of(cls, gan: ReproducibleModule, size: CelebASize) -> Networks:
         """Those of a trained generator, and the size's encoder; ValueError for a model that is none of images."""
         if not isinstance(gan, GaussianVAE) or not isinstance(gan.model.prior, FactorisedPrior):
-            raise ValueError(f"a generator is that of a GaussianVAE under a standard normal prior, this is a {gan}")
+            raise ValueError(
+                f"a generator is that of a GaussianVAE under a standard normal prior, this is a {type(gan).__name__}"
+            )
         decoder = as_conditional(gan.model.decoder)
         shape, said = tuple(decoder.event_shape), gan.hparams.get("decoder")
         if len(shape) != 3 or not isinstance(decoder.family, Normal) or decoder.family.scale is None:

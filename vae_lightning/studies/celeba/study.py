@@ -15,7 +15,7 @@ from vae_lightning.metrics.images.features import Features
 from vae_lightning.studies.celeba.beyond.models import joints_of
 from vae_lightning.studies.celeba.beyond.tradeoff import told, tradeoff
 from vae_lightning.studies.celeba.cell import AGAIN, ENCODER, SIGMA, TRUTH, CelebASize, Cell, stages
-from vae_lightning.studies.celeba.features import chosen_features, name_of
+from vae_lightning.studies.celeba.features import chosen_features
 from vae_lightning.studies.celeba.joint import JOINTS, Joint
 from vae_lightning.studies.celeba.pictures import pictures_of
 from vae_lightning.studies.celeba.results import FiguresAndModel, Result
@@ -30,8 +30,8 @@ from vae_lightning.studies.store import CellStore
 from vae_lightning.training.checkpoint import find
 
 SIZES: dict[Scale, CelebASize] = {
-    "quick": CelebASize(32, 32, 16, 12, 6_400, 20, 20, 1e-3, 1_000, 20, 2_000, save_every=1_000),
-    "medium": CelebASize(64, 100, 64, 30, 10_000, 10, 10, 5e-4, 1_000, 20, 10_000, "bf16-mixed"),
+    "quick": CelebASize(32, 32, 16, 9, 6_400, 10, 10, 1e-3, 1_000, 20, 2_000, save_every=1_000),
+    "medium": CelebASize(64, 100, 64, 30, 10_000, 10, 10, 1e-3, 1_000, 20, 10_000, "bf16-mixed"),
     "full": CelebASize(64, 100, 64, 25, 200_000, 20, 20, 2e-4, 10_000, 100, 200_000, "bf16-mixed", save_every=2_000),
 }
 """The GAN of medium and full is that of the DCGAN tutorial; full is as large as the paper says, or its data are."""
@@ -52,7 +52,8 @@ class CelebAStudy(CellStudy[CelebASize, Cell, Result]):
         generator: a run's folder or a checkpoint of a trained GAN, in place of the first stage.
         images: of each model, for the distances; in place of the size's.
         only: the name of a cell, or of its folder: run this one and what it needs, and no other.
-        features: under which distances are taken: with the FID weights at hand Inception's.
+        features: under which distances are taken: by default Inception's, where the FID weights are at hand, else those
+            of `metrics.AttributeFeatures`.
         models: which joint trainings: `paper`, `all`, or some by the names of their folders, with commas.
         joints: these, if none are named.
     """
@@ -116,7 +117,8 @@ class CelebAStudy(CellStudy[CelebASize, Cell, Result]):
         """What a cell's weights depend on: seed and networks, and how much was trained up to there."""
         size = self.size
         networks = {"seed": self.seed, "side": size.side, "latent": size.latent, "width": size.width, "sigma": SIGMA}
-        found: Settings = {**networks, "batch": size.batch, "precision": size.precision, **self.source.settings(size)}
+        how: Settings = {"batch": size.batch, "precision": size.precision, "images of statistics": size.statistics}
+        found: Settings = {**networks, **how, **self.source.settings(size)}
         if cell not in (TRUTH, AGAIN):
             found = {**found, "images an epoch": size.epoch, "encoder epochs": size.encoder_epochs, "rate": size.rate}
         if cell.codes != ENCODER.codes:
@@ -162,7 +164,7 @@ class CelebAStudy(CellStudy[CelebASize, Cell, Result]):
             "held-out images": size.test,
             "K of the mismatch": size.importance,
             "images of a distance, of either side": size.images,
-            "features of a distance": name_of(self.features),
+            "features of a distance": self.features.name,
         }
 
     def table(self, rows: Sequence[Row]) -> Lines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from vae_lightning.studies.celeba.cell import AGAIN, ENCODER, Cell
@@ -17,6 +18,8 @@ METRICS = {
     "sigma": "of [-1, 1]",
     "rate": "nats",
     "reconstruction": "nats",
+    "negative_energy": "nats",
+    "entropy": "nats",
     "mutual_information": "nats",
     "marginal_kl": "nats",
     "active_units": "",
@@ -26,9 +29,12 @@ METRICS = {
     "encoder_r2": "",
     "training_images": "",
 }
-"""What is reported, with units; -elbo = reconstruction + rate, rate = mutual information + marginal KL."""
+"""What is reported, with units.
 
-BESIDE = ("reconstruction", "mismatch_effective_sample_size", "decoder_r2", "encoder_r2")
+-elbo = reconstruction + rate = -negative energy - entropy, rate = mutual information + marginal KL.
+"""
+
+BESIDE = ("reconstruction", "negative_energy", "entropy", "mismatch_effective_sample_size", "decoder_r2", "encoder_r2")
 """What results.json has and the table has no place for."""
 
 PAPER = {ENCODER.name: {"elbo": -364513.78, "fid": 0.13}, AGAIN.name: {"fid": 0.13}}
@@ -36,10 +42,10 @@ PAPER = {ENCODER.name: {"elbo": -364513.78, "fid": 0.13}, AGAIN.name: {"fid": 0.
 
 
 def rows_of(cell: Cell, figures: Figures) -> Iterator[Row]:
-    """A row for each metric that there is of a cell."""
+    """A row for each metric that there is of a cell; of few images and codes some are no numbers."""
     paper: Mapping[str, float] = cell.joint.paper if cell.joint else PAPER.get(cell.name, {})
     for metric, unit in METRICS.items():
-        if metric in figures:
+        if not math.isnan(figures.get(metric, math.nan)):
             error = figures.get(f"{metric}_error")
             yield Row(cell.name, metric, figures[metric], error, paper.get(metric), unit)
 
