@@ -33,7 +33,7 @@ from vae_lightning.objectives import NegativePhase, ParallelTempering, Persisten
 UPDATES = 26_000
 SETTINGS = ((10, 0.1), (10, 0.01), (100, 0.1), (100, 0.05))
 """scikit-learn's batch size and rate; the first are its defaults."""
-BATCH, RATES = 100, (0.1, 0.05)
+BATCH, RATES = 100, (0.1, 0.02)
 RBMS = ((0.01, True), (0.01, False), (0.003, True))
 """rbms' rate, 0.01 by default, and whether its gradients are centred, as they are by default."""
 ALGORITHMS: dict[str, Callable[[], NegativePhase]] = {
