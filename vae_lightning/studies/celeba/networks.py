@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ from torch.optim import Adam
 from torch.optim.swa_utils import update_bn
 
 from vae_lightning.conditional import Network, as_conditional
+from vae_lightning.distributions import as_normal
 from vae_lightning.families import Normal
 from vae_lightning.models import GaussianVAE
 from vae_lightning.models.reproducible import ReproducibleModule
@@ -49,7 +51,8 @@ class Networks:
             )
         decoder = as_conditional(gan.model.decoder)
         shape, said = tuple(decoder.event_shape), gan.hparams.get("decoder")
-        if len(shape) != 3 or not isinstance(decoder.family, Normal) or decoder.family.scale is None:
+        means_alone = decoder.family.num_parameters == math.prod(shape)
+        if len(shape) != 3 or as_normal(decoder.prototype()) is None or not means_alone:
             raise ValueError(f"a generator gives images (C, H, W) of known noise, this one {shape} of {decoder.family}")
         given = said.get("init_args", {}) if isinstance(said, Mapping) else {}
         encoder = partial(DCGANEncoder, width=size.width)
