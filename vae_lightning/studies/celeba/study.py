@@ -31,7 +31,7 @@ from vae_lightning.training.checkpoint import find
 
 SIZES: dict[Scale, CelebASize] = {
     "quick": CelebASize(32, 32, 16, 9, 6_400, 10, 10, 1e-3, 1_000, 20, 2_000, save_every=1_000),
-    "medium": CelebASize(64, 100, 64, 30, 10_000, 10, 10, 1e-3, 1_000, 20, 10_000, "bf16-mixed"),
+    "medium": CelebASize(64, 100, 64, 30, 10_000, 10, 10, 5e-4, 1_000, 20, 10_000, "bf16-mixed"),
     "full": CelebASize(64, 100, 64, 25, 200_000, 20, 20, 2e-4, 10_000, 100, 200_000, "bf16-mixed", save_every=2_000),
 }
 """The GAN of medium and full is that of the DCGAN tutorial; full is as large as the paper says, or its data are."""
@@ -117,8 +117,7 @@ class CelebAStudy(CellStudy[CelebASize, Cell, Result]):
         """What a cell's weights depend on: seed and networks, and how much was trained up to there."""
         size = self.size
         networks = {"seed": self.seed, "side": size.side, "latent": size.latent, "width": size.width, "sigma": SIGMA}
-        how: Settings = {"batch": size.batch, "precision": size.precision, "images of statistics": size.statistics}
-        found: Settings = {**networks, **how, **self.source.settings(size)}
+        found: Settings = {**networks, "batch": size.batch, "precision": size.precision, **self.source.settings(size)}
         if cell not in (TRUTH, AGAIN):
             found = {**found, "images an epoch": size.epoch, "encoder epochs": size.encoder_epochs, "rate": size.rate}
         if cell.codes != ENCODER.codes:
