@@ -93,7 +93,7 @@ class CellStore(Generic[CellT, Result]):
         """The result of every cell: read where it is kept, else run by the executor, and kept as soon as it is done."""
         found = {cell: self.read(cell) for cell in cells}
         missing = [cell for cell, result in found.items() if result is None]
-        with Progress() as progress:
+        with Progress(disable=not missing) as progress:
             task = progress.add_task("", total=len(found), completed=len(found) - len(missing))
 
             def named() -> Iterator[CellT]:
