@@ -33,8 +33,8 @@ def test_it_is_small_plain_and_has_a_card(checkpoint: Path) -> None:
 
 
 def test_the_text_model_gives_its_row_of_the_results(real_newsgroups: Path, tmp_path: Path) -> None:
-    """Recomputed by the command on the real test documents; the row is that of benchmarks/newsgroups.json."""
-    rows = json.loads((ROOT / "benchmarks" / "newsgroups.json").read_text())
+    """Recomputed by the command on the real test documents; the row is that of docs/results/newsgroups-fit.json."""
+    rows = json.loads((ROOT / "docs" / "results" / "newsgroups-fit.json").read_text())
     (row,) = [row for row in rows if row["cell"] == "8 bits / depth 0 / e1" and row["seed"] == 0]
     config, checkpoint = ROOT / "configs" / "newsgroups" / "8bit.yaml", ROOT / "checkpoints" / "newsgroups-8bit.ckpt"
     options = ["--data.path", real_newsgroups, "--trainer.logger.save_dir", tmp_path, "--trainer.accelerator", "cpu"]

@@ -10,6 +10,7 @@ from vae_lightning.studies.documents import DocumentsStudy
 from vae_lightning.studies.libi import LiBIStudy
 from vae_lightning.studies.mixture import MixtureStudy
 from vae_lightning.studies.names import StudyName
+from vae_lightning.studies.newsgroups import NewsgroupsStudy
 from vae_lightning.studies.priors import PriorsStudy
 from vae_lightning.studies.tradeoff import TradeoffStudy
 
@@ -18,6 +19,7 @@ STUDIES: dict[StudyName, type[Study[Any, Any]]] = {
     "documents": DocumentsStudy,
     "libi": LiBIStudy,
     "mixture": MixtureStudy,
+    "newsgroups": NewsgroupsStudy,
     "priors": PriorsStudy,
     "tradeoff": TradeoffStudy,
 }

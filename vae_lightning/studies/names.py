@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from typing import Literal
 
-StudyName = Literal["celeba", "documents", "libi", "mixture", "priors", "tradeoff"]
+StudyName = Literal["celeba", "documents", "libi", "mixture", "newsgroups", "priors", "tradeoff"]
 Scale = Literal["quick", "medium", "full"]

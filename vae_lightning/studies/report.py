@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.style import Style
 from rich.table import Table
+from rich.text import Text
 
 from vae_lightning.files import atomic_write
 from vae_lightning.studies.provenance import Settings
@@ -77,11 +80,23 @@ class Report:
         heading, *lines = self.lines
         table = Table(title=self.title, caption=", ".join(f"{k} {v}" for k, v in self.provenance.items()))
         for number, column in enumerate(heading):
-            numeric = number > 0 and any(line[number][:1] in "-0123456789" for line in lines if line[number])
+            shown = [styled(line[number]).plain for line in lines]
+            numeric = number > 0 and any(text[:1] in "-0123456789" for text in shown if text)
             table.add_column(column, justify="right" if numeric else "left")
         for line in lines:
-            table.add_row(*line)
+            table.add_row(*map(styled, line))
         console.print(table)
+
+
+def styled(text: str) -> Text:
+    """A text of a table as a terminal shows it: of Markdown, **bold** and <ins>underlined</ins>."""
+    shown, bold, underlined = Text(), False, False
+    for part in re.split(r"(\*\*|</?ins>)", text):
+        bold ^= part == "**"
+        underlined = part == "<ins>" or (underlined and part != "</ins>")
+        if part not in ("**", "<ins>", "</ins>"):
+            shown.append(part, Style(bold=bold or None, underline=underlined or None))
+    return shown
 
 
 def markdown_table(lines: Lines) -> str:

@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from vae_lightning.callbacks.run.about import environment
 from vae_lightning.executors import Executor
-from vae_lightning.files import atomic_write
+from vae_lightning.files import atomic_write, locked
 from vae_lightning.studies.provenance import FIGURES, Settings, kept
 
 Figures = dict[str, float]
@@ -105,6 +105,13 @@ class CellStore(Generic[CellT, Result]):
                 found[cell] = self.write(cell, result)
                 progress.advance(task)
         return {cell: result for cell, result in found.items() if result is not None}
+
+    def run_alone(self, cell: CellT, run: Callable[[CellT, Path], Result]) -> Result:
+        """Run a cell in its folder and keep its result, unless another process is just doing so, or has."""
+        folder = self.folder_of(cell)
+        with locked(folder / FIGURES):
+            kept = self.read(cell)
+            return self.write(cell, run(cell, folder)) if kept is None else kept
 
     def read(self, cell: CellT) -> Result | None:
         """The result of a cell, if there is one of these settings."""

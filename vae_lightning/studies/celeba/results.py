@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from vae_lightning.files import atomic_write
-from vae_lightning.studies.celeba.training import Checkpoint
 from vae_lightning.studies.store import Figures, Format, as_figures
+from vae_lightning.studies.trainings import Checkpoint, let_go
 from vae_lightning.trust import read_checkpoint, unpickled
 
 MODEL, PICTURES = "model.ckpt", "pictures.pt"
@@ -35,8 +35,7 @@ class FiguresAndModel(Format[Result]):
             if content is not None:
                 with atomic_write(folder / name) as file:
                     torch.save(content, file)
-        for left in folder.glob("training-*/checkpoints/last.ckpt"):
-            left.unlink()
+        let_go(folder)
         return result.figures
 
     def read(self, figures: object, folder: Path) -> Result:

@@ -17,8 +17,8 @@ from vae_lightning.loading import load
 from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.studies.celeba.cell import CelebASize
 from vae_lightning.studies.celeba.networks import Networks
-from vae_lightning.studies.celeba.training import Trainings
 from vae_lightning.studies.provenance import Settings
+from vae_lightning.studies.trainings import Trainings
 
 
 class Source(abc.ABC):

@@ -25,10 +25,10 @@ from vae_lightning.studies.celeba.generated import MEANS, NOISY, Distances, Gene
 from vae_lightning.studies.celeba.networks import Networks, standing_statistics
 from vae_lightning.studies.celeba.results import MODEL, Result
 from vae_lightning.studies.celeba.source import Source
-from vae_lightning.studies.celeba.training import Trainings
 from vae_lightning.studies.celeba.truth import GroundTruth
 from vae_lightning.studies.provenance import Settings
 from vae_lightning.studies.store import Figures
+from vae_lightning.studies.trainings import Trainings
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class Stages:
     def run(self, cell: Cell, folder: Path, trained_by: Settings) -> Result:
         """Train and judge the model of a cell."""
         pl.seed_everything(self.seed, verbose=False)
-        trainings = Trainings(self.size, folder, trained_by)
+        options = {"precision": self.size.precision, "limit_val_batches": 0}
+        trainings = Trainings(folder, trained_by, self.size.save_every, options)
         if cell == TRUTH:
             return Result({}, {}, trainings.content(self._generator(trainings)))
         if cell == AGAIN:

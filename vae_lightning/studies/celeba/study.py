@@ -10,7 +10,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from vae_lightning.executors import chosen_executor
-from vae_lightning.files import expanded, locked
+from vae_lightning.files import expanded
 from vae_lightning.metrics.images.features import Features
 from vae_lightning.studies.celeba.beyond.models import joints_of
 from vae_lightning.studies.celeba.beyond.tradeoff import told, tradeoff
@@ -24,7 +24,7 @@ from vae_lightning.studies.celeba.stages import Stages
 from vae_lightning.studies.celeba.table import rows_of, table_one
 from vae_lightning.studies.cell_study import CellStudy
 from vae_lightning.studies.names import Scale
-from vae_lightning.studies.provenance import CELLS, FIGURES, Settings
+from vae_lightning.studies.provenance import CELLS, Settings
 from vae_lightning.studies.report import Lines, Row
 from vae_lightning.studies.store import CellStore
 from vae_lightning.training.checkpoint import find
@@ -103,11 +103,7 @@ class CelebAStudy(CellStudy[CelebASize, Cell, Result]):
         return Stages(self.size, self.seed, self.source, self.features, out / "features", found)
 
     def _alone(self, store: CellStore[Cell, Result], at: Stages, cell: Cell) -> Result:
-        """Run a cell and keep its result, unless another process of this study is just doing so, or has."""
-        folder = store.folder_of(cell)
-        with locked(folder / FIGURES):
-            kept = store.read(cell)
-            return store.write(cell, at.run(cell, folder, self.trained_by(cell))) if kept is None else kept
+        return store.run_alone(cell, lambda one, folder: at.run(one, folder, self.trained_by(one)))
 
     def depends_on(self, cell: Cell) -> Settings:
         """What the trainings up to this one, and the judgement of the model, depend on."""

@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from vae_lightning.callbacks import AnnealedLikelihood, HammingPrecision, LogLikelihood
 from vae_lightning.counts import Counts
+from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.models import RBM, HashingVAE
 from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.studies.cell_study import logs
@@ -49,7 +50,7 @@ def train_and_judge(cell: Cell, size: DocumentsSize, seed: int, folder: Path) ->
 
 
 @torch.no_grad()
-def start_as_a_vae(rbm: RBM, data: Fewer, x: Counts) -> None:
+def start_as_a_vae(rbm: RBM, data: InMemoryDataModule, x: Counts) -> None:
     """Start the visible bias where `nn.WordLogits` does, every word counted once more than it occurs.
 
     How likely a word is that no training document holds decides the likelihood of few documents; it is to be the same.

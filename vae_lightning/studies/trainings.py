@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from vae_lightning.callbacks import EpochLines, LastCheckpoint
-from vae_lightning.models import GaussianVAE
-from vae_lightning.studies.celeba.cell import CelebASize
+from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.studies.provenance import Settings
+from vae_lightning.studies.store import Figures, Plain
 from vae_lightning.training import trainer
 from vae_lightning.trust import read_checkpoint
 
@@ -27,16 +27,24 @@ TRAINED_BY = "trained_by"
 
 
 class Trainings:
-    """Trains modules of one size; what a training goes on from is kept in a folder that is named after its settings.
+    """Trains modules; what a training goes on from is kept in a folder that is named after its settings.
 
     Args:
-        size: how much is computed.
         folder: of the cell.
         settings: all that the training depends on.
+        save_every: steps, after which a training that is killed goes on; by default it does so after an epoch alone.
+        options: what the Trainer is given, beside callbacks and epochs.
     """
 
-    def __init__(self, size: CelebASize, folder: Path, settings: Settings) -> None:
-        self.size, self.folder, self.settings = size, folder, dict(settings)
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        save_every: int | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.folder, self.settings = folder, dict(settings)
+        self.save_every, self.options = save_every, options or {}
         told = json.dumps(self.settings, sort_keys=True).encode()
         self.name = f"training-{hashlib.sha256(told).hexdigest()[:8]}"
 
@@ -45,22 +53,30 @@ class Trainings:
         """What a training goes on from."""
         return self.folder / self.name / "checkpoints" / "last.ckpt"
 
+    @property
+    def best(self) -> Path:
+        """Where a `BestCheckpoint` among the callbacks keeps the best model."""
+        return self.last.with_name("best.ckpt")
+
     def fit(
-        self, module: GaussianVAE, data: pl.LightningDataModule, epochs: int, callbacks: Sequence[pl.Callback] = ()
+        self,
+        module: ReproducibleModule,
+        data: pl.LightningDataModule,
+        epochs: int,
+        callbacks: Sequence[pl.Callback] = (),
     ) -> None:
         """Train, or go on; the module ends as the last checkpoint has it, with averaged weights where they were."""
         begin_epochs = self.last if self.last.is_file() else None
         run = trainer(
             logger=TensorBoardLogger(self.folder, self.name, version="", default_hp_metric=False),
             max_epochs=epochs,
-            precision=self.size.precision,
-            limit_val_batches=0,
-            callbacks=[*callbacks, EpochLines(), LastCheckpoint(self.size.save_every)],
+            callbacks=[*callbacks, EpochLines(), LastCheckpoint(self.save_every)],
+            **self.options,
         )
         run.fit(module, data, ckpt_path=begin_epochs)
         module.load_state_dict(read_checkpoint(self.last)["state_dict"])
 
-    def content(self, module: GaussianVAE) -> Checkpoint:
+    def content(self, module: ReproducibleModule) -> Checkpoint:
         """The trained module, as a checkpoint of weights alone."""
         weights = {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
         content: Checkpoint = {
@@ -81,3 +97,18 @@ class Trainings:
         except ValueError:  # missing or damaged: the training is run, or goes on
             return None
         return content if content.get(TRAINED_BY) == self.settings else None
+
+
+def let_go(folder: Path) -> None:
+    """Remove what the trainings of a cell that is finished would have gone on from."""
+    for left in folder.glob("training-*/checkpoints/last.ckpt"):
+        left.unlink()
+
+
+class PlainOfTrainings(Plain):
+    """Keeps figures, and the best checkpoint of their training; lets go of what it would have gone on from."""
+
+    def write(self, result: Figures, folder: Path) -> Figures:
+        """The figures."""
+        let_go(folder)
+        return super().write(result, folder)
