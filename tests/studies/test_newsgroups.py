@@ -196,6 +196,15 @@ def test_killed_at_any_moment_it_ends_with_the_same_rows(small: partial[Newsgrou
     assert min(value for (_, metric), value in values(tmp_path / "whole").items() if metric == "epochs") < 8
 
 
+def test_models_that_the_paper_does_not_have_are_a_table_of_their_own(small: partial[NewsgroupsStudy]) -> None:
+    study = small(models="RBM")
+    rows = [
+        Row("3 bits, RBM", "deviance", 54.25, None, None, "nats"),
+        Row("3 bits, RBM", "epoch", 2.0, None, None, "chosen"),
+    ]
+    assert study.table(rows) == [["what", "deviance (nats)", "epoch (chosen)"], ["3 bits, RBM", "54.250", "2.000"]]
+
+
 def test_only_takes_folders(small: partial[NewsgroupsStudy]) -> None:
     assert [cell.path for cell in small(only="3-bits/RBM").cells()] == ["3-bits/RBM/seed-3"]
     assert len(small(only="3-bits/depth-0/e1").cells()) == 2

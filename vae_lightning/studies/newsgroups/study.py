@@ -22,7 +22,7 @@ from vae_lightning.studies.newsgroups.table import Grid, rows_of
 from vae_lightning.studies.newsgroups.training import Table2
 from vae_lightning.studies.provenance import CELLS, Settings
 from vae_lightning.studies.repeats import Repeat, by_cell
-from vae_lightning.studies.report import Lines, Row
+from vae_lightning.studies.report import Lines, Row, wide
 from vae_lightning.studies.store import CellStore, Figures
 from vae_lightning.studies.trainings import PlainOfTrainings
 
@@ -111,9 +111,10 @@ class NewsgroupsStudy(CellStudy[NewsgroupsSize, Repeat[Cell], Figures]):
         }
 
     def table(self, rows: Sequence[Row]) -> Lines:
-        """The paper's Table 2, with ours in it."""
-        grid = Grid(rows, self._places)
-        return grid.table({"train_deviance": "Training", "deviance": "Test"})
+        """The paper's Table 2, with ours in it; of models that it does not have, a line for each."""
+        if not self._places:
+            return wide(rows, 3)
+        return Grid(rows, self._places).table({"train_deviance": "Training", "deviance": "Test"})
 
     def remarks(self, rows: Sequence[Row]) -> list[str]:
         """Whether the paper's claims hold, and the tables of what it does not have."""

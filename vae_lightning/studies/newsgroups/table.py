@@ -19,7 +19,7 @@ METRICS = {
     "kl": "nats",
     "perplexity": "a word",
     "precision": "at 100",
-    "precision_within_2": "",
+    "precision_within_2": "share",
     "found_within_2": "of the documents",
     "bit_entropy": "bits",
     "epoch": "chosen",
