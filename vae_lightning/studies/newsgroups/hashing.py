@@ -29,7 +29,7 @@ from vae_lightning.studies.store import Figures
 HIDDEN = 512  # units of a layer
 MANY = 10  # pairs of samples, of the last epochs
 RATES = {8: 0.005, 16: 0.004, 32: 0.003, 64: 0.002}
-"""Adam's, of linear encoders and decoders by bits, chosen on the validation split; other bits have the last."""
+"""Adam's, of linear encoders and decoders by bits, as the shipped configurations have it; other bits have the last."""
 DEEP_ENCODER, DEEP_DECODER = 0.003, 0.001
 
 
