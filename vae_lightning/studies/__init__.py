@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 from vae_lightning.files import expanded
@@ -72,13 +73,18 @@ def reproduce(
         "test_every_epoch": test_every_epoch,
     }
     given = {name: value for name, value in options.items() if value is not None}
-    if foreign := given.keys() - STUDIES[study].options:
-        known = ", ".join(name for name, kind in STUDIES.items() if foreign <= kind.options)
-        raise ValueError(f"{study} takes no {', '.join(f'--{name}' for name in sorted(foreign))}; {known} does")
+    _check_options(study, given.keys(), {name: kind.options for name, kind in STUDIES.items()})
     keep_large_buffers()
     _say_once()
     folder = Path(expanded(str(out))) if out else Path("runs", "reproduce", study)
     STUDIES[study](scale, seed, **given).reproduce(folder)
+
+
+def _check_options(study: str, given: Set[str], taken: Mapping[str, Set[str]]) -> None:
+    """ValueError for options of other studies."""
+    if foreign := given - taken[study]:
+        known = ", ".join(name for name, options in taken.items() if foreign <= options)
+        raise ValueError(f"{study} takes no {', '.join(f'--{name}' for name in sorted(foreign))}; {known} does")
 
 
 def _say_once() -> None:

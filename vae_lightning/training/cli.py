@@ -45,11 +45,10 @@ class TrainingCLI(AsksData):
     a run goes on in that run's folder, with the checkpoint's model and data unless options say otherwise.
     """
 
-    # Five of LightningCLI's methods used here are private, for want of a public place: to describe an option anew
-    # (_prepare_subcommand_parser), to keep a checkpoint's hyper-parameters below what was typed (_parse_ckpt_path), to
-    # add a plugin and look at the trainer's options (_instantiate_trainer), to reword an error of a run
-    # (_run_subcommand), and to complete a configuration (_parser). tests/test_cli.py and tests/training fail if a
-    # release of Lightning changes them; constraints.txt names the release that they were tested with.
+    # Five of LightningCLI's methods used here are private, for want of a public place: _prepare_subcommand_parser
+    # describes an option anew, _parse_ckpt_path keeps hyper-parameters below what was typed, _instantiate_trainer adds a
+    # plugin, _run_subcommand rewords an error, and _parser completes a configuration. tests/test_cli.py and
+    # tests/training fail if a release of Lightning changes them; constraints.txt names the one they were tested with.
 
     def __init__(
         self, *args: Any, folder: Path | None = None, observers: Sequence[Callback] = (), **kwargs: Any
@@ -61,10 +60,7 @@ class TrainingCLI(AsksData):
     def run(
         cls, arguments: Sequence[str], folder: Path | None = None, observers: Sequence[Callback] = ()
     ) -> TrainingCLI:
-        """Parse and run one subcommand: in the folder of its options, or in this one.
-
-        `observers` are callbacks beside those of the options, of which the run's configuration says nothing.
-        """
+        """Parse and run one subcommand in its options' folder, or this one; `observers` are in no configuration."""
         keep_large_buffers()
         register_type(torch.device, fail_already_registered=False)  # which config.yaml could not hold otherwise
         return cls(
