@@ -62,8 +62,6 @@ def reproduce(
     from vae_lightning.process import keep_large_buffers
     from vae_lightning.studies.catalogue import STUDIES
 
-    if study not in STUDIES:
-        raise ValueError(f"there is no study {study!r}; there are {', '.join(STUDIES)}")
     options = {
         "faces": faces,
         "generator": generator,
@@ -81,7 +79,9 @@ def reproduce(
 
 
 def _check_options(study: str, given: Set[str], taken: Mapping[str, Set[str]]) -> None:
-    """ValueError for options of other studies."""
+    """ValueError for an unknown study, and for options of others."""
+    if study not in taken:
+        raise ValueError(f"there is no study {study!r}; there are {', '.join(taken)}")
     if foreign := given - taken[study]:
         known = ", ".join(name for name, options in taken.items() if foreign <= options)
         raise ValueError(f"{study} takes no {', '.join(f'--{name}' for name in sorted(foreign))}; {known} does")

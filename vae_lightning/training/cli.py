@@ -46,8 +46,8 @@ class TrainingCLI(AsksData):
     """
 
     # Five of LightningCLI's methods used here are private, for want of a public place: _prepare_subcommand_parser
-    # describes an option anew, _parse_ckpt_path keeps hyper-parameters below what was typed, _instantiate_trainer adds a
-    # plugin, _run_subcommand rewords an error, and _parser completes a configuration. tests/test_cli.py and
+    # describes an option anew, _parse_ckpt_path keeps hyper-parameters below what was typed, _instantiate_trainer adds
+    # a plugin, _run_subcommand rewords an error, and _parser completes a configuration. tests/test_cli.py and
     # tests/training fail if a release of Lightning changes them; constraints.txt names the one they were tested with.
 
     def __init__(
