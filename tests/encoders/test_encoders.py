@@ -35,8 +35,6 @@ FLOW = partial(FlowEncoder, couplings=2, width=8, context=3)
 @pytest.fixture(params=["blocks", "flow"])
 def encoder(request):
     """What builds an encoder."""
-    if request.param == "flow":
-        pytest.importorskip("zuko")
     return {"blocks": BLOCKS, "flow": FLOW}[request.param]
 
 
@@ -148,14 +146,12 @@ def test_a_flow_that_is_affine_is_gaussian():
 
 
 def test_a_flow_starts_as_independent_gaussians():
-    pytest.importorskip("zuko")
     built, x, z = FLOW((3,), Outputs(8, (4,))), torch.randn(2, 3), torch.randn(5, 2, 4)
     q = built(x)
     torch.testing.assert_close(q.log_prob(z), td.Normal(q.loc, q.scale).log_prob(z).sum(-1))
 
 
 def test_zuko_leaves_torchs_checks_as_they_were():
-    pytest.importorskip("zuko")
     before = td.Distribution._validate_args
     FLOW((3,), Outputs(8, (4,)))
     assert td.Distribution._validate_args == before

@@ -353,7 +353,7 @@ class TestWhatFailsIsNamed:
         with torch.no_grad():
             model.codes.network.output.bias[0] = float("inf")
         with pytest.raises(ValueError, match=r"penalty covariance: its value is nan.*; the penalty mean: its value"):
-            fit(model)
+            fit(model, log_every_n_steps=1)
 
     def test_fewer_observations_than_dimensions(self) -> None:
         with pytest.raises(ValueError, match=r"HenzeZirkler needs more codes than they have dimensions.* got 2 of 2"):

@@ -34,7 +34,6 @@ MODELS = (
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("zuko")
     out = tmp_path_factory.mktemp("beyond") / "celeba"
     faces = write_faces(tmp_path_factory.mktemp("faces"))
     CelebAStudy("quick", 0, SIZE, faces=faces, models=MODELS).reproduce(out)

@@ -43,6 +43,9 @@ def _status(program: Callable[[Sequence[str]], object], arguments: Sequence[str]
     try:
         program(arguments)
     except SystemExit as left:
+        if isinstance(left.code, str):  # a message, which the interpreter prints
+            print(left.code, file=sys.stderr)
+            return 1
         return int(left.code or 0)
     return 0
 

@@ -78,11 +78,17 @@ class LatentVariableModule(ReproducibleModule):
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """What training minimises at this step, in nats per observation, and figures to log; a pure function."""
-        return self.objective.at(step).loss_and_figures(self.model, observations(batch))
+        loss, figures = self.objective.at(step).loss_and_figures(self.model, observations(batch))
+        return loss, self.with_own(figures, batch)
+
+    def with_own(self, figures: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+        """The figures of a training batch with those that this kind of model adds; by default none."""
+        return figures
 
     def training_loss(self, batch: Batch, step: int, read: bool) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss; its figures only if they are read."""
-        return self._loss_of(self.objective.at(step), self.model, observations(batch), read)
+        loss, figures = self._loss_of(self.objective.at(step), self.model, observations(batch), read)
+        return loss, self.with_own(figures, batch) if read else figures
 
     def compute_losses_by(self, loss_of: LossOf | None) -> None:
         """Let training compute its losses by another function of the same values, or as they are written by None."""

@@ -130,9 +130,8 @@ class ReproducibleModule(FromCheckpoint, StopsAtFailure, Answering, abc.ABC):
         with told_of_batch_norm():
             loss, figures = self.training_loss(batch, step, read)
         self._losses.add(step, loss)
-        if read or not step:  # what is wrong from the start is said at once
-            self.check_losses(batch)
         if read:
+            self.check_losses(batch)
             self.log_step(batch, loss.detach(), figures)
         return loss
 
