@@ -6,6 +6,7 @@ from pathlib import Path
 
 import matplotlib
 import pytest
+import torch
 from hypothesis import settings
 from support.archive import write_miniature
 from support.real_data import find_real_newsgroups
@@ -14,6 +15,8 @@ from support.real_data import find_real_newsgroups
 os.environ["MPLCONFIGDIR"] = os.environ.get("MPLCONFIGDIR") or matplotlib.get_configdir()
 _cache = tempfile.TemporaryDirectory(prefix="vae-lightning-tests-")
 os.environ["XDG_CACHE_HOME"] = _cache.name
+
+torch.set_num_threads(1)  # a forked child has none of the threads that its parent's operations were shared among
 
 # as a terminal starts a command: what a shell runs in the background has SIGINT ignored, and would leave it so
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import signal
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from unittest.mock import patch
@@ -14,6 +11,7 @@ from unittest.mock import patch
 import pytest
 import torch
 from support.faces import write_faces
+from support.killed import end_of, killed
 
 from vae_lightning.conditional import as_conditional
 from vae_lightning.executors import Forked
@@ -29,7 +27,6 @@ from vae_lightning.studies.celeba.networks import Networks
 from vae_lightning.studies.celeba.truth import GroundTruth
 from vae_lightning.trust import read_checkpoint
 
-FORK = multiprocessing.get_context("fork")
 SIZE = CelebASize(
     side=8, latent=3, width=2, gan_epochs=2, epoch=8, encoder_epochs=2, joint_epochs=2, rate=1e-3, test=12,
     importance=3, images=12, batch=4, statistics=128, save_every=1,
@@ -146,21 +143,6 @@ def test_two_processes_share_the_work(folder: Path, faces: Path, tmp_path: Path)
     list(Forked(jobs=2).each(lambda number: len(studies[number].reproduce(tmp_path)), range(2)))
     CelebAStudy("quick", 0, SIZE, faces=faces).reproduce(tmp_path)
     same(folder, tmp_path)
-
-
-def end_of(run: Callable[[], object]) -> int:
-    """The exit status of a child that runs this."""
-    child = FORK.Process(target=run)
-    child.start()
-    child.join()
-    return child.exitcode or 0
-
-
-def killed(study: CelebAStudy, out: Path, number: int) -> None:
-    """Reproduce until the number-th file is written, but for its end."""
-    left = iter(range(number - 1))
-    with patch("os.fsync", side_effect=lambda _: next(left, None) is None and os.kill(os.getpid(), signal.SIGKILL)):
-        study.reproduce(out)
 
 
 def same(expected: Path, found: Path) -> None:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import re
 import signal
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 import torch
+from support.killed import end_of, killed
 from support.models import NUM_WORDS, newsgroups
 
 from vae_lightning.data import Newsgroups
@@ -34,7 +31,6 @@ from vae_lightning.studies.newsgroups.size import SIZES, NewsgroupsSize
 from vae_lightning.studies.newsgroups.table import Grid
 from vae_lightning.studies.report import Row, styled
 
-FORK = multiprocessing.get_context("fork")
 SIZE = NewsgroupsSize(
     epochs=2, many_epochs=1, rate=0.01, linear_seeds=2, rbm_epochs=2, validations=1, chains=4, ais_steps=10,
     bits=(3, 64), retrieved=20,
@@ -61,21 +57,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory, small: partial[NewsgroupsSt
 def values(folder: Path) -> dict[tuple[str, str], float]:
     rows = json.loads((folder / "results.json").read_text())
     return {(row["cell"], row["metric"]): row["value"] for row in rows}
-
-
-def end_of(run: Callable[[], object]) -> int:
-    """The exit status of a child that runs this."""
-    child = FORK.Process(target=run)
-    child.start()
-    child.join()
-    return child.exitcode or 0
-
-
-def killed(study: NewsgroupsStudy, out: Path, number: int) -> None:
-    """Reproduce until the number-th file is written, but for its end."""
-    left = iter(range(number - 1))
-    with patch("os.fsync", side_effect=lambda _: next(left, None) is None and os.kill(os.getpid(), signal.SIGKILL)):
-        study.reproduce(out)
 
 
 def test_the_paper_has_72_values() -> None:

@@ -34,7 +34,8 @@ class TemperedChains(PersistentChains, abc.ABC):
 
     def __init__(self, steps: int, chains: int, betas: int | Sequence[float]) -> None:
         super().__init__(steps, chains)
-        self.register_buffer("betas", torch.tensor(ladder(type(self).__name__, betas)), persistent=False)
+        self.ladder = ladder(type(self).__name__, betas)  # to go through it without waiting for the device
+        self.register_buffer("betas", torch.tensor(self.ladder), persistent=False)
 
     def attach(self, model: Harmonium) -> None:
         """A row for each chain; where the path begins."""

@@ -58,7 +58,7 @@ class TemperedTransitions(TemperedChains):
             v = model.visible.sample(model.visible_natural(h))
             if left:
                 h = model.hidden.sample(model.hidden_natural(v))
-        proposed, log_weight = walk(self.path(model), v, self.betas.tolist())
+        proposed, log_weight = walk(self.path(model), v, self.ladder)
         taken = torch.rand_like(log_weight).log() < log_weight
         v = torch.where(taken.view(-1, *[1] * (v.ndim - 1)), proposed, v)
         found, h = model.hidden.mean_and_sample(model.hidden_natural(v))
