@@ -5,12 +5,13 @@ from __future__ import annotations
 import abc
 import gzip
 import re
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
-from sklearn.datasets import load_svmlight_file
 
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.data.reading import Bounded, check_file, check_unpacked, read_bytes, said, text_lines, user_path
@@ -137,7 +138,8 @@ class SvmLight(MatrixReader):
     def matrix(self, path: Path, num_words: int) -> Labelled:
         """With the numbers that it has as labels."""
         begins = "auto" if self.zero_based is None else self.zero_based
-        matrix, labels = load_svmlight_file(str(path), n_features=num_words, zero_based=begins)
+        datasets: Any = import_module("sklearn.datasets")  # which takes half a second to import
+        matrix, labels = datasets.load_svmlight_file(str(path), n_features=num_words, zero_based=begins)
         return scipy.sparse.csr_array(matrix), [f"{label:g}" for label in labels]
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from importlib import import_module
 from pathlib import Path
-
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.data.reading import read_bytes, user_path
@@ -19,7 +18,8 @@ class EnglishStopWords(StopWords):
 
     def words(self) -> Collection[str]:
         """The words, in lower case."""
-        return ENGLISH_STOP_WORDS
+        words: frozenset[str] = import_module("sklearn.feature_extraction.text").ENGLISH_STOP_WORDS
+        return words
 
 
 class StopWordsFile(StopWords):
