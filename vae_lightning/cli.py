@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from pkgutil import resolve_name
 
+from vae_lightning.commands.importing import importing
 from vae_lightning.signals import Interrupted, signals
 
 HELP = """usage: vae-lightning COMMAND [options]
@@ -122,7 +123,9 @@ def _one_line_errors(command: str, arguments: list[str]) -> None:
     status: int | str | None = 0
     try:
         with signals.handling():
-            resolve_name(command)(arguments)
+            with importing():
+                run = resolve_name(command)
+            run(arguments)
             signals.answer()
     except Interrupted as end:
         status = end.code

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from vae_lightning.commands.importing import importing
+
 
 def _train(command: str, arguments: Sequence[str]) -> None:
-    from vae_lightning.messages import one_line_warnings
-    from vae_lightning.training import TrainingCLI
+    with importing():
+        from vae_lightning.messages import one_line_warnings
+        from vae_lightning.training import TrainingCLI
 
     one_line_warnings()  # after Lightning, which sets a format when it is imported
     TrainingCLI.run([command, *arguments])
@@ -19,8 +22,9 @@ def _use(command: str, arguments: Sequence[str]) -> None:
 
     given = parsed(command, arguments)
 
-    from vae_lightning.commands.use import USE
-    from vae_lightning.messages import one_line_warnings
+    with importing():
+        from vae_lightning.commands.use import USE
+        from vae_lightning.messages import one_line_warnings
 
     one_line_warnings()
     USE[command](given)
@@ -32,7 +36,8 @@ def index(arguments: Sequence[str]) -> None:
 
     given = parsed_index(arguments)
 
-    from vae_lightning.search import index
+    with importing():
+        from vae_lightning.search import index
 
     index(**vars(given))
 
@@ -43,17 +48,19 @@ def search(arguments: Sequence[str]) -> None:
 
     given = parsed_search(arguments)
 
-    from vae_lightning.search import search
+    with importing():
+        from vae_lightning.search import search
 
     search(**vars(given))
 
 
 def reproduce(arguments: Sequence[str]) -> None:
     """`vae-lightning reproduce`."""
-    from jsonargparse import ArgumentParser, auto_cli
+    with importing():
+        from jsonargparse import ArgumentParser, auto_cli
 
-    from vae_lightning.studies import reproduce
-    from vae_lightning.training.parser import TeachingParser
+        from vae_lightning.studies import reproduce
+        from vae_lightning.training.parser import TeachingParser
 
     class Parser(ArgumentParser):
         """Says of a mistake what it is."""
