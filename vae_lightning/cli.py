@@ -80,9 +80,9 @@ COMMANDS = {  # each is a function of the words behind its name, imported when i
     "index": "vae_lightning.commands.entries:index",
     "search": "vae_lightning.commands.entries:search",
     "reproduce": "vae_lightning.commands.entries:reproduce",
-    "report": "vae_lightning.reports.command:report_command",
-    "card": "vae_lightning.reports.command:card_command",
-    "export": "vae_lightning.exports.command:export_command",
+    "report": "vae_lightning.commands.entries:report",
+    "card": "vae_lightning.commands.entries:card",
+    "export": "vae_lightning.commands.entries:export",
 }
 
 

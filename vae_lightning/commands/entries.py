@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pkgutil import resolve_name
 
 from vae_lightning.commands.importing import importing
 
@@ -70,8 +71,20 @@ def reproduce(arguments: Sequence[str]) -> None:
     auto_cli(reproduce, args=list(arguments), prog="vae-lightning reproduce", parser_class=Parser)
 
 
+def _tell(command: str, by: str, arguments: Sequence[str]) -> None:
+    """`by` is a function of a room beside this one, which takes the options by their names."""
+    from vae_lightning.commands import telling_parser
+
+    given = telling_parser.PARSED[command](arguments)
+    with importing():
+        write = resolve_name(by)
+    write(**vars(given))
+
+
 fit, validate, test, predict = (partial(_train, command) for command in ("fit", "validate", "test", "predict"))
 encode, decode, reconstruct, interpolate = (
     partial(_use, command) for command in ("encode", "decode", "reconstruct", "interpolate")
 )
 sample, score, impute = (partial(_use, command) for command in ("sample", "score", "impute"))
+report, card = (partial(_tell, name, f"vae_lightning.reports:{name}") for name in ("report", "card"))
+export = partial(_tell, "export", "vae_lightning.exports:export")

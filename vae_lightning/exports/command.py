@@ -11,35 +11,9 @@ from vae_lightning.exports.programs import Save, programs, save_onnx, save_pt2
 from vae_lightning.exports.ship import ship
 from vae_lightning.files import atomic_write, expanded
 from vae_lightning.loading import load
-from vae_lightning.messages import CommandParser
 from vae_lightning.training.checkpoint import find
 
-_EXPORT = """Write a run's best model into a file for those who only use it.
-
-  --to model.ckpt   a checkpoint to send: weights, hyper-parameters and how data are read; not the optimizer's state,
-                    nor where the data lay. `vae_lightning.load` and every command read it. --half halves its size.
-  --to model.pt2    two programs of torch.export, model-encoder.pt2 (x to the mean code) and model-decoder.pt2 (z to the
-                    mean of x), for batches of any size. `torch.export.load(FILE).module()(x)` runs one, without this
-                    package. x is as the model sees it, after what its data module does to it.
-  --to model.onnx   the same two for ONNX, if the packages onnx and onnxscript are installed.
-
-  vae-lightning export --ckpt runs/version_0 --to model.ckpt
-"""
 _PROGRAMS: dict[str, Save] = {".pt2": save_pt2, ".onnx": save_onnx}
-
-
-def export_command(arguments: Sequence[str]) -> None:
-    """`vae-lightning export`."""
-    parser = CommandParser("export", _EXPORT)
-    parser.add_argument("--ckpt", type=Path, required=True, metavar="RUN", help="a run's folder, or a checkpoint")
-    parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="ends in .ckpt, .pt2 or .onnx")
-    parser.add_argument(
-        "--trust", action="append", default=[], metavar="PACKAGE", help="of your own, that the checkpoint may name"
-    )
-    parser.add_argument("--half", action="store_true", help="matrices and filters of a .ckpt in float16")
-    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
-    given = parser.parse(arguments)
-    export(given.ckpt, given.to, given.trust, given.overwrite, given.half)
 
 
 def export(

@@ -15,7 +15,7 @@ import yaml
 from jsonargparse import Namespace
 from jsonargparse.typing import register_type
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.strategies.launchers.multiprocessing import _MultiProcessingLauncher
 from lightning.pytorch.utilities import rank_zero_info
@@ -35,9 +35,10 @@ from vae_lightning.training.paths import expand
 from vae_lightning.training.run_config import RunConfig, read_options
 from vae_lightning.training.shapes import AsksData
 from vae_lightning.training.shipped import with_files
+from vae_lightning.training.subcommands import OneSubcommand
 
 
-class TrainingCLI(AsksData):
+class TrainingCLI(OneSubcommand, AsksData):
     """`vae-lightning fit|validate|test|predict`: any LightningModule and LightningDataModule by class path.
 
     Two checkpoints are kept in the run's folder: `best.ckpt`, by validation NELBO, and `last.ckpt`, of the last epoch
@@ -45,10 +46,10 @@ class TrainingCLI(AsksData):
     a run goes on in that run's folder, with the checkpoint's model and data unless options say otherwise.
     """
 
-    # Five of LightningCLI's methods used here are private, for want of a public place: _prepare_subcommand_parser
-    # describes an option anew, _parse_ckpt_path keeps hyper-parameters below what was typed, _instantiate_trainer adds
-    # a plugin, _run_subcommand rewords an error, and _parser completes a configuration. tests/test_cli.py and
-    # tests/training fail if a release of Lightning changes them; constraints.txt names the one they were tested with.
+    # Three of LightningCLI's methods used here are private, for want of a public place: _parse_ckpt_path keeps
+    # hyper-parameters below what was typed, _instantiate_trainer adds a plugin, _run_subcommand rewords an error; and
+    # _parser completes a configuration. tests/test_cli.py and tests/training fail if a release of Lightning changes
+    # them; constraints.txt names the one they were tested with.
 
     def __init__(
         self, *args: Any, folder: Path | None = None, observers: Sequence[Callback] = (), **kwargs: Any
@@ -80,11 +81,6 @@ class TrainingCLI(AsksData):
             observers=observers,
         )
 
-    @staticmethod
-    def subcommands() -> dict[str, set[str]]:
-        """Lightning's four, without an option that counts for nothing here: checkpoints are always data alone."""
-        return {name: skip | {"weights_only"} for name, skip in LightningCLI.subcommands().items()}
-
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """`--best.*` and `--last.*` configure the two checkpoints."""
         parser.add_lightning_class_args(BestCheckpoint, "best")
@@ -94,14 +90,6 @@ class TrainingCLI(AsksData):
         parser.set_defaults({f"best.{name}": value for name, value in best.items()})
         for name, instead in texts.INSTEAD.items():  # config.yaml of earlier runs has them, as null
             parser.add_argument(f"--{name}", type=Nothing(instead), help=argparse.SUPPRESS)
-
-    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
-        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
-        (checkpoint,) = (action for action in parser._actions if action.dest == "ckpt_path")
-        checkpoint.help = texts.ckpt_path(subcommand)
-        start = texts.START_FROM if subcommand == "fit" else argparse.SUPPRESS
-        parser.add_argument("--start_from", type=str | None, default=None, help=start)  # others read config.yaml
-        return parser
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Look at the checkpoint before anything is built for it; its configuration comes before what was given."""
