@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 def importing() -> Iterator[None]:
     """Collect no garbage within this block: torch's and Lightning's modules are a million objects, none of it garbage.
 
-    What is there afterwards is never looked through again, so that later collections are short. A process that has
+    Until the process ends they are not looked through again, so that later collections are short. A process that has
     torch already imports little more, and is left alone.
     """
     if "torch" in sys.modules or not gc.isenabled():
@@ -23,4 +24,5 @@ def importing() -> Iterator[None]:
         yield
     finally:
         gc.freeze()
+        atexit.register(gc.unfreeze)  # else libraries that look for leaks as the process ends speak of them
         gc.enable()
