@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
+import time
 import warnings
 from functools import partial
 from pathlib import Path
@@ -13,6 +15,9 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from support.command import ROOT, command, figures, forked
+from support.interrupted import Probe, differences, end, go_on
+from support.interrupted import forked as run_in
+from support.killed import KILLS, killed_at_random
 from support.models import Save, events, trainer
 from test_resume import assert_equal
 from torch import Tensor, nn
@@ -206,6 +211,29 @@ def test_killed_and_resumed_bit_for_bit(step: int, uninterrupted: Path, tmp_path
     assert ends[0]["global_step"] == ends[1]["global_step"] == 16
     for part in ("state_dict", "current_model_state", "averaging_state", "optimizer_states"):
         assert_equal(ends[0][part], ends[1][part], part)
+
+
+def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path: Path) -> None:
+    """All that a run leaves: checkpoints, figures, each point for TensorBoard; twenty times in `make soak`."""
+    longer = ["--trainer.max_epochs", "5", "--model.steps", "30"]
+    arguments, folder = [str(each) for each in (*options(Path("runs")), *longer)], tmp_path / "parts"
+
+    def run(patience: float | None = None) -> int:
+        folder.mkdir(exist_ok=True)
+        (status,) = run_in(folder, [*arguments, *go_on(folder)], Probe(), patience=patience)
+        return status
+
+    began = time.monotonic()
+    assert run() == 0
+    took, expected = time.monotonic() - began, end(folder)
+    shutil.rmtree(folder)
+
+    def check() -> None:
+        assert differences(expected, end(folder)) == []
+        shutil.rmtree(folder)
+
+    wholes = killed_at_random(run, check, longest=3 * took / 4, shortest=took / 4)
+    print(f"{KILLS} kills at random moments: {wholes} whole trainings, all with the same bits")
 
 
 def test_two_processes_share_both_players_gradients(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
+import time
 from functools import partial
 from pathlib import Path
 from unittest.mock import patch
@@ -11,7 +13,7 @@ from unittest.mock import patch
 import pytest
 import torch
 from support.faces import write_faces
-from support.killed import end_of, killed
+from support.killed import KILLS, end_of, killed, killed_at_random
 
 from vae_lightning.conditional import as_conditional
 from vae_lightning.executors import Forked
@@ -40,10 +42,16 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, faces: Path) -> Path:
-    out = tmp_path_factory.mktemp("study") / "celeba"
+def reproduced(tmp_path_factory: pytest.TempPathFactory, faces: Path) -> tuple[Path, float]:
+    """The study's folder, and the seconds it took."""
+    out, began = tmp_path_factory.mktemp("study") / "celeba", time.monotonic()
     CelebAStudy("quick", 0, SIZE, faces=faces).reproduce(out)
-    return out
+    return out, time.monotonic() - began
+
+
+@pytest.fixture(scope="module")
+def folder(reproduced: tuple[Path, float]) -> Path:
+    return reproduced[0]
 
 
 def values(folder: Path) -> dict[tuple[str, str], float]:
@@ -128,13 +136,24 @@ def test_a_generator_that_is_given_is_the_ground_truth(folder: Path, tmp_path: P
     torch.testing.assert_close(found.state_dict(), expected.state_dict(), rtol=1e-6, atol=1e-7)
 
 
-def test_killed_at_any_moment_it_ends_with_the_same_bits(folder: Path, faces: Path, tmp_path: Path) -> None:
-    """Killed as its n-th file since it went on was being written: checkpoints of every stage, models, figures."""
-    study = CelebAStudy("quick", 0, SIZE, faces=faces)
+def test_killed_at_any_moment_it_ends_with_the_same_bits(
+    reproduced: tuple[Path, float], faces: Path, tmp_path: Path
+) -> None:
+    """Killed as its n-th file since it went on was being written: checkpoints of every stage, models, figures.
+
+    Then at random moments, twenty of them in `make soak`.
+    """
+    study, (folder, took) = CelebAStudy("quick", 0, SIZE, faces=faces), reproduced
+    out = tmp_path / "celeba"
     for number in (3, 6, 5, 9):
-        assert end_of(partial(killed, study, tmp_path, number)) == -signal.SIGKILL
-    assert end_of(partial(study.reproduce, tmp_path)) == 0
-    same(folder, tmp_path)
+        assert end_of(partial(killed, study, out, number)) == -signal.SIGKILL
+
+    def check() -> None:
+        same(folder, out)
+        shutil.rmtree(out)
+
+    wholes = killed_at_random(partial(end_of, partial(study.reproduce, out)), check, longest=took / 4)
+    print(f"{KILLS} kills at random moments: {wholes} whole studies, all with the same rows and weights")
 
 
 def test_two_processes_share_the_work(folder: Path, faces: Path, tmp_path: Path) -> None:

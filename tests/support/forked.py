@@ -15,11 +15,13 @@ from typing import NoReturn
 _LONG = 600.0  # seconds after which a child hangs
 
 
-def in_children(runs: Sequence[Callable[[], int]], folder: Path, stdout: Path, stderr: Path) -> list[int]:
+def in_children(
+    runs: Sequence[Callable[[], int]], folder: Path, stdout: Path, stderr: Path, patience: float | None = None
+) -> list[int]:
     """Run each in a child of its own, in this folder, and append what it prints to these files; their exit statuses.
 
     Several are the processes of one run, as torchrun would start them. The status of one that died of a signal is
-    minus it.
+    minus it. With `patience`, in seconds, one that takes longer is killed.
     """
     ranks = [{}] if len(runs) == 1 else environments(len(runs))
     children = []
@@ -29,7 +31,7 @@ def in_children(runs: Sequence[Callable[[], int]], folder: Path, stdout: Path, s
         children.append(os.fork())
         if not children[-1]:
             _child(run, folder, environment, {1: stdout, 2: stderr})
-    return [_status(child) for child in children]
+    return [_status(child, patience) for child in children]
 
 
 def environments(processes: int) -> list[dict[str, str]]:
@@ -60,13 +62,15 @@ def _child(run: Callable[[], int], folder: Path, environment: dict[str, str], st
         os._exit(status)
 
 
-def _status(child: int) -> int:
-    late = time.monotonic() + _LONG
+def _status(child: int, patience: float | None) -> int:
+    late = time.monotonic() + (_LONG if patience is None else patience)
     while time.monotonic() < late:
         pid, status = os.waitpid(child, os.WNOHANG)
         if pid:
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.01)
     os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    _, status = os.waitpid(child, 0)
+    if patience is not None:
+        return os.waitstatus_to_exitcode(status)
     raise TimeoutError(f"a run took longer than {_LONG} s")

@@ -60,14 +60,16 @@ class Probe:
             os.kill(os.getpid(), signum)
 
 
-def forked(folder: Path, arguments: Sequence[str], probe: Probe, processes: int = 1) -> list[int]:
+def forked(
+    folder: Path, arguments: Sequence[str], probe: Probe, processes: int = 1, patience: float | None = None
+) -> list[int]:
     """`vae-lightning ARGUMENTS` in this folder, the probe in the last of the processes; their exit statuses.
 
-    The status of one that died of a signal is minus it.
+    The status of one that died of a signal is minus it. With `patience`, in seconds, one that takes longer is killed.
     """
     probes = [Probe() for _ in range(processes - 1)] + [probe]
     told = folder / "told"
-    statuses = in_children([partial(_command, arguments, each) for each in probes], folder, told, told)
+    statuses = in_children([partial(_command, arguments, each) for each in probes], folder, told, told, patience)
     for written in folder.glob("runs/*/events.out.tfevents.*[!d]"):
         # TensorBoard reads them in the order of the seconds in their names: let the parts be seconds apart
         number = len(list(written.parent.glob("*.ordered")))

@@ -7,9 +7,9 @@ import multiprocessing
 import os
 import pickle
 import shutil
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +20,7 @@ import pytest
 import torch
 from PIL import Image
 from support.faces import write_faces
+from support.killed import end_of, killed_at_random
 from torch import Tensor
 
 from vae_lightning.data import CelebA, ImageFolder
@@ -234,16 +235,10 @@ class Killed:
 
         monkeypatch.setattr(decode, "decode", decoded)
 
-    def build(self, patience: float | None = None) -> bool:
-        """Whether the child ended before that."""
+    def build(self, patience: float | None = None) -> int:
+        """The child's exit status."""
         data = CelebA(self.faces, size=8, val_size=5, test_size=5, skip_damaged=True)
-        child = forked.Process(target=data.setup, args=("fit",))
-        child.start()
-        child.join(patience)
-        child.kill()
-        child.join()
-        assert child.exitcode in (0, -signal.SIGKILL)
-        return child.exitcode == 0
+        return end_of(partial(data.setup, "fit"), patience)
 
     def take(self) -> dict[str, bytes]:
         """All that it left, by name, which is gone then."""
@@ -258,26 +253,23 @@ class Killed:
         return number
 
 
-def test_twenty_kills_at_random_moments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_at_twenty_random_moments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They end with the files of a build that nobody killed, and each costs a few images."""
     block, ahead = 3, 4
     monkeypatch.setattr(unfinished, "BLOCK", block)
     monkeypatch.setattr(decode, "AHEAD", ahead)
     run = Killed(tmp_path, monkeypatch)
     start = time.monotonic()
-    assert run.build()
-    took, expected, delays, kills, wholes = time.monotonic() - start, run.take(), np.random.default_rng(0), 0, 1
+    assert run.build() == 0
+    took, expected = time.monotonic() - start, run.take()
     assert len(expected) == 2  # the images, and the list of the one that is left out
     assert run.decoded() == FACES
-    while kills < KILLS:
-        if run.build(delays.uniform(0, took / 2)):
-            assert run.take() == expected
-            wholes += 1
-        else:
-            kills += 1
-    assert run.build()
-    assert run.take() == expected
-    assert run.decoded() <= wholes * FACES + kills * (block + ahead)
+
+    def check() -> None:
+        assert run.take() == expected
+
+    wholes = killed_at_random(run.build, check, longest=took / 2, kills=KILLS)
+    assert run.decoded() <= wholes * FACES + KILLS * (block + ahead)
 
 
 def test_a_damaged_picture_is_named_and_nothing_is_kept(photos: Path) -> None:
