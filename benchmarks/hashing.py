@@ -1,6 +1,6 @@
 """Milliseconds a training step of the hashing VAE on 20 Newsgroups, 64 bits, batch 512, one pair of ARM, one thread.
 
-    OMP_NUM_THREADS=1 python benchmarks/hashing.py
+    OMP_NUM_THREADS=1 python benchmarks/hashing.py [step] [trainer]
 
 (a) `floor`: the arithmetic that the step cannot avoid, into buffers made once: logits and softmax for both decoder
     evaluations, and the weight's gradient for one (a linear decoder of binary codes needs no gradient of its input).
@@ -8,12 +8,12 @@
 (b) `dense`: the same model on dense rows of 10,000 words through torch's default DataLoader, loading included.
 Then what the Trainer adds to a bare loop, measured where a step is small enough to see it, beside what Lightning adds
 to the smallest of modules without a logger or a callback.
-All columns are measured in turns, round after round; a figure is the median over the rounds.
+All are measured in turns, in processor time.
 """
 
 from __future__ import annotations
 
-import statistics
+import argparse
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +23,7 @@ from itertools import pairwise
 import lightning.pytorch as pl
 import torch
 import torch.nn.functional as F
+from comparisons import Absent, AsFast, Comparison, Measure, Row, Share, in_turns, main, timed
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -35,11 +36,15 @@ from vae_lightning.estimators import ARM
 from vae_lightning.models import HashingVAE
 from vae_lightning.nn import BagOfWordsMLP, WordFrequencies
 from vae_lightning.objectives import ELBO
-from vae_lightning.process import keep_large_buffers
 from vae_lightning.training import trainer
 
 BITS, BATCH, WORDS, ROUNDS = 64, 512, 10_000, 25
 ENCODERS = {"e1": {}, "e2": {"hidden": (512, 512), "features": WordFrequencies}}
+AIMS: dict[str, dict[str, float | None]] = {
+    "e1": {"floor": 1.15, "bfloat16": 0.63, "dense": None, "dense, bfloat16": None},
+    "e2": {"floor": 1.25, "bfloat16": 0.63, "dense": 2.5, "dense, bfloat16": 4.0},
+}
+OVERHEAD = 0.45  # ms
 Step = Callable[[], object]
 
 
@@ -115,18 +120,6 @@ def forever(loader: object) -> Iterator[tuple[object, Tensor]]:
         yield from (batch for batch in loader if len(batch[1]) == BATCH)  # type: ignore[attr-defined]
 
 
-def in_turns(steps: dict[str, Step], rounds: int = ROUNDS) -> dict[str, float]:
-    """Median milliseconds of each, measured round after round."""
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for turn in range(rounds + 3):
-        for name, step in steps.items():
-            began = time.perf_counter()
-            step()
-            if turn >= 3:
-                times[name].append(1e3 * (time.perf_counter() - began))
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
 class Small(InMemoryDataModule):
     """Little documents, so that a step takes a millisecond and what surrounds it shows."""
 
@@ -160,23 +153,23 @@ class Smallest(pl.LightningModule):
 def bare_epoch(module: pl.LightningModule, data: Small) -> float:
     """Seconds of a thousand steps without a Trainer."""
     optimizer = module.configure_optimizers()
-    began = time.perf_counter()
+    began = time.process_time()
     for batch in data.train_dataloader():
         loss = module.loss(batch, 0)[0] if isinstance(module, HashingVAE) else module.training_step(batch)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 class Clock(pl.Callback):
     """The time from the first step to the end of the epoch."""
 
     def on_train_epoch_start(self, *_: object) -> None:
-        self.began = time.perf_counter()
+        self.began = time.process_time()
 
     def on_train_epoch_end(self, *_: object) -> None:
-        self.took = time.perf_counter() - self.began
+        self.took = time.process_time() - self.began
 
 
 def trainer_epoch(module: pl.LightningModule, data: Small, as_the_command: bool) -> float:
@@ -185,7 +178,12 @@ def trainer_epoch(module: pl.LightningModule, data: Small, as_the_command: bool)
     with tempfile.TemporaryDirectory() as folder:
         length = {"max_epochs": 1, "limit_val_batches": 0, "accelerator": "cpu"}
         if as_the_command:
-            callbacks = [clock, pl.callbacks.RichProgressBar(refresh_rate=10), MetricsFile(), LastCheckpoint()]
+            callbacks = [
+                clock,
+                pl.callbacks.RichProgressBar(10, console_kwargs={"stderr": True}),
+                MetricsFile(),
+                LastCheckpoint(),
+            ]
             run = trainer(folder, callbacks=callbacks, **length)
         else:
             run = trainer(callbacks=[clock], log_every_n_steps=50, **length)
@@ -193,39 +191,10 @@ def trainer_epoch(module: pl.LightningModule, data: Small, as_the_command: bool)
     return clock.took
 
 
-def trainer_overhead(make: Callable[[], pl.LightningModule], as_the_command: bool) -> tuple[float, float]:
-    """Median milliseconds a step, bare and in the Trainer, measured in turns."""
-    data = Small()
-    pairs = [(bare_epoch(make(), data), trainer_epoch(make(), data, as_the_command)) for _ in range(5)]
-    bare, trained = zip(*pairs, strict=True)
-    return statistics.median(bare), statistics.median(trained)
-
-
-def main() -> None:
-    torch.set_num_threads(1)
-    keep_large_buffers()
-    data = Newsgroups(num_words=WORDS)
-    data.setup()
-    for encoder in ENCODERS:
-        steps = {
-            "float32": ours(data.train, encoder, torch.float32),
-            "bfloat16": ours(data.train, encoder, torch.bfloat16),
-            "(a) floor": floor(encoder, torch.float32),
-            "(a) floor bfloat16": floor(encoder, torch.bfloat16),
-            "(b) dense": dense(data.train, encoder),
-        }
-        ms = in_turns(steps)
-        print(f"{encoder}: " + ", ".join(f"{name} {value:.1f} ms" for name, value in ms.items()))
-        print(
-            f"    float32 / floor {ms['float32'] / ms['(a) floor']:.2f} (aim 1.4)"
-            f"; bfloat16 / float32 {ms['bfloat16'] / ms['float32']:.2f} (aim 0.65)"
-            f"; dense / float32 {ms['(b) dense'] / ms['float32']:.2f}, dense / bfloat16 "
-            f"{ms['(b) dense'] / ms['bfloat16']:.2f} (aims for e2: 2.5 and 4)"
-        )
-    modules = {"HashingVAE": (small, True), "the smallest module": (Smallest, False)}
-    for name, (make, as_the_command) in modules.items():
-        bare, trained = trainer_overhead(make, as_the_command)
-        print(f"{name}: {bare:.2f} ms a step bare, {trained:.2f} in the Trainer: adds {trained - bare:.2f} (aim 0.35)")
+def added(make: Callable[[], pl.LightningModule], data: Small, as_the_command: bool) -> float:
+    """What the Trainer adds to a bare loop, milliseconds a step."""
+    bare = bare_epoch(make(), data)
+    return trainer_epoch(make(), data, as_the_command) - bare
 
 
 def small() -> HashingVAE:
@@ -233,5 +202,53 @@ def small() -> HashingVAE:
     return HashingVAE(8, 50, objective=ELBO(ARM()), optimizer=partial(torch.optim.Adam, fused=True))
 
 
+def contestants(data: Observations, encoder: str) -> dict[str, Measure | Absent]:
+    """All ways of one encoder's step."""
+    return {
+        "float32": timed(ours(data, encoder, torch.float32)),
+        "bfloat16": timed(ours(data, encoder, torch.bfloat16)),
+        "floor": timed(floor(encoder, torch.float32)),
+        "floor, bfloat16": timed(floor(encoder, torch.bfloat16)),
+        "dense": timed(dense(data, encoder)),
+    }
+
+
+def step(asked: argparse.Namespace) -> Iterator[Row]:
+    """Both encoders, on 20 Newsgroups."""
+    data = Newsgroups(num_words=WORDS)
+    try:
+        data.setup()
+        ways = {encoder: contestants(data.train, encoder) for encoder in ENCODERS}
+    except ValueError as error:  # no data, no way to them
+        missing = Absent(str(error))
+        ways = {
+            encoder: dict.fromkeys(("float32", "bfloat16", "floor", "floor, bfloat16", "dense"), missing)
+            for encoder in ENCODERS
+        }
+    for encoder, aims in AIMS.items():
+        costs = in_turns(ways[encoder], rounds=2 if asked.quick else ROUNDS, warm=3)
+        what = f"hashing step, {encoder}, 64 bits, batch {BATCH}"
+        yield Comparison(f"{what}, float32", "float32", "floor", Share(aims["floor"])).row(costs)
+        yield Comparison(f"{what}, bfloat16", "bfloat16", "float32", Share(aims["bfloat16"])).row(costs)
+        yield Comparison(f"{what}, bfloat16", "bfloat16", "floor, bfloat16", Share()).row(costs)
+        yield Comparison(f"{what}, floors in bfloat16", "floor, bfloat16", "floor", Share()).row(costs)
+        yield Comparison(f"{what}, float32", "float32", "dense", AsFast(aims["dense"])).row(costs)
+        yield Comparison(f"{what}, bfloat16", "bfloat16", "dense", AsFast(aims["dense, bfloat16"])).row(costs)
+
+
+def in_the_trainer(asked: argparse.Namespace) -> Iterator[Row]:
+    """A thousand steps of 50 words, as the command sets them up, and of nothing in Lightning as it comes."""
+    data = Small()
+    ways: dict[str, Measure | Absent] = {
+        "the command": partial(added, small, data, True),
+        "Lightning alone": partial(added, Smallest, data, False),
+        "the aim": lambda: OVERHEAD,
+    }
+    costs = in_turns(ways, rounds=1 if asked.quick else 5, warm=0 if asked.quick else 1)
+    work = "what the Trainer adds to a step of a small HashingVAE"
+    yield Comparison(work, "the command", "the aim", Share(1.0)).row(costs)
+    yield Comparison(work, "the command", "Lightning alone", Share()).row(costs)
+
+
 if __name__ == "__main__":
-    main()
+    main({"step": step, "trainer": in_the_trainer}, __doc__)

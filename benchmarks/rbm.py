@@ -1,51 +1,45 @@
-"""Samples a second of one training step of an RBM, 784 x 256, batch 100, one thread, against scikit-learn.
+"""One training step of an RBM, 784 x 256, batch 100, one thread, beside scikit-learn's, rbms' and learnergy's.
 
-    OMP_NUM_THREADS=1 python benchmarks/rbm.py            writes rbm.json beside itself
-    OMP_NUM_THREADS=1 python benchmarks/rbm.py PCD        the steps of PCD alone, but for the Trainer's; writes nothing
+    OMP_NUM_THREADS=1 python benchmarks/rbm.py [step] [trainer] [documents]
 
 `bare` is the closed-form arithmetic alone, written out with torch: products, sigmoids, uniform noise, moments, SGD.
-`training_step` is what RBM does of it: loss, backward, SGD. `Trainer` is a thousand steps of `fit` as the command sets
-it up, with a log line every 50 steps. scikit-learn is BernoulliRBM's own step (persistent chains, as many as a batch).
-rbms, the package of Decelle, Seoane and others, is measured where it is installed (pip install --no-deps rbms h5py):
-its PCD step with as many chains, one Gibbs step, its gradient centred (its default) or not, and torch's SGD.
+`training_step` is what RBM does of it: loss, backward, SGD. `Trainer` is steps of `fit` as the command sets it up, with
+a log line every 50. scikit-learn is BernoulliRBM's own step (persistent chains, as many as a batch). rbms, the package
+of Decelle, Seoane and others: its PCD step with as many chains, one Gibbs step, its gradient centred (its default) or
+not, and torch's SGD. learnergy: the CD-1 update of its `fit` (sampling, cost, backward, SGD) without the figures that
+`fit` reads, and all of `fit` beside our Trainer. Both peers are first seen to have our free energies.
 `documents` is a step on 20 Newsgroups (VAE_LIGHTNING_DATA), 10,000 words, 64 bits, batch 128: loss, backward and
 Adam of the multinomial RBM by CD-1, of the same by persistent chains (200, five steps), and of the hashing VAE by one
 pair of DisARM. `products` are the five matrix products of a step alone, and `4 x 3` is `training_step` of so small a
-model on two rows: what calls cost.
-All are measured in turns, round after round, in processor time; a figure is the median over the rounds.
+model on two rows: what calls cost. All are measured in turns, in processor time.
 """
 
 from __future__ import annotations
 
-import json
-import logging
-import os
-import statistics
-import sys
+import argparse
 import tempfile
 import time
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
-from importlib.util import find_spec
 from itertools import cycle
-from pathlib import Path
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from comparisons import Absent, AsFast, Comparison, Measure, Row, Share, in_turns, main, peer, timed
 from lightning.pytorch.callbacks import RichProgressBar
 from sklearn.neural_network import BernoulliRBM
+from torch.utils.data import TensorDataset
 
 from vae_lightning.callbacks import LastCheckpoint, MetricsFile
 from vae_lightning.data import Newsgroups
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.loaders import Observations
 from vae_lightning.families import Bernoulli, Multinomial
+from vae_lightning.harmonium import Harmonium
 from vae_lightning.models import RBM, HashingVAE
 from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.objectives import ContrastiveDivergence, PersistentContrastiveDivergence
-from vae_lightning.process import keep_large_buffers
 from vae_lightning.training import trainer
 
 VISIBLE, HIDDEN, BATCH, ROUNDS, STEPS, RATE = 784, 256, 100, 12, 40, 0.01
@@ -118,12 +112,13 @@ def scikit_learn(x: torch.Tensor, dtype: type) -> Step:
     return lambda: model._fit(rows, random)
 
 
-def rbms(x: torch.Tensor, centred: bool) -> Step:
+def rbms(x: torch.Tensor, centred: bool) -> Measure:
     """The loop of its `train`, without reading and writing its file at every update."""
     from rbms.bernoulli_bernoulli.classes import BBRBM  # noqa: PLC0415  (an optional peer)
     from rbms.training.pcd import fit_batch_pcd  # noqa: PLC0415  (an optional peer)
 
     model = BBRBM(0.01 * torch.randn(VISIBLE, HIDDEN), torch.zeros(VISIBLE), torch.zeros(HIDDEN))
+    check_energies(x, model.compute_energy_visibles, model.vbias, model.hbias, model.weight_matrix)
     model.init_grad()
     optimizer, batch = torch.optim.SGD(model.parameters(), lr=RATE, maximize=True), (x, torch.ones(len(x)))
     chains = model.init_chains(BATCH)
@@ -135,7 +130,45 @@ def rbms(x: torch.Tensor, centred: bool) -> Step:
         chains, _ = fit_batch_pcd(batch, chains, model, gibbs_steps=1, beta=1.0, centered=centred)
         optimizer.step()
 
-    return step
+    return timed(step, STEPS)
+
+
+def learnergy(x: torch.Tensor) -> Measure:
+    """The update of its `fit`."""
+    from learnergy.models.bernoulli import RBM as Peer  # noqa: PLC0415  (an optional peer)
+
+    model = Peer(VISIBLE, HIDDEN, learning_rate=RATE)
+    check_energies(x, model.energy, model.a, model.b, model.W)
+
+    def step() -> None:
+        *_, found = model.gibbs_sampling(x)
+        cost = torch.mean(model.energy(x)) - torch.mean(model.energy(found.detach()))
+        model.optimizer.zero_grad()
+        cost.backward()
+        model.optimizer.step()
+
+    return timed(step, STEPS)
+
+
+def learnergy_fit(data: Bits, steps: int) -> Measure:
+    """Its `fit`, figures and batches included."""
+    from learnergy.models.bernoulli import RBM as Peer  # noqa: PLC0415  (an optional peer)
+
+    model, rows = Peer(VISIBLE, HIDDEN, learning_rate=RATE), data.train.x[: steps * BATCH]
+    pairs = TensorDataset(rows, torch.zeros(len(rows)))
+    fit = timed(partial(model.fit, pairs, BATCH, 1))
+    return lambda: fit() / steps
+
+
+@torch.no_grad()
+def check_energies(
+    x: torch.Tensor, energies: Callable[[torch.Tensor], torch.Tensor], *parameters: torch.Tensor
+) -> None:
+    """Raise AssertionError unless a peer's free energies are ours with its parameters: a, b and the couplings."""
+    model = Harmonium(Bernoulli(VISIBLE), Bernoulli(HIDDEN))
+    for ours, theirs in zip((model.visible_bias, model.hidden_bias, model.weight), parameters, strict=True):
+        ours.copy_(theirs)
+    torch.testing.assert_close(energies(x), model.free_energy(x), rtol=1e-5, atol=1e-4)
 
 
 class Clock(pl.Callback):
@@ -147,7 +180,7 @@ class Clock(pl.Callback):
 
 
 def in_the_trainer(data: Bits, persistent: bool, steps: int) -> float:
-    """Seconds a step, batches included."""
+    """Milliseconds a step, batches included."""
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
         callbacks = [clock, RichProgressBar(10, console_kwargs={"quiet": True}), MetricsFile(), LastCheckpoint()]
@@ -156,7 +189,7 @@ def in_the_trainer(data: Bits, persistent: bool, steps: int) -> float:
         module = rbm(persistent)
         module.started = True  # to look at all of the data once is no part of a step
         run.fit(module, data)
-    return clock.took / steps
+    return 1e3 * clock.took / steps
 
 
 def documents(module: ReproducibleModule, data: Newsgroups) -> Step:
@@ -171,109 +204,71 @@ def documents(module: ReproducibleModule, data: Newsgroups) -> Step:
     return step
 
 
-def of_documents() -> dict[str, Step]:
+def step(asked: argparse.Namespace) -> Iterator[Row]:
+    """Steps alone, the batch at hand."""
+    x = Bits().train.batch(torch.arange(BATCH))[0]
+    small = RBM(Bernoulli(4), Bernoulli(3), optimizer=partial(torch.optim.SGD, lr=RATE))
+    ways: dict[str, Measure | Absent] = {
+        "CD-1, bare": timed(bare(x, False), STEPS),
+        "CD-1": timed(training_step(x, rbm(False)), STEPS),
+        "learnergy": peer("learnergy", lambda: learnergy(x)),
+        "PCD, bare": timed(bare(x, True), STEPS),
+        "PCD": timed(training_step(x, rbm(True)), STEPS),
+        "scikit-learn, float32": timed(scikit_learn(x, np.float32), STEPS),
+        "scikit-learn, float64": timed(scikit_learn(x, np.float64), STEPS),
+        "rbms, centred": peer("rbms", lambda: rbms(x, True)),
+        "rbms, not centred": peer("rbms", lambda: rbms(x, False)),
+        "products": timed(products(x), STEPS),
+        "4 x 3": timed(training_step(torch.ones(2, 4), small), STEPS),
+    }
+    costs = in_turns(ways, 2 if asked.quick else ROUNDS)
+    for name in ("CD-1", "PCD"):
+        yield Comparison(f"RBM step, {name}", name, f"{name}, bare", Share(1.08), peer="bare").row(costs)
+    for dtype, aim in (("float32", 1.5), ("float64", None)):
+        for name in ("CD-1", "PCD"):
+            other = f"scikit-learn, {dtype}"
+            yield Comparison(f"RBM step, {name}", name, other, AsFast(aim), peer=f"{other}, PCD").row(costs)
+    yield Comparison("RBM step, PCD", "PCD", "rbms, centred", AsFast(1.5)).row(costs)
+    yield Comparison("RBM step, PCD", "PCD", "rbms, not centred", AsFast(1.5)).row(costs)
+    yield Comparison("RBM step, CD-1", "CD-1", "learnergy", AsFast(), note="without its figures").row(costs)
+    yield Comparison("RBM, bare step, CD-1", "CD-1, bare", "products", Share(), peer="its products").row(costs)
+    yield Comparison("RBM step of 4 x 3: what calls cost", "4 x 3", "CD-1", Share(), peer="784 x 256").row(costs)
+
+
+def in_trainer(asked: argparse.Namespace) -> Iterator[Row]:
+    """As the command trains."""
+    data, steps = Bits(), STEPS if asked.quick else 10 * STEPS
+    x = data.train.batch(torch.arange(BATCH))[0]
+    ways: dict[str, Measure | Absent] = {
+        "CD-1, bare": timed(bare(x, False), STEPS),
+        "CD-1": partial(in_the_trainer, data, False, steps),
+        "PCD, bare": timed(bare(x, True), STEPS),
+        "PCD": partial(in_the_trainer, data, True, steps),
+        "learnergy": peer("learnergy", lambda: learnergy_fit(data, STEPS)),
+    }
+    costs = in_turns(ways, 1 if asked.quick else ROUNDS)
+    for name in ("CD-1", "PCD"):
+        yield Comparison(f"RBM in the Trainer, {name}", name, f"{name}, bare", Share(1.2), peer="bare").row(costs)
+    yield Comparison("RBM in the Trainer, CD-1", "CD-1", "learnergy", AsFast(), peer="learnergy, fit").row(costs)
+
+
+def of_documents(asked: argparse.Namespace) -> Iterator[Row]:
     """20 Newsgroups by two RBMs and a VAE."""
     news = Newsgroups(num_words=WORDS, batch_size=128)
-    news.setup()
-    chains = RBM(Multinomial(WORDS), Bernoulli(BITS), PersistentContrastiveDivergence(steps=5, chains=200))
-    chains.start(news)
-    return {
-        "documents, multinomial RBM": documents(RBM(Multinomial(WORDS), Bernoulli(BITS)), news),
-        "documents, persistent chains": documents(chains, news),
-        "documents, hashing VAE": documents(HashingVAE(BITS, WORDS), news),
-    }
-
-
-def seconds(step: Step, steps: int = STEPS) -> float:
-    began = time.process_time()
-    for _ in range(steps):
-        step()
-    return (time.process_time() - began) / steps
-
-
-def batch_of(name: str) -> int:
-    if name.endswith("4 x 3"):
-        return 2
-    return 128 if name.startswith("documents") else BATCH
-
-
-def ratios_of(took: dict[str, float]) -> dict[str, float]:
-    """By what they compare, of seconds a step."""
-    compared = {
-        f"{name}: {what}": (f"{name}, {over}", f"{name}, bare", 3)
-        for name in ("CD-1", "PCD")
-        for what, over in (
-            ("training_step / bare (aim 1.1)", "training_step"),
-            ("Trainer / bare (aim 1.15)", "Trainer"),
-        )
-    }
-    for dtype in ("float32", "float64"):
-        compared |= {
-            f"{name} against scikit-learn {dtype} (aim for float32: 1.5)": (
-                *(f"scikit-learn, {dtype}", f"{name}, training_step"), 2
-            )
-            for name in ("CD-1", "PCD")
-        }  # fmt: skip
-    compared |= {
-        f"PCD against rbms, {kind} (aim 1.5)": (f"rbms PCD, {kind}", "PCD, training_step", 2)
-        for kind in ("centred", "not centred")
-    }
-    compared["documents: RBM / VAE"] = ("documents, multinomial RBM", "documents, hashing VAE", 2)
-    return {
-        name: round(took[over] / took[under], digits)
-        for name, (over, under, digits) in compared.items()
-        if over in took and under in took
-    }
-
-
-def main() -> None:
-    torch.set_num_threads(1)
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore")
-    keep_large_buffers()
-    load, data = os.getloadavg()[0], Bits()
-    x = data.train.batch(torch.arange(BATCH))[0]
-    steps: dict[str, Step] = {}
-    for name, persistent in (("CD-1", False), ("PCD", True)):
-        steps[f"{name}, bare"] = bare(x, persistent)
-        steps[f"{name}, training_step"] = training_step(x, rbm(persistent))
-    for kind in ("centred", "not centred") if find_spec("rbms") else ():
-        steps[f"rbms PCD, {kind}"] = rbms(x, kind == "centred")
-    small = RBM(Bernoulli(4), Bernoulli(3), optimizer=partial(torch.optim.SGD, lr=RATE))
-    steps |= {"CD-1, products": products(x), "CD-1, 4 x 3": training_step(torch.ones(2, 4), small)}
-    for dtype in (np.float32, np.float64):
-        steps[f"scikit-learn, {dtype.__name__}"] = scikit_learn(x, dtype)
-    trainers = {"CD-1, Trainer": False, "PCD, Trainer": True}
-    if wanted := sys.argv[1:]:
-        steps = {name: step for name, step in steps.items() if any(word in name for word in wanted)}
-        trainers = {}
-    else:
-        steps |= of_documents()
-    for step in steps.values():
-        seconds(step, 5)
-    times: dict[str, list[float]] = {}
-    for _ in range(ROUNDS):
-        for name, step in steps.items():
-            times.setdefault(name, []).append(seconds(step))
-        for name, persistent in trainers.items():
-            times.setdefault(name, []).append(in_the_trainer(data, persistent, 10 * STEPS))
-    took = {name: statistics.median(values) for name, values in times.items()}
-    rows = {
-        name: {"samples_per_second": round(batch_of(name) / t), "ms_per_step": round(1e3 * t, 3)}
-        for name, t in took.items()
-    }
-    ratios = ratios_of(took)
-    settings = {"visible": VISIBLE, "hidden": HIDDEN, "batch": BATCH, "threads": 1, "torch": torch.__version__}
-    settings |= {"load_before": round(load, 2), "load_after": round(os.getloadavg()[0], 2)}
-    if not wanted:
-        Path(__file__).with_suffix(".json").write_text(
-            json.dumps({"settings": settings, "steps": rows, "ratios": ratios}, indent=1) + "\n"
-        )
-    for name, row in rows.items():
-        print(f"{name:28s} {row['samples_per_second']:8,d} samples/s {row['ms_per_step']:8.3f} ms")
-    for name, ratio in ratios.items():
-        print(f"{name}: {ratio}")
+    ways: dict[str, Measure | Absent] = {}
+    try:
+        news.setup()
+        chains = RBM(Multinomial(WORDS), Bernoulli(BITS), PersistentContrastiveDivergence(steps=5, chains=200))
+        chains.start(news)
+        ways["CD-1"] = timed(documents(RBM(Multinomial(WORDS), Bernoulli(BITS)), news), STEPS)
+        ways["persistent chains"] = timed(documents(chains, news), STEPS)
+        ways["hashing VAE"] = timed(documents(HashingVAE(BITS, WORDS), news), STEPS)
+    except ValueError as error:  # no data, no way to them
+        ways = dict.fromkeys(("CD-1", "persistent chains", "hashing VAE"), Absent(str(error)))
+    costs = in_turns(ways, 1 if asked.quick else ROUNDS)
+    for name in ("CD-1", "persistent chains"):
+        yield Comparison(f"multinomial RBM step on documents, {name}", name, "hashing VAE", Share()).row(costs)
 
 
 if __name__ == "__main__":
-    main()
+    main({"step": step, "trainer": in_trainer, "documents": of_documents}, __doc__)
