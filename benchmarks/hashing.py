@@ -23,7 +23,7 @@ from itertools import pairwise
 import lightning.pytorch as pl
 import torch
 import torch.nn.functional as F
-from comparisons import Absent, AsFast, Comparison, Measure, Row, Share, in_turns, main, timed
+from comparisons import AsFast, Comparison, Contestants, Row, Share, given_data, in_turns, main, timed
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -202,31 +202,23 @@ def small() -> HashingVAE:
     return HashingVAE(8, 50, objective=ELBO(ARM()), optimizer=partial(torch.optim.Adam, fused=True))
 
 
-def contestants(data: Observations, encoder: str) -> dict[str, Measure | Absent]:
-    """All ways of one encoder's step."""
+def contestants(encoder: str) -> Contestants:
+    """All ways of one encoder's step, on 20 Newsgroups."""
+    news = Newsgroups(num_words=WORDS)
+    news.setup()
     return {
-        "float32": timed(ours(data, encoder, torch.float32)),
-        "bfloat16": timed(ours(data, encoder, torch.bfloat16)),
+        "float32": timed(ours(news.train, encoder, torch.float32)),
+        "bfloat16": timed(ours(news.train, encoder, torch.bfloat16)),
         "floor": timed(floor(encoder, torch.float32)),
         "floor, bfloat16": timed(floor(encoder, torch.bfloat16)),
-        "dense": timed(dense(data, encoder)),
+        "dense": timed(dense(news.train, encoder)),
     }
 
 
 def step(asked: argparse.Namespace) -> Iterator[Row]:
-    """Both encoders, on 20 Newsgroups."""
-    data = Newsgroups(num_words=WORDS)
-    try:
-        data.setup()
-        ways = {encoder: contestants(data.train, encoder) for encoder in ENCODERS}
-    except ValueError as error:  # no data, no way to them
-        missing = Absent(str(error))
-        ways = {
-            encoder: dict.fromkeys(("float32", "bfloat16", "floor", "floor, bfloat16", "dense"), missing)
-            for encoder in ENCODERS
-        }
+    """Both encoders."""
     for encoder, aims in AIMS.items():
-        costs = in_turns(ways[encoder], rounds=2 if asked.quick else ROUNDS, warm=3)
+        costs = in_turns(given_data(partial(contestants, encoder)), rounds=2 if asked.quick else ROUNDS, warm=3)
         what = f"hashing step, {encoder}, 64 bits, batch {BATCH}"
         yield Comparison(f"{what}, float32", "float32", "floor", Share(aims["floor"])).row(costs)
         yield Comparison(f"{what}, bfloat16", "bfloat16", "float32", Share(aims["bfloat16"])).row(costs)
@@ -239,7 +231,7 @@ def step(asked: argparse.Namespace) -> Iterator[Row]:
 def in_the_trainer(asked: argparse.Namespace) -> Iterator[Row]:
     """A thousand steps of 50 words, as the command sets them up, and of nothing in Lightning as it comes."""
     data = Small()
-    ways: dict[str, Measure | Absent] = {
+    ways: Contestants = {
         "the command": partial(added, small, data, True),
         "Lightning alone": partial(added, Smallest, data, False),
         "the aim": lambda: OVERHEAD,

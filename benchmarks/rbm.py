@@ -26,17 +26,15 @@ from itertools import cycle
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from comparisons import Absent, AsFast, Comparison, Measure, Row, Share, in_turns, main, peer, timed
+from comparisons import AsFast, Comparison, Contestants, Measure, Row, Share, given_data, in_turns, main, peer, timed
 from lightning.pytorch.callbacks import RichProgressBar
-from sklearn.neural_network import BernoulliRBM
-from torch.utils.data import TensorDataset
+from peers.rbm import learnergy, learnergy_fit, rbms, scikit_learn
 
 from vae_lightning.callbacks import LastCheckpoint, MetricsFile
 from vae_lightning.data import Newsgroups
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.loaders import Observations
 from vae_lightning.families import Bernoulli, Multinomial
-from vae_lightning.harmonium import Harmonium
 from vae_lightning.models import RBM, HashingVAE
 from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.objectives import ContrastiveDivergence, PersistentContrastiveDivergence
@@ -106,71 +104,6 @@ def training_step(x: torch.Tensor, module: RBM) -> Step:
     return step
 
 
-def scikit_learn(x: torch.Tensor, dtype: type) -> Step:
-    rows, random = x.numpy().astype(dtype), np.random.RandomState(0)
-    model = BernoulliRBM(HIDDEN, learning_rate=RATE, batch_size=BATCH, n_iter=1, random_state=0).fit(rows)
-    return lambda: model._fit(rows, random)
-
-
-def rbms(x: torch.Tensor, centred: bool) -> Measure:
-    """The loop of its `train`, without reading and writing its file at every update."""
-    from rbms.bernoulli_bernoulli.classes import BBRBM  # noqa: PLC0415  (an optional peer)
-    from rbms.training.pcd import fit_batch_pcd  # noqa: PLC0415  (an optional peer)
-
-    model = BBRBM(0.01 * torch.randn(VISIBLE, HIDDEN), torch.zeros(VISIBLE), torch.zeros(HIDDEN))
-    check_energies(x, model.compute_energy_visibles, model.vbias, model.hbias, model.weight_matrix)
-    model.init_grad()
-    optimizer, batch = torch.optim.SGD(model.parameters(), lr=RATE, maximize=True), (x, torch.ones(len(x)))
-    chains = model.init_chains(BATCH)
-
-    @torch.no_grad()
-    def step() -> None:
-        nonlocal chains
-        optimizer.zero_grad(set_to_none=False)
-        chains, _ = fit_batch_pcd(batch, chains, model, gibbs_steps=1, beta=1.0, centered=centred)
-        optimizer.step()
-
-    return timed(step, STEPS)
-
-
-def learnergy(x: torch.Tensor) -> Measure:
-    """The update of its `fit`."""
-    from learnergy.models.bernoulli import RBM as Peer  # noqa: PLC0415  (an optional peer)
-
-    model = Peer(VISIBLE, HIDDEN, learning_rate=RATE)
-    check_energies(x, model.energy, model.a, model.b, model.W)
-
-    def step() -> None:
-        *_, found = model.gibbs_sampling(x)
-        cost = torch.mean(model.energy(x)) - torch.mean(model.energy(found.detach()))
-        model.optimizer.zero_grad()
-        cost.backward()
-        model.optimizer.step()
-
-    return timed(step, STEPS)
-
-
-def learnergy_fit(data: Bits, steps: int) -> Measure:
-    """Its `fit`, figures and batches included."""
-    from learnergy.models.bernoulli import RBM as Peer  # noqa: PLC0415  (an optional peer)
-
-    model, rows = Peer(VISIBLE, HIDDEN, learning_rate=RATE), data.train.x[: steps * BATCH]
-    pairs = TensorDataset(rows, torch.zeros(len(rows)))
-    fit = timed(partial(model.fit, pairs, BATCH, 1))
-    return lambda: fit() / steps
-
-
-@torch.no_grad()
-def check_energies(
-    x: torch.Tensor, energies: Callable[[torch.Tensor], torch.Tensor], *parameters: torch.Tensor
-) -> None:
-    """Raise AssertionError unless a peer's free energies are ours with its parameters: a, b and the couplings."""
-    model = Harmonium(Bernoulli(VISIBLE), Bernoulli(HIDDEN))
-    for ours, theirs in zip((model.visible_bias, model.hidden_bias, model.weight), parameters, strict=True):
-        ours.copy_(theirs)
-    torch.testing.assert_close(energies(x), model.free_energy(x), rtol=1e-5, atol=1e-4)
-
-
 class Clock(pl.Callback):
     def on_train_epoch_start(self, *_: object) -> None:
         self.began = time.process_time()
@@ -208,16 +141,16 @@ def step(asked: argparse.Namespace) -> Iterator[Row]:
     """Steps alone, the batch at hand."""
     x = Bits().train.batch(torch.arange(BATCH))[0]
     small = RBM(Bernoulli(4), Bernoulli(3), optimizer=partial(torch.optim.SGD, lr=RATE))
-    ways: dict[str, Measure | Absent] = {
+    ways: Contestants = {
         "CD-1, bare": timed(bare(x, False), STEPS),
         "CD-1": timed(training_step(x, rbm(False)), STEPS),
-        "learnergy": peer("learnergy", lambda: learnergy(x)),
+        "learnergy": peer("learnergy", lambda: timed(learnergy(x, HIDDEN, RATE), STEPS)),
         "PCD, bare": timed(bare(x, True), STEPS),
         "PCD": timed(training_step(x, rbm(True)), STEPS),
-        "scikit-learn, float32": timed(scikit_learn(x, np.float32), STEPS),
-        "scikit-learn, float64": timed(scikit_learn(x, np.float64), STEPS),
-        "rbms, centred": peer("rbms", lambda: rbms(x, True)),
-        "rbms, not centred": peer("rbms", lambda: rbms(x, False)),
+        "scikit-learn, float32": timed(scikit_learn(x, np.float32, HIDDEN, RATE), STEPS),
+        "scikit-learn, float64": timed(scikit_learn(x, np.float64, HIDDEN, RATE), STEPS),
+        "rbms, centred": peer("rbms", lambda: timed(rbms(x, HIDDEN, RATE, True), STEPS)),
+        "rbms, not centred": peer("rbms", lambda: timed(rbms(x, HIDDEN, RATE, False), STEPS)),
         "products": timed(products(x), STEPS),
         "4 x 3": timed(training_step(torch.ones(2, 4), small), STEPS),
     }
@@ -235,16 +168,22 @@ def step(asked: argparse.Namespace) -> Iterator[Row]:
     yield Comparison("RBM step of 4 x 3: what calls cost", "4 x 3", "CD-1", Share(), peer="784 x 256").row(costs)
 
 
+def learnergys(x: torch.Tensor) -> Measure:
+    """Milliseconds an update of its `fit`."""
+    fit = timed(learnergy_fit(x[: STEPS * BATCH], HIDDEN, RATE, BATCH))
+    return lambda: fit() / STEPS
+
+
 def in_trainer(asked: argparse.Namespace) -> Iterator[Row]:
     """As the command trains."""
     data, steps = Bits(), STEPS if asked.quick else 10 * STEPS
     x = data.train.batch(torch.arange(BATCH))[0]
-    ways: dict[str, Measure | Absent] = {
+    ways: Contestants = {
         "CD-1, bare": timed(bare(x, False), STEPS),
         "CD-1": partial(in_the_trainer, data, False, steps),
         "PCD, bare": timed(bare(x, True), STEPS),
         "PCD": partial(in_the_trainer, data, True, steps),
-        "learnergy": peer("learnergy", lambda: learnergy_fit(data, STEPS)),
+        "learnergy": peer("learnergy", lambda: learnergys(data.train.x)),
     }
     costs = in_turns(ways, 1 if asked.quick else ROUNDS)
     for name in ("CD-1", "PCD"):
@@ -252,20 +191,22 @@ def in_trainer(asked: argparse.Namespace) -> Iterator[Row]:
     yield Comparison("RBM in the Trainer, CD-1", "CD-1", "learnergy", AsFast(), peer="learnergy, fit").row(costs)
 
 
-def of_documents(asked: argparse.Namespace) -> Iterator[Row]:
+def by_models() -> Contestants:
     """20 Newsgroups by two RBMs and a VAE."""
     news = Newsgroups(num_words=WORDS, batch_size=128)
-    ways: dict[str, Measure | Absent] = {}
-    try:
-        news.setup()
-        chains = RBM(Multinomial(WORDS), Bernoulli(BITS), PersistentContrastiveDivergence(steps=5, chains=200))
-        chains.start(news)
-        ways["CD-1"] = timed(documents(RBM(Multinomial(WORDS), Bernoulli(BITS)), news), STEPS)
-        ways["persistent chains"] = timed(documents(chains, news), STEPS)
-        ways["hashing VAE"] = timed(documents(HashingVAE(BITS, WORDS), news), STEPS)
-    except ValueError as error:  # no data, no way to them
-        ways = dict.fromkeys(("CD-1", "persistent chains", "hashing VAE"), Absent(str(error)))
-    costs = in_turns(ways, 1 if asked.quick else ROUNDS)
+    news.setup()
+    chains = RBM(Multinomial(WORDS), Bernoulli(BITS), PersistentContrastiveDivergence(steps=5, chains=200))
+    chains.start(news)
+    return {
+        "CD-1": timed(documents(RBM(Multinomial(WORDS), Bernoulli(BITS)), news), STEPS),
+        "persistent chains": timed(documents(chains, news), STEPS),
+        "hashing VAE": timed(documents(HashingVAE(BITS, WORDS), news), STEPS),
+    }
+
+
+def of_documents(asked: argparse.Namespace) -> Iterator[Row]:
+    """The multinomial RBM beside the hashing VAE."""
+    costs = in_turns(given_data(by_models), 1 if asked.quick else ROUNDS)
     for name in ("CD-1", "persistent chains"):
         yield Comparison(f"multinomial RBM step on documents, {name}", name, "hashing VAE", Share()).row(costs)
 

@@ -7,7 +7,7 @@ A benchmark is a file that names its contestants and what of them is compared, a
 from comparisons.command import SECTIONS, Section, faces, main
 from comparisons.relations import AsFast, AsLikely, Relation, Share
 from comparisons.rows import Comparison, Row, limit
-from comparisons.turns import Absent, Costs, Measure, in_turns, peer, timed
+from comparisons.turns import Absent, Contestants, Costs, Measure, given_data, in_turns, peer, timed
 
 __all__ = [
     "SECTIONS",
@@ -15,6 +15,7 @@ __all__ = [
     "AsFast",
     "AsLikely",
     "Comparison",
+    "Contestants",
     "Costs",
     "Measure",
     "Relation",
@@ -22,6 +23,7 @@ __all__ = [
     "Section",
     "Share",
     "faces",
+    "given_data",
     "in_turns",
     "limit",
     "main",

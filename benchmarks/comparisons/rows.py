@@ -58,9 +58,9 @@ class Comparison:
     peer: str = ""
     note: str = ""
 
-    def row(self, costs: Costs) -> Row:
+    def row(self, costs: Costs | Absent) -> Row:
         """What was measured of it."""
-        ours, other = costs[self.ours], costs[self.other]
+        ours, other = (costs if isinstance(costs, Absent) else costs[name] for name in (self.ours, self.other))
         middles = [None if isinstance(cost, Absent) else statistics.median(cost) for cost in (ours, other)]
         ratio = middle = met = None
         if not isinstance(ours, Absent) and not isinstance(other, Absent):

@@ -17,7 +17,8 @@ class Absent:
     why: str
 
 
-Costs = dict[str, list[float] | Absent]
+Contestants = Mapping[str, Measure | Absent]
+Costs = Mapping[str, list[float] | Absent]
 """By contestant, one cost a round."""
 
 
@@ -46,8 +47,18 @@ def peer(package: str, build: Callable[[], Measure]) -> Measure | Absent:
         return Absent(f"{package} is not installed ({error}): pip install -c constraints.txt -e '.[bench]'")
 
 
-def in_turns(contestants: Mapping[str, Measure | Absent], rounds: int, warm: int = 1) -> Costs:
+def given_data(build: Callable[[], Contestants]) -> Contestants | Absent:
+    """The contestants that `build` makes of data, unless these cannot be had."""
+    try:
+        return build()
+    except (ValueError, OSError) as error:
+        return Absent(str(error))
+
+
+def in_turns(contestants: Contestants | Absent, rounds: int, warm: int = 1) -> Costs | Absent:
     """Costs in `rounds` rounds of all contestants one after another, after `warm` rounds that do not count."""
+    if isinstance(contestants, Absent):
+        return contestants
     costs: dict[str, list[float]] = {name: [] for name in contestants}
     for turn in range(rounds + warm):
         for name, measure in contestants.items():
