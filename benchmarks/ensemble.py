@@ -1,6 +1,6 @@
 """Milliseconds a member and step: an Ensemble of 1, 10, 50 and 200 members against the same model alone. One thread.
 
-    OMP_NUM_THREADS=1 python benchmarks/ensemble.py
+    OMP_NUM_THREADS=1 python benchmarks/ensemble.py [members] [statistic]
 
 LinearJTEx, 500 observations, every step on all of them, Adam. The models: `linear`, the paper's encoder of this world;
 `50 units`, its largest, one hidden layer of 50 ReLUs; `Henze-Zirkler`, the first with the statistic of its codes as a
@@ -8,25 +8,20 @@ penalty, the same fused one alone and in the ensemble. Alone means (a) a bare lo
 same seeds, and (b) the Trainer, with an epoch of 200 steps and a line logged every 50. The ensemble is in the Trainer.
 Then the fused Henze-Zirkler, forward and backward, against autograd of the plain formula in the same type, for one
 sample of 500 and for 50 at once.
-All columns are measured in turns, in processor time, since other work on the machine would be counted otherwise; a
-figure is the median over the rounds. Written to ensemble.json beside this file, too.
+All are measured in turns, in processor time.
 """
 
 from __future__ import annotations
 
-import json
-import logging
-import platform
-import statistics
+import argparse
 import time
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from comparisons import Absent, AsFast, Comparison, Measure, Row, Share, in_turns, main
 from torch import Tensor
 
 from vae_lightning.data import FullBatch, Stacked, Synthetic
@@ -35,7 +30,6 @@ from vae_lightning.families import Normal
 from vae_lightning.metrics.functional import fused_henze_zirkler
 from vae_lightning.models import Ensemble, GaussianVAE
 from vae_lightning.nn import MLP
-from vae_lightning.process import keep_large_buffers
 from vae_lightning.randomness import reseed
 from vae_lightning.training import trainer
 
@@ -61,6 +55,16 @@ MODELS: dict[str, Callable[[], GaussianVAE]] = {
     "50 units": partial(model, (50,)),
     "Henze-Zirkler": partial(model, (), Penalised),
 }
+
+
+AIMS: dict[str, dict[str, float | None]] = {
+    "linear": {"the Trainer": 20.0, "a bare loop": 10.0},
+    "50 units": {"the Trainer": 20.0, "a bare loop": 10.0},
+    "Henze-Zirkler": {"the Trainer": None, "a bare loop": 2.0},
+}
+"""Times as cheap, of 50 members."""
+MOST = {"linear": 0.05, "Henze-Zirkler": 0.2}
+"""Milliseconds a member and step, of 50 members."""
 
 
 def data(seed: int, steps: int) -> FullBatch:
@@ -110,6 +114,11 @@ def ensemble(build: Callable[[], GaussianVAE], size: int) -> float:
     return in_trainer(Ensemble(member=build, seeds=size), stacked) / size
 
 
+def alone(way: Callable[[GaussianVAE, FullBatch], float], build: Callable[[], GaussianVAE]) -> float:
+    """Milliseconds a step of one model."""
+    return way(build(), data(0, ALONE_STEPS))
+
+
 def plain_henze_zirkler(z: Tensor) -> Tensor:
     """The formula as it stands, for autograd."""
     n, d = z.shape[-2:]
@@ -130,67 +139,39 @@ def forward_and_backward(statistic: Callable[[Tensor], Tensor], z: Tensor, times
     return 1e3 * (time.process_time() - began) / times / len(z)
 
 
-def in_turns(columns: dict[str, Callable[[], float]], rounds: int = ROUNDS) -> dict[str, float]:
-    """The median of each column's own figure, measured round after round."""
-    figures: dict[str, list[float]] = {name: [] for name in columns}
-    for turn in range(rounds + 1):
-        for name, measure in columns.items():
-            figure = measure()
-            if turn:
-                figures[name].append(figure)
-    return {name: statistics.median(values) for name, values in figures.items()}
+def members(asked: argparse.Namespace) -> Iterator[Row]:
+    """Each model: ensembles against one alone, in the Trainer and in a bare loop."""
+    sizes = SIZES[:2] if asked.quick else SIZES
+    for name, build in MODELS.items():
+        ways: dict[str, Measure | Absent] = {
+            "the Trainer": partial(alone, in_trainer, build),
+            "a bare loop": partial(alone, bare, build),
+            **{f"{size}": partial(ensemble, build, size) for size in sizes},
+        }
+        if name in MOST:
+            ways["the aim"] = partial(float, MOST[name])
+        costs = in_turns(ways, 1 if asked.quick else ROUNDS, warm=0 if asked.quick else 1)
+        for size in sizes:
+            work = f"Ensemble of {size}, {name}, a member and step"
+            for other, aim in AIMS[name].items():
+                yield Comparison(work, f"{size}", other, AsFast(aim if size == 50 else None)).row(costs)
+            if size == 50 and name in MOST:
+                yield Comparison(work, f"{size}", "the aim", Share(1.0)).row(costs)
 
 
-def members(name: str) -> dict[str, float]:
-    """All columns of one model."""
-    build = MODELS[name]
-    columns = {
-        "bare": lambda: bare(build(), data(0, ALONE_STEPS)),
-        "trainer": lambda: in_trainer(build(), data(0, ALONE_STEPS)),
-        **{f"ensemble of {size}": partial(ensemble, build, size) for size in SIZES},
-    }
-    return in_turns(columns)
-
-
-def statistic(dtype: torch.dtype, samples: int) -> dict[str, float]:
-    """Both ways for one sample of 500, or many."""
-    z = torch.randn(samples, 500, 2, dtype=dtype, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    times = 100 if samples == 1 else 4
-    ways = {"autograd": plain_henze_zirkler, "fused": fused_henze_zirkler}
-    return in_turns({name: partial(forward_and_backward, way, z, times) for name, way in ways.items()}, 9)
-
-
-def _rounded(results: Any) -> Any:
-    if isinstance(results, dict):
-        return {name: _rounded(value) for name, value in results.items()}
-    return round(results, 4) if isinstance(results, float) else results
-
-
-def main() -> None:
-    torch.set_num_threads(1)
-    keep_large_buffers()
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore")
-    results: dict[str, Any] = {"torch": torch.__version__, "processor": platform.processor() or platform.machine()}
-    aims = {"linear": "20 and 10", "50 units": "20 and 10", "Henze-Zirkler": "2 over bare"}
-    for name in MODELS:
-        ms = results[name] = members(name)
-        print(f"{name}: bare loop {ms['bare']:.3f} ms a step, in the Trainer {ms['trainer']:.3f}")
-        for size in SIZES:
-            each = ms[f"ensemble of {size}"]
-            times = f"{ms['trainer'] / each:.1f} and {ms['bare'] / each:.1f} times cheaper than the Trainer and bare"
-            aim = f" (aim {aims[name]})" if size == 50 else ""
-            print(f"    {size} members: {each:.4f} ms a member, {times}{aim}", flush=True)
-    for dtype, aim in {torch.float32: "2.5, 4 in an ensemble", torch.float64: "2.5"}.items():
+def statistic(asked: argparse.Namespace) -> Iterator[Row]:
+    """Henze-Zirkler, forward and backward, for one sample of 500, or many."""
+    for dtype in (torch.float32, torch.float64):
         for samples in (1, 50):
-            ms = results[f"Henze-Zirkler {dtype} x {samples}"] = statistic(dtype, samples)
-            ratio = ms["autograd"] / ms["fused"]
-            print(
-                f"Henze-Zirkler, {samples} samples, {dtype}: autograd {ms['autograd']:.2f} ms each, fused "
-                f"{ms['fused']:.2f}: {ratio:.1f} times (aim {aim})"
-            )
-    Path(__file__).with_suffix(".json").write_text(json.dumps(_rounded(results), indent=1) + "\n")
+            z = torch.randn(samples, 500, 2, dtype=dtype, generator=torch.Generator().manual_seed(0)).requires_grad_()
+            times = 100 if samples == 1 else 4
+            ways = {"autograd": plain_henze_zirkler, "fused": fused_henze_zirkler}
+            measures = {name: partial(forward_and_backward, way, z, times) for name, way in ways.items()}
+            costs = in_turns(measures, 2 if asked.quick else 9)
+            work = f"Henze-Zirkler, 500 rows, {samples} of them at once, {str(dtype).removeprefix('torch.')}, each"
+            aim = 4.0 if (samples, dtype) == (50, torch.float32) else 2.5
+            yield Comparison(work, "fused", "autograd", AsFast(aim)).row(costs)
 
 
 if __name__ == "__main__":
-    main()
+    main({"members": members, "statistic": statistic}, __doc__)

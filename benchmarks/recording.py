@@ -4,25 +4,21 @@
 
 50 members of the models of ensemble.py on 500 observations of LinearJTEx, fused Adam, in a bare loop. Each row has one
 pass more than the one above it, up to `Replayed`, which is the default; then come the two compiled ways, but for
-`Henze-Zirkler`, whose recording has a dozen operations for each member, which take too long to compile. All rows of a
-model are measured in turns, in processor time; a figure is the median over the rounds, and so is the ratio to the
-default's of the same round. `first` is the processor time of the first 15 steps, recorded and compiled anew, the
-compiler's included; the first compiled row also has what torch does once in a process. Written to recording.json
-beside this file, too.
+`Henze-Zirkler`, whose recording has a dozen operations for each member, which take too long to compile. All ways of a
+model are measured in turns, in processor time. `until it runs` is the processor time of the first 15 steps, recorded
+and compiled anew, the compiler's included; the first compiled way also has what torch does once in a process.
 """
 
 from __future__ import annotations
 
-import json
+import argparse
 import os
 import resource
-import statistics
 import tempfile
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import torch
+from comparisons import Comparison, Costs, Row, Share, in_turns, main
 from ensemble import MODELS
 from torch.fx import GraphModule
 
@@ -33,7 +29,6 @@ from vae_lightning.models.recording import Execution, Recorded
 from vae_lightning.models.recording.fold_constants import fold_constants
 from vae_lightning.models.recording.remove_identities import remove_identities
 from vae_lightning.models.recording.replay import Inputs, Result
-from vae_lightning.process import keep_large_buffers
 
 MEMBERS, FIRST, STEPS, ROUNDS = 50, 15, 15, 11
 DEFAULT = "+ layout: Replayed"
@@ -94,42 +89,32 @@ class Run:
             self.step += 1
         return processor_time() - began
 
-
-def rows(name: str, ways: dict[str, Execution]) -> dict[str, dict[str, float]]:
-    """Of one model."""
-    runs, first = {way: Run(name, execution) for way, execution in ways.items()}, {}
-    for way, run in runs.items():
-        with tempfile.TemporaryDirectory() as folder:
-            os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder  # nothing compiled before
-            first[way] = run.steps(FIRST)
-    each: dict[str, list[float]] = {way: [] for way in ways}
-    for _ in range(ROUNDS):
-        for way, run in runs.items():
-            each[way].append(1e3 * run.steps(STEPS) / STEPS / MEMBERS)
-    return {
-        way: {
-            "ms": statistics.median(values),
-            "of the default": statistics.median(a / b for a, b in zip(values, each[DEFAULT], strict=True)),
-            "first": first[way],
-        }
-        for way, values in each.items()
-    }
+    def each(self) -> float:
+        """Milliseconds a member and step."""
+        return 1e3 * self.steps(STEPS) / STEPS / MEMBERS
 
 
-def main() -> None:
+def until_it_runs(run: Run) -> float:
+    """Seconds of the first steps, with nothing compiled before."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
+        return run.steps(FIRST)
+
+
+def passes(asked: argparse.Namespace) -> Iterator[Row]:
+    """Of each model, all ways beside the default."""
     os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"  # in this process, whose time is counted
-    torch.set_num_threads(1)
-    keep_large_buffers()
-    results: dict[str, Any] = {"torch": torch.__version__}
     for name in MODELS:
-        results[name] = rows(name, WAYS if name == "Henze-Zirkler" else WAYS | COMPILED)
-        print(name)
-        for way, row in results[name].items():
-            figures = f"{row['ms']:.4f} ms, {row['of the default']:.2f} of the default, first {row['first']:.1f} s"
-            print(f"    {way}: {figures}", flush=True)
-    rounded = json.loads(json.dumps(results), parse_float=lambda text: round(float(text), 4))
-    Path(__file__).with_suffix(".json").write_text(json.dumps(rounded, indent=1) + "\n")
+        ways = WAYS if asked.quick or name == "Henze-Zirkler" else WAYS | COMPILED
+        runs = {way: Run(name, execution) for way, execution in ways.items()}
+        first: Costs = {way: [until_it_runs(run)] for way, run in runs.items()}
+        costs = in_turns({way: run.each for way, run in runs.items()}, 2 if asked.quick else ROUNDS, warm=0)
+        for way in ways:
+            if way != DEFAULT:
+                work = f"recorded step of 50, {name}: {way}"
+                yield Comparison(f"{work}, a member and step", way, DEFAULT, Share()).row(costs)
+                yield Comparison(f"{work}, until it runs", way, DEFAULT, Share(), "s").row(first)
 
 
 if __name__ == "__main__":
-    main()
+    main({"passes": passes}, __doc__)

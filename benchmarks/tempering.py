@@ -13,11 +13,14 @@ figure with its standard error; `rate` the lowest swap rate of neighbouring temp
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import math
 import time
+from collections.abc import Iterator
 
 import torch
+from comparisons import AsFast, Comparison, Row, main
 from torch import Tensor
 
 from vae_lightning.families import Bernoulli
@@ -28,6 +31,7 @@ from vae_lightning.objectives import ParallelTempering, PersistentContrastiveDiv
 
 VISIBLE, HIDDEN, STRENGTH, ODDS = 10, 4, 2.5, 3.0
 CHAINS, WARM, STEPS = 100, 200, 2000
+PERSISTENT = "PCD-1", "PCD-10"
 SAMPLERS: dict[str, PersistentChains] = {
     "PCD-1": PersistentContrastiveDivergence(chains=CHAINS),
     "PCD-10": PersistentContrastiveDivergence(10, CHAINS),
@@ -55,7 +59,7 @@ def on(v: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def measured(sampler: PersistentChains, model: Harmonium, v: Tensor) -> tuple[Tensor, float, float]:
+def measured(sampler: PersistentChains, model: Harmonium, v: Tensor, steps: int) -> tuple[Tensor, float, float]:
     """The figure of every step and chain, seconds a step, and the lowest rate of the last."""
     sampler.attach(model)
     for name, buffer in sampler.named_buffers():
@@ -64,34 +68,42 @@ def measured(sampler: PersistentChains, model: Harmonium, v: Tensor) -> tuple[Te
     h = model.hidden.sample(model.hidden_natural(v))
     h = h.reshape(CHAINS, *[1] * len(sampler.chain_shape), HIDDEN).expand_as(sampler.hidden)
     rows: list[Tensor] = []
-    for step in range(WARM + STEPS):
+    for step in range(WARM + steps):
         if step == WARM:
             began = time.process_time()
         stretch = sampler.advance(model, h)
         h = stretch.chains
         rows.append(on(stretch.samples))
-    seconds = (time.process_time() - began) / STEPS
+    seconds = (time.process_time() - began) / steps
     return torch.stack(rows[WARM:]), seconds, min((float(rate) for rate in stretch.figures.values()), default=math.nan)
 
 
-def main() -> None:
-    torch.set_num_threads(1)
+def mixing(asked: argparse.Namespace) -> Iterator[Row]:
+    """What a draw costs by each sampler, beside PCD's chains, and that of the samplers that leave their mode."""
     model, every = bimodal(), torch.tensor(list(itertools.product((0.0, 1.0), repeat=VISIBLE)))
     with torch.no_grad():
         p = model.log_prob(every).exp()
     torch.manual_seed(0)
     begun = every[p.multinomial(CHAINS, replacement=True)]
     print(f"exact share {float(p @ on(every)):.4f}; of the chains as they begin {float(on(begun).mean()):.2f}")
-    print("| sampler | tau | by chains | ms | draw, ms | share | rate |\n|---|---|---|---|---|---|---|")
+    draws: dict[str, list[float]] = {}
+    notes: dict[str, str] = {}
     for name, sampler in SAMPLERS.items():
         torch.manual_seed(1)
-        figures, seconds, rate = measured(sampler, model, begun)
-        tau, of_chains = autocorrelation_time(figures), figures.mean(0)
+        figures, seconds, rate = measured(sampler, model, begun, STEPS // 10 if asked.quick else STEPS)
+        of_chains, steps = figures.mean(0), len(figures)
+        spread = steps * float(of_chains.var() / figures.var())
+        draws[name] = [1e3 * seconds * spread]
         share = f"{of_chains.mean():.3f} +- {of_chains.std() / math.sqrt(CHAINS):.3f}"
-        shown = "" if math.isnan(rate) else f"{rate:.2f}"
-        ms, spread = 1e3 * seconds, STEPS * float(of_chains.var() / figures.var())
-        print(f"| {name} | {tau:.1f} | {spread:.1f} | {ms:.2f} | {spread * ms:.0f} | {share} | {shown} |", flush=True)
+        shown = "" if math.isnan(rate) else f", rate {rate:.2f}"
+        tau = f"tau {autocorrelation_time(figures):.1f}, by chains {spread:.1f}"
+        notes[name] = f"{tau}, {1e3 * seconds:.2f} ms a step, share {share}{shown}"
+    for name in list(SAMPLERS)[1:]:
+        for other in PERSISTENT:
+            if name != other:
+                work = f"a draw of two modes, {name}"
+                yield Comparison(work, name, other, AsFast(), note=notes[name]).row(draws)
 
 
 if __name__ == "__main__":
-    main()
+    main({"mixing": mixing}, __doc__)
