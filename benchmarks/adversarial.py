@@ -2,7 +2,7 @@
 
     python benchmarks/adversarial.py [--steps 1500] [--seeds 3]
 
-The data are a ring of eight Gaussians. Printed for each way and penalty, as the mean over seeds and the worst of them:
+The data are a ring of eight Gaussians. For each way and penalty, the mean over seeds and the worst of them:
 modes that get at least 2 % of 5,000 noiseless samples, the share of samples within 3 sigma of a mode, the mean
 distance to the nearest mode in sigmas, the squared maximum mean discrepancy from fresh data (Gaussian kernel of width
 1; the generator is the moving average of the last steps), and milliseconds for one update of both players.
@@ -14,10 +14,11 @@ import argparse
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
+from comparisons import Comparison, Costs, Row, Share, main
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -80,11 +81,11 @@ def trained(way: Callable[..., Step], penalty: DiscriminatorPenalty | None, seed
     game = Adversarial(network, penalty=penalty)
     gan = GaussianVAE(2, Normal(2, SIGMA), decoder=network, objective=game)
     average = AveragedModel(gan.model.decoder.network, multi_avg_fn=get_ema_multi_avg_fn(0.99))
-    step, begun = way(gan, game), time.perf_counter()
+    step, begun = way(gan, game), time.process_time()
     for number in range(steps):
         step(TRUTH.sample(BATCH, torch.Generator().manual_seed(seed * steps + number)))
         average.update_parameters(gan.model.decoder.network)
-    return [*judged(average(torch.randn(5_000, 2)).detach()), 1e3 * (time.perf_counter() - begun) / steps]
+    return [*judged(average(torch.randn(5_000, 2)).detach()), 1e3 * (time.process_time() - begun) / steps]
 
 
 def judged(means: Tensor) -> list[float]:
@@ -98,27 +99,34 @@ def judged(means: Tensor) -> list[float]:
     return [found, float(near.float().mean()), float(distance.mean()) / SIGMA, sum(kernel) - 2 * cross]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def players(asked: argparse.Namespace) -> Iterator[Row]:
+    """Both ways, without a penalty and with one, in turns by seed."""
+    steps, seeds = (20, 1) if asked.quick else (asked.steps, asked.seeds)
+    for penalty in (None, R1(0.5)):
+        runs: dict[str, list[list[float]]] = {"at once": [], "in turns": []}
+        for seed in range(seeds):
+            for name, way in (("at once", at_once), ("in turns", in_turns)):
+                runs[name].append(trained(way, penalty, seed, steps))
+        costs: Costs = {name: [run[-1] for run in found] for name, found in runs.items()}
+        note = "; ".join(f"{name}: {figures(found)}" for name, found in runs.items())
+        work = f"an update of both players on a ring, penalty {penalty or 'none'}"
+        yield Comparison(work, "at once", "in turns", Share(), note=note).row(costs)
+
+
+def figures(runs: list[list[float]]) -> str:
+    """Means over seeds, and the worst."""
+    modes, near, distance, discrepancy, _ = zip(*runs, strict=True)
+    return (
+        f"modes {statistics.mean(modes):.1f} ({min(modes)}), near {statistics.mean(near):.3f} ({min(near):.3f}), "
+        f"distance {statistics.mean(distance):.2f} ({max(distance):.2f}), "
+        f"discrepancy {statistics.mean(discrepancy):.5f} ({max(discrepancy):.5f})"
+    )
+
+
+def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=1_500, help="updates of both players")
     parser.add_argument("--seeds", type=int, default=3)
-    options = parser.parse_args()
-    print("| players | penalty | modes (worst) | near (worst) | distance (worst) | discrepancy (worst) | ms |")
-    print("|---|---|---|---|---|---|---|")
-    for penalty in (None, R1(0.5)):
-        for way in (at_once, in_turns):
-            runs = [trained(way, penalty, seed, options.steps) for seed in range(options.seeds)]
-            modes, near, distance, discrepancy, ms = zip(*runs, strict=True)
-            cells = [
-                f"{way.__name__} | {penalty or 'none'}",
-                f"{statistics.mean(modes):.1f} ({min(modes)})",
-                f"{statistics.mean(near):.3f} ({min(near):.3f})",
-                f"{statistics.mean(distance):.2f} ({max(distance):.2f})",
-                f"{statistics.mean(discrepancy):.5f} ({max(discrepancy):.5f})",
-                f"{statistics.median(ms):.2f}",
-            ]
-            print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main({"players": players}, __doc__, options)

@@ -1,24 +1,26 @@
 """Faces -> what a Fréchet distance of features sees of damage to them, and how fast features are computed.
 
-    python benchmarks/features.py distances --path celeba/img_half_89x109.zip --num 1000
-    python benchmarks/features.py speed --num 50
+    python benchmarks/features.py --num 50
+    python benchmarks/features.py --distances --path celeba/img_half_89x109.zip --num 1000
 
-`distances` compares `num` faces with as many others, which are damaged by more and more: the Fréchet distance of
+`--distances` compares `num` faces with as many others, which are damaged by more and more: the Fréchet distance of
 `metrics.AttributeFeatures` (or of --weights of your own, or --inception FILE, the FID weights) beside that of pixels.
 Columns "times" are multiples of the distance of the others as they are, which is bias alone and goes to 0 with 1/num.
-`speed` is of Inception's features, against pytorch-fid's with the same file of random weights, in turns, by the
-processor's time.
+Speed is of Inception's features, against pytorch-fid's with the same file of random weights, which are seen to be the
+same, in turns, in processor time.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
+from comparisons import AsFast, Comparison, Row, in_turns, main, timed
 from pytorch_fid import inception as peer
 from sklearn.datasets import load_sample_images
 from torch import Tensor, nn
@@ -128,51 +130,52 @@ def random_weights(folder: Path) -> Path:
     return folder / "random.pth"
 
 
-def speed(num: int) -> None:
-    """Print images a second of the processor's time, each the best of some turns."""
+@torch.inference_mode()
+def all_of(features: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """Batch by batch."""
+    return torch.cat([features(part) for part in images.split(BATCH)])
+
+
+def speed(asked: argparse.Namespace) -> Iterator[Row]:
+    """An image, by ours, by pytorch-fid's and by our small network of faces."""
+    num = 5 if asked.quick else asked.num
     images = torch.rand(num, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
     with tempfile.TemporaryDirectory() as place:
         weights = random_weights(Path(place))
         peer.load_state_dict_from_url = lambda *_, **__: torch.load(weights, weights_only=True)
         theirs = peer.InceptionV3().eval()
         ours = InceptionFeatures(weights, file_sha256(weights))
-        own = AttributeFeatures()
-        contestants: dict[str, Callable[[Tensor], Tensor]] = {
-            "InceptionFeatures": ours,
+        ways: dict[str, Callable[[Tensor], Tensor]] = {
+            "ours": ours,
             "pytorch-fid": lambda part: theirs(part)[0].flatten(1),
-            "AttributeFeatures": own,
+            "AttributeFeatures": AttributeFeatures(),
         }
-        spent = {name: float("inf") for name in contestants}
-        found: dict[str, Tensor] = {}
-        for _ in range(TURNS):
-            for name, features in contestants.items():
-                start = time.process_time()
-                with torch.inference_mode():
-                    found[name] = torch.cat([features(part) for part in images.split(BATCH)])
-                spent[name] = min(spent[name], time.process_time() - start)
-    apart = (found["InceptionFeatures"] - found["pytorch-fid"]).abs().max() / found["pytorch-fid"].abs().max()
-    for name, seconds in spent.items():
-        print(f"{name}: {num / seconds:,.1f} images a second, {spent['pytorch-fid'] / seconds:.2f} of pytorch-fid's")
-    print(f"largest difference of InceptionFeatures from pytorch-fid's, of the largest feature: {apart:.1e}")
+        torch.testing.assert_close(all_of(ways["ours"], images[:5]), all_of(ways["pytorch-fid"], images[:5]))
+        measures = {name: timed(partial(all_of, way, images), unit=1e3 / num) for name, way in ways.items()}
+        costs = in_turns(measures, 1 if asked.quick else TURNS, warm=0)
+    yield Comparison("InceptionFeatures, an image", "ours", "pytorch-fid", AsFast()).row(costs)
+    yield Comparison("AttributeFeatures, an image", "AttributeFeatures", "pytorch-fid", AsFast()).row(costs)
 
 
-def main() -> None:
-    """Run what is asked."""
+def damaged() -> None:
+    """The study of distances."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=["distances", "speed"])
-    parser.add_argument("--path", type=Path, help="a folder or a zip file of faces, for the distances")
+    parser.add_argument("--distances", action="store_true")
+    parser.add_argument("--path", type=Path, required=True, help="a folder or a zip file of faces")
     parser.add_argument("--num", type=int, default=1000, help="how many images")
     parser.add_argument("--weights", type=Path, help="a checkpoint of models.Classifier in place of the shipped one")
     parser.add_argument("--inception", type=Path, help="the file of the FID weights: the distance is FID")
     asked = parser.parse_args()
-    if asked.part == "speed":
-        speed(asked.num)
-    elif asked.path is None:
-        parser.error("distances needs --path, a folder or a zip file of faces")
-    else:
-        own = AttributeFeatures(asked.weights)
-        distances(asked.path, asked.num, own if asked.inception is None else InceptionFeatures(asked.inception))
+    own = AttributeFeatures(asked.weights)
+    distances(asked.path, asked.num, own if asked.inception is None else InceptionFeatures(asked.inception))
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--num", type=int, default=50, help="how many images")
 
 
 if __name__ == "__main__":
-    main()
+    if "--distances" in sys.argv:
+        damaged()
+    else:
+        main({"speed": speed}, __doc__, options)

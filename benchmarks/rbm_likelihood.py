@@ -2,23 +2,24 @@
 
     python benchmarks/rbm_likelihood.py
     vae-lightning fit --config configs/rbm/digits.yaml
-    python benchmarks/rbm_likelihood.py runs/version_0/checkpoints/best.ckpt [docs/pictures/rbm-digits.png]
+    python benchmarks/rbm_likelihood.py --ckpt runs/version_0/checkpoints/best.ckpt [--draw rbm-digits.png]
 
 All train on the same digits, drawn once, in batches of 100 but where said, at a constant rate. rbms is the package of
 Decelle, Seoane and others, where it is installed (pip install --no-deps rbms h5py); it has as many persistent chains
 as ours, and divides each gradient by its norm, so that its rates are no rates of ours. The weights of the others are
 loaded into our harmonium, and all are judged by the same annealed importance sampling (100 chains, 5,000 steps, from
-the training data's mean). A checkpoint is judged beside them; with a second argument, also draws its chains.
+the training data's mean). A checkpoint is judged beside them.
+A row is of the best settings of either side by test log-likelihood, in nats a digit.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Callable, Iterator
 from functools import partial
-from importlib.util import find_spec
 
 import torch
+from comparisons import Absent, AsLikely, Comparison, Row, main
 from PIL import Image
 from sklearn.neural_network import BernoulliRBM
 
@@ -43,19 +44,20 @@ ALGORITHMS: dict[str, Callable[[], NegativePhase]] = {
 
 
 @torch.no_grad()
-def judge(name: str, model: Harmonium, data: Digits) -> None:
-    """Print the log-likelihood of the training and the test digits, and the error of log Z."""
+def judge(name: str, model: Harmonium, data: Digits) -> float:
+    """The log-likelihood of the test digits; prints that of the training digits, too, and the error of log Z."""
     start = model.visible.fitted(data.train.x.mean(0).flatten())
     torch.manual_seed(0)
     log_z = model.annealed_log_partition(100, torch.linspace(0, 1, 5001), start)
     train, test = (float(-model.free_energy(split.x).mean() - log_z.value) for split in (data.train, data.test))
     error, effective = float(log_z.stderr), float(log_z.effective_sample_size)
     print(f"{name}: train {train:.2f}, test {test:.2f}, log Z +- {error:.2f}, {effective:.0f} chains count", flush=True)
+    return test
 
 
-def scikit_learn(batch_size: int, rate: float, data: Digits) -> Harmonium:
+def scikit_learn(batch_size: int, rate: float, data: Digits, updates: int) -> Harmonium:
     x = data.train.x.flatten(1).numpy()
-    epochs = UPDATES // -(-len(x) // batch_size)
+    epochs = updates // -(-len(x) // batch_size)
     trained = BernoulliRBM(64, learning_rate=rate, batch_size=batch_size, n_iter=epochs, random_state=0).fit(x)
     found = trained.components_.T.copy(), trained.intercept_visible_, trained.intercept_hidden_
     return harmonium(*map(torch.from_numpy, found))
@@ -69,18 +71,18 @@ def harmonium(weight: torch.Tensor, visible_bias: torch.Tensor, hidden_bias: tor
     return model
 
 
-def batches(x: torch.Tensor) -> Iterator[torch.Tensor]:
+def batches(x: torch.Tensor, updates: int) -> Iterator[torch.Tensor]:
     """The rows in a new order each time, until there were enough updates."""
-    for _ in range(-(-UPDATES // -(-len(x) // BATCH))):
+    for _ in range(-(-updates // -(-len(x) // BATCH))):
         yield from x[torch.randperm(len(x))].split(BATCH)
 
 
-def ours(algorithm: NegativePhase, rate: float, data: Digits) -> Harmonium:
+def ours(algorithm: NegativePhase, rate: float, data: Digits, updates: int) -> Harmonium:
     torch.manual_seed(0)
     module = RBM(Bernoulli((1, 8, 8)), Bernoulli(64), algorithm, optimizer=partial(torch.optim.SGD, lr=rate))
     module.start(data)
     optimizer = module.configure_optimizers()
-    for x in batches(data.train.x):
+    for x in batches(data.train.x, updates):
         optimizer.zero_grad()
         module.training_loss((x, None), 0, read=False)[0].backward()
         optimizer.step()
@@ -91,7 +93,7 @@ def ours(algorithm: NegativePhase, rate: float, data: Digits) -> Harmonium:
 
 
 @torch.no_grad()
-def rbms(rate: float, centred: bool, data: Digits) -> Harmonium:
+def rbms(rate: float, centred: bool, data: Digits, updates: int) -> Harmonium:
     from rbms.bernoulli_bernoulli.classes import BBRBM  # noqa: PLC0415  (an optional peer)
     from rbms.bernoulli_bernoulli.implement import _init_parameters  # noqa: PLC0415  (an optional peer)
     from rbms.training.pcd import fit_batch_pcd  # noqa: PLC0415  (an optional peer)
@@ -102,7 +104,7 @@ def rbms(rate: float, centred: bool, data: Digits) -> Harmonium:
     model = BBRBM(weight, visible_bias, hidden_bias)
     model.init_grad()
     chains, optimizer = model.init_chains(BATCH), torch.optim.SGD(model.parameters(), lr=rate, maximize=True)
-    for x in batches(rows):
+    for x in batches(rows, updates):
         optimizer.zero_grad(set_to_none=False)
         chains, _ = fit_batch_pcd((x, torch.ones(len(x))), chains, model, gibbs_steps=1, beta=1.0, centered=centred)
         optimizer.step()
@@ -117,24 +119,52 @@ def draw(module: RBM, file: str) -> None:
     Image.fromarray(picture.draw(module)).save(file, optimize=True)
 
 
-def main() -> None:
-    torch.set_num_threads(1)
-    data = Digits(StaticBinarisation())
-    data.setup()
-    if len(sys.argv) > 1:
-        module = RBM.load_from_checkpoint(sys.argv[1], weights_only=True)
-        judge("the checkpoint", module.model, data)
-        if len(sys.argv) > 2:
-            draw(module, sys.argv[2])
-    for rate, centred in RBMS if find_spec("rbms") else ():
-        kind = "centred" if centred else "not centred"
-        judge(f"rbms, PCD, 100 chains, {kind}, rate {rate}", rbms(rate, centred, data), data)
+def trained(data: Digits, updates: int) -> Iterator[tuple[str, str, Callable[[], Harmonium]]]:
+    """Who, with which settings, and the training."""
+    for rate, centred in RBMS:
+        settings = f"{'centred' if centred else 'not centred'}, rate {rate}"
+        yield "rbms, PCD", settings, partial(rbms, rate, centred, data, updates)
     for name, algorithm in ALGORITHMS.items():
         for rate in RATES:
-            judge(f"ours, {name}, rate {rate}", ours(algorithm(), rate, data), data)
+            yield f"ours, {name}", f"rate {rate}", partial(ours, algorithm(), rate, data, updates)
     for batch_size, rate in SETTINGS:
-        judge(f"scikit-learn, batch {batch_size}, rate {rate}", scikit_learn(batch_size, rate, data), data)
+        settings = f"batch {batch_size}, rate {rate}"
+        yield "scikit-learn", settings, partial(scikit_learn, batch_size, rate, data, updates)
+
+
+def likelihoods(asked: argparse.Namespace) -> Iterator[Row]:
+    """Ours by both algorithms, beside rbms and scikit-learn."""
+    data = Digits(StaticBinarisation())
+    data.setup()
+    if asked.ckpt:
+        module = RBM.load_from_checkpoint(asked.ckpt, weights_only=True)
+        judge("the checkpoint", module.model, data)
+        if asked.draw:
+            draw(module, asked.draw)
+    updates = 300 if asked.quick else UPDATES
+    best: dict[str, list[float] | Absent] = {}
+    chosen: dict[str, str] = {}
+    for who, settings, train in trained(data, updates):
+        try:
+            test = judge(f"{who}, {settings}", train(), data)
+        except ImportError as error:
+            best[who] = Absent(f"rbms is not installed ({error})")
+            continue
+        so_far = best.get(who)
+        if not isinstance(so_far, list) or test > so_far[0]:
+            best[who], chosen[who] = [test], settings
+    for name in ALGORITHMS:
+        for other in ("scikit-learn", "rbms, PCD"):
+            who = f"ours, {name}"
+            note = "; ".join(f"{each}: {chosen[each]}" for each in (who, other) if each in chosen)
+            work = f"test digits by an RBM of 64 bits, {updates:,} updates, {name}"
+            yield Comparison(work, who, other, AsLikely(), "nats a digit", note=note).row(best)
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--ckpt", help="judged beside them")
+    parser.add_argument("--draw", help="a .png for ten chains of it")
 
 
 if __name__ == "__main__":
-    main()
+    main({"likelihoods": likelihoods}, __doc__, options)

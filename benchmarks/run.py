@@ -80,9 +80,9 @@ def measured(names: Sequence[str], arguments: Sequence[str], keep: Path | None) 
 
 
 def told(rows: Sequence[JSONRow]) -> str:
-    """How many rows there are, and which aims are missed."""
-    missed = [str(row["work"]) for row in rows if row["met"] is False]
-    return f"{len(rows)} rows" + (f", missed: {'; '.join(missed)}" if missed else "")
+    """How many rows there are, and how many of their aims are met."""
+    judged = [row["met"] for row in rows if row["met"] is not None]
+    return f"{len(rows)} rows, {sum(map(bool, judged))} of {len(judged)} aims met"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
