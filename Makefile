@@ -54,8 +54,8 @@ soak: $(INSTALLED) ## damage every kind of file, kill runs at random and at ever
 gpu: $(INSTALLED) ## check all models and diagnostics on a CUDA device; ARGS="--only digits/vae" selects, --device cpu tries it
 	$(BIN)/python tests/gpu.py $(ARGS)
 
-bench: $(INSTALLED) ## run every benchmark in benchmarks/
-	@set -e; for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark"; done
+bench: $(INSTALLED) ## every benchmark, one table, what moved: benchmarks/bench.json; ARGS="--only hashing,rbm", "--quick"
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/run.py $(ARGS)
 
 measure: $(INSTALLED) ## the house in numbers: functions, files, rooms, what is asked for by name
 	$(BIN)/python benchmarks/house.py

@@ -1,8 +1,8 @@
 """Faces -> what reading and training them costs beside torchvision's loaders and the DCGAN tutorial's loop.
 
-    python benchmarks/images.py --path celeba/img_half_89x109.zip --num 2000 --faces 200000 --steps 20
+    python benchmarks/images.py [building] [reading] [training] [memory] --path celeba/img_half_89x109.zip
 
-The figures are printed and kept in images.json. Both readers have the same JPEG files, cut to a square and resized to
+Without --path the faces are VAE_LIGHTNING_DATA's. Both readers have the same JPEG files, cut to a square and resized to
 64 x 64 with antialiasing. Building the cache is compared by the processor's time, so that more cores do not count.
 Memory is of a process of its own, that reads a made-up cache of so many faces with 40 attributes each through 200
 batches; what importing the package takes is told apart. A step of the GAN (64 x 64, width 64, batches of 16) in the
@@ -15,19 +15,21 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import lightning.pytorch as pl
 import torch
-import torch.nn.functional as F
+from comparisons import Absent, AsFast, Comparison, Costs, Row, Share, faces, in_turns, limit, main, timed
+from peers.dcgan import TutorialLoop, optimizer
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
@@ -41,7 +43,6 @@ from vae_lightning.data.images.decode import Square
 from vae_lightning.training import trainer
 
 SIDE, BATCH, EPOCHS, BATCHES, ROUNDS, PART = 64, 128, 3, 200, 5, 500
-FIGURES = Path(__file__).with_suffix(".json")
 
 
 def unpacked(archive: Path, num: int, folder: Path) -> Path:
@@ -65,46 +66,72 @@ def of_torchvision(folder: Path) -> ImageFolder:
     return ImageFolder(str(folder), v2.Compose([v2.PILToTensor(), square, *scaled]))
 
 
-def rate(loaders: Iterable[Iterable[tuple[torch.Tensor, torch.Tensor]]]) -> float:
-    """Images a second over some epochs, the first left out."""
-    spent, seen = 0.0, 0
-    for epoch, loader in enumerate(loaders):
-        start = time.perf_counter()
-        found = sum(len(x) for x, _ in loader)
-        if epoch:
-            spent, seen = spent + time.perf_counter() - start, seen + found
-    return seen / spent
-
-
-def building(archive: Path) -> None:
-    """Print what making the cache of some files costs, in turns with torchvision's way to the same floats."""
-    ours, theirs = [], []
-    for number in range(ROUNDS):
-        with tempfile.TemporaryDirectory() as place:
-            os.environ["XDG_CACHE_HOME"] = f"{place}/cache"
-            folder = unpacked(archive, PART, Path(place) / "images")
-            start = time.process_time()
-            CelebA(folder / "faces", size=SIDE, val_size=1, test_size=1).setup("fit")
-            between = time.process_time()
-            for image, _ in of_torchvision(folder):
-                assert image.shape == (3, SIDE, SIDE)
-            if number:  # the first is warm-up
-                ours.append((between - start) / PART)
-                theirs.append((time.process_time() - between) / PART)
-    told("building", {"ours_ms": 1e3 * statistics.median(ours), "torchvision_ms": 1e3 * statistics.median(theirs)})
-
-
-def speeds(archive: Path, num: int) -> None:
-    """Print how fast both are read."""
+@contextmanager
+def some(asked: argparse.Namespace, num: int) -> Iterator[Path]:
+    """A folder of faces, with a cache of its own; FileNotFoundError without any."""
+    if isinstance(archive := faces(asked), Absent):
+        raise FileNotFoundError(archive.why)
     with tempfile.TemporaryDirectory() as place:
         os.environ["XDG_CACHE_HOME"] = f"{place}/cache"
-        folder = unpacked(archive, num, Path(place) / "images")
-        data = CelebA(folder / "faces", size=SIDE, batch_size=BATCH, val_size=1, test_size=1)
-        data.setup("fit")
-        peer = of_torchvision(folder)
-        mine = rate([data.train_dataloader()] * (EPOCHS + 1))
-        others = rate([DataLoader(peer, BATCH, shuffle=True, num_workers=2, persistent_workers=True)] * (EPOCHS + 1))
-        told("reading", {"ours_images_a_second": mine, "torchvision_images_a_second": others, "times": mine / others})
+        yield unpacked(archive, num, Path(place) / "images")
+
+
+def milliseconds(loader: Iterable[tuple[Tensor, Tensor]]) -> float:
+    """An image of an epoch, by the clock."""
+    began = time.perf_counter()
+    found = sum(len(x) for x, _ in loader)
+    return 1e3 * (time.perf_counter() - began) / found
+
+
+def building(asked: argparse.Namespace) -> Iterator[Row]:
+    """Making the cache, in turns with torchvision's way to the same floats."""
+    num = 50 if asked.quick else PART
+
+    def run() -> Costs | Absent:
+        with some(asked, num) as folder:
+            new = iter(range(ROUNDS + 2))
+
+            def ours() -> float:
+                os.environ["XDG_CACHE_HOME"] = f"{folder.parent}/cache-{next(new)}"
+                data = CelebA(folder / "faces", size=SIDE, val_size=1, test_size=1)
+                return timed(lambda: data.setup("fit"), unit=1e3 / num)()
+
+            def theirs() -> None:
+                assert all(image.shape == (3, SIDE, SIDE) for image, _ in of_torchvision(folder))
+
+            ways = {"ours": ours, "torchvision": timed(theirs, unit=1e3 / num)}
+            return in_turns(ways, 1 if asked.quick else ROUNDS)
+
+    costs = given_costs(run)
+    yield Comparison("making the cache of faces, a face", "ours", "torchvision", Share(1.0)).row(costs)
+
+
+def reading(asked: argparse.Namespace) -> Iterator[Row]:
+    """Batches of 128, the first epoch left out."""
+
+    def run() -> Costs | Absent:
+        with some(asked, 200 if asked.quick else asked.num) as folder:
+            data = CelebA(folder / "faces", size=SIDE, batch_size=BATCH, val_size=1, test_size=1)
+            data.setup("fit")
+            peer = DataLoader(of_torchvision(folder), BATCH, shuffle=True, num_workers=2, persistent_workers=True)
+            ways = {
+                "ours": lambda: milliseconds(data.train_dataloader()),
+                "torchvision and two workers": lambda: milliseconds(peer),
+            }
+            return in_turns(ways, 1 if asked.quick else EPOCHS)
+
+    costs = given_costs(run)
+    yield Comparison("reading faces, an image", "ours", "torchvision and two workers", AsFast(10), "clock ms").row(
+        costs
+    )
+
+
+def given_costs(run: Callable[[], Costs | Absent]) -> Costs | Absent:
+    """Those that `run` measures, unless there are no faces."""
+    try:
+        return run()
+    except FileNotFoundError as error:
+        return Absent(str(error))
 
 
 class InTurns(pl.Callback):
@@ -131,57 +158,32 @@ class InTurns(pl.Callback):
         self.since = after
 
 
-class TutorialLoop:
-    """The DCGAN tutorial's training, with its networks."""
-
-    def __init__(self) -> None:
-        self.generator = vl.nn.DCGANGenerator((100,), 3 * SIDE * SIDE, image_shape=(3, SIDE, SIDE))
-        self.discriminator = vl.nn.DCGANDiscriminator((3, SIDE, SIDE))
-        self.optimizers = [optimizer(each.parameters()) for each in (self.discriminator, self.generator)]
-
-    def step(self, x: Tensor) -> None:
-        """The discriminator on real and on generated images, then the generator."""
-        of_discriminator, of_generator = self.optimizers
-        self.discriminator.zero_grad()
-        self.backward(x, 1.0)
-        fake = self.generator(torch.randn(len(x), 100)).reshape(x.shape)
-        self.backward(fake.detach(), 0.0)
-        of_discriminator.step()
-        self.generator.zero_grad()
-        self.backward(fake, 1.0)
-        of_generator.step()
-
-    def backward(self, x: Tensor, label: float) -> None:
-        logits = self.discriminator(x).flatten()
-        F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label)).backward()
+def training(asked: argparse.Namespace) -> Iterator[Row]:
+    """Steps of the GAN, as they are and with the channels last."""
+    steps = 2 if asked.quick else asked.steps
+    ways: dict[str, tuple[list[pl.Callback], Share]] = {
+        "a step of the DCGAN": ([], Share(1.1)),
+        "a step of the DCGAN, channels last": ([vl.callbacks.ChannelsLast()], Share()),
+    }
+    for name, (callbacks, relation) in ways.items():
+        costs = given_costs(partial(played, asked, callbacks, steps))
+        yield Comparison(name, "ours", "the tutorial's loop", relation).row(costs)
 
 
-def optimizer(parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
-    """The tutorial's."""
-    return torch.optim.Adam(parameters, lr=0.0002, betas=(0.5, 0.999))
-
-
-def training(archive: Path, steps: int) -> None:
-    """Print what a step of the GAN costs, of both."""
-    with tempfile.TemporaryDirectory() as place:
-        os.environ["XDG_CACHE_HOME"] = f"{place}/cache"
-        data = CelebA(unpacked(archive, PART, Path(place)) / "faces", size=SIDE, flip=True, batch_size=16)
-        for name, callbacks in {"training": [], "training, channels last": [vl.callbacks.ChannelsLast()]}.items():
-            game = vl.Adversarial(vl.nn.DCGANDiscriminator, fakes=vl.MeanFakes())
-            networks = {"encoder": vl.nn.DCGANEncoder, "decoder": vl.nn.DCGANGenerator}
-            gan = vl.GaussianVAE(100, vl.Normal((3, SIDE, SIDE), 0.1), objective=game, optimizer=optimizer, **networks)
-            turns = InTurns(TutorialLoop())
-            run = trainer(None, callbacks=[*callbacks, turns], max_steps=steps + 2, max_epochs=-1, limit_val_batches=0)
-            run.fit(gan, datamodule=data)
-            ours, theirs = (1e3 * statistics.median(each[2:]) for each in (turns.ours, turns.theirs))
-            told(name, {"ours_ms": ours, "tutorial_ms": theirs, "share": ours / theirs})
-
-
-def told(what: str, figures: dict[str, float]) -> None:
-    """Print figures, and keep them."""
-    print(f"{what}: {', '.join(f'{name} {value:,.3f}' for name, value in figures.items())}", flush=True)
-    known = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
-    FIGURES.write_text(json.dumps(known | {what: figures}, indent=1) + "\n")
+def played(asked: argparse.Namespace, callbacks: list[pl.Callback], steps: int) -> Costs:
+    """Both loops on the same batches."""
+    with some(asked, PART) as folder:
+        data = CelebA(folder / "faces", size=SIDE, flip=True, batch_size=16)
+        game = vl.Adversarial(vl.nn.DCGANDiscriminator, fakes=vl.MeanFakes())
+        networks = {"encoder": vl.nn.DCGANEncoder, "decoder": vl.nn.DCGANGenerator}
+        gan = vl.GaussianVAE(100, vl.Normal((3, SIDE, SIDE), 0.1), objective=game, optimizer=optimizer, **networks)
+        turns = InTurns(TutorialLoop())
+        run = trainer(None, callbacks=[*callbacks, turns], max_steps=steps + 2, max_epochs=-1, limit_val_batches=0)
+        run.fit(gan, datamodule=data)
+    return {
+        "ours": [1e3 * each for each in turns.ours[2:]],
+        "the tutorial's loop": [1e3 * each for each in turns.theirs[2:]],
+    }
 
 
 def made_up(place: Path, num: int) -> Path:
@@ -212,53 +214,39 @@ def resident(what: str) -> float:
 
 
 def read(archive: Path) -> None:
-    """Read batches, and print what memory that took."""
+    """Read batches, and print the memory that took, as JSON."""
     imported = resident("VmRSS")
     data = CelebA(archive, size=SIDE, batch_size=BATCH, flip=True)
     data.setup("fit")
-    ready, peak = resident("VmRSS"), resident("VmHWM")
+    peak = resident("VmHWM")
     for number, (x, y) in enumerate(data.train_dataloader()):
         assert (x.shape[1:], y.shape[1:]) == ((3, SIDE, SIDE), (40,))
         if number == BATCHES:
             break
-    after = resident("VmRSS")
-    figures = {
-        "imported": imported,
-        "set_up": ready,
-        "peak": peak,
-        "after_batches": after,
-        "peak_of_data": peak - imported,
-    }
-    told(f"resident memory of {len(data.names):,} faces, MB", figures)
+    print(json.dumps({"peak": peak - imported, "after": resident("VmRSS") - imported}))
 
 
-def memory(num: int) -> None:
-    """Print it, of a process of its own."""
+def memory(asked: argparse.Namespace) -> Iterator[Row]:
+    """Of a process of its own."""
+    num = 2_000 if asked.quick else asked.faces
     with tempfile.TemporaryDirectory() as place:
         os.environ["XDG_CACHE_HOME"] = f"{place}/cache"
-        archive = made_up(Path(place), num)
-        subprocess.run([sys.executable, __file__, "--read", archive], check=True)
+        command = [sys.executable, __file__, "--read", str(made_up(Path(place), num))]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    note = f"{found['after']:,.0f} MB after {BATCHES} batches"
+    yield limit(f"memory of {num:,} faces beyond the imports", found["peak"], 300, "MB", Share(1.0), note)
 
 
-def main() -> None:
-    """Run what is asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--path", type=Path, help="a zip file of faces, for the speeds")
-    parser.add_argument("--num", type=int, default=2000, help="how many of them")
-    parser.add_argument("--faces", type=int, help="how many made-up ones, for the memory")
-    parser.add_argument("--steps", type=int, help="how many steps of the GAN, of the zip file's faces")
-    parser.add_argument("--read", type=Path, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.path:
-        building(asked.path)
-        speeds(asked.path, asked.num)
-    if asked.path and asked.steps:
-        training(asked.path, asked.steps)
-    if asked.faces:
-        memory(asked.faces)
-    if asked.read:
-        read(asked.read)
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--path", type=Path, help="a zip file of faces")
+    parser.add_argument("--num", type=int, default=1000, help="how many of them are read")
+    parser.add_argument("--faces", type=int, default=200_000, help="how many made-up ones, for the memory")
+    parser.add_argument("--steps", type=int, default=8, help="how many steps of the GAN")
 
 
 if __name__ == "__main__":
-    main()
+    if "--read" in sys.argv:
+        read(Path(sys.argv[2]))
+    else:
+        main({"building": building, "reading": reading, "training": training, "memory": memory}, __doc__, options)

@@ -10,7 +10,6 @@ most memory that it had at a time, imports included (of ours 0.9 GB), `workers` 
 started. Other work on the machine counts in seconds, but not in processor seconds, those of all processes together.
 Ours is `Texts.setup()`: split, vocabulary and the counts in memory, from the text (`parse`) or from the cache that the
 parse left (`again`). scikit-learn's is `CountVectorizer(max_features=10_000).fit_transform`, fed by `csv.reader`.
-A section is a function of `SECTIONS` from the corpus to rows of figures, printed as a table and kept in own.json.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ import argparse
 import csv
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -31,10 +29,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from comparisons import AsFast, Comparison, Costs, Row, main
 
 WORDS, LENGTH, KEPT, BITS = 100_000, 100, 10_000, 64
 CHUNK = 10_000  # documents written at once
-RECORD = Path(__file__).with_suffix(".json")
 
 
 @dataclass(frozen=True)
@@ -175,75 +173,73 @@ def measured(name: str, corpus: Corpus, cores: int | None) -> None:
     print(json.dumps(figures))
 
 
-Row = dict[str, Any]
+def corpus_of(asked: argparse.Namespace, temporary: str) -> Corpus:
+    """The one that is asked for, written."""
+    corpus = Corpus(asked.folder or Path(temporary), 2_000 if asked.quick else asked.documents)
+    corpus.folder.mkdir(parents=True, exist_ok=True)
+    corpus.write()
+    return corpus
 
 
-def parse(corpus: Corpus) -> list[Row]:
+def parse(asked: argparse.Namespace) -> Iterator[Row]:
     """From the text to counts of the vocabulary's words."""
-    rows = []
     everything = len(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory(dir=corpus.folder) as folder:
-        cache = Path(folder)
-        for what, name, cores, place in (
-            ("ours, parse, one core", "ours", 1, None),
-            (f"ours, parse, all {everything} cores", "ours", None, cache),
-            ("ours, again, from the cache", "ours", 1, cache),
-            ("CountVectorizer, one core", "sklearns", 1, None),
-        ):
-            rows.append(_row(corpus, what, measure(name, corpus, cores, place), "parse"))
-    return rows
+    with tempfile.TemporaryDirectory() as temporary, tempfile.TemporaryDirectory() as folder:
+        corpus, cache = corpus_of(asked, temporary), Path(folder)
+        found = {
+            "one core": measure("ours", corpus, 1),
+            f"all {everything} cores": measure("ours", corpus, None, cache),
+            "one core, from the cache": measure("ours", corpus, 1, cache),
+            "CountVectorizer, one core": measure("sklearns", corpus, 1),
+        }
+    for name in list(found)[:3]:
+        work = f"from {corpus.documents:,} texts to counts, {name}"
+        aim = 1.0 if name == "one core" else None
+        yield compared(work, found[name], found["CountVectorizer, one core"], "parse", "CountVectorizer, one core", aim)
+    one, every = found["one core"], found[f"all {everything} cores"]
+    clock: Costs = {"ours": [every["parse"]], "one core": [one["parse"]]}
+    work = f"from {corpus.documents:,} texts to counts, all {everything} cores"
+    yield Comparison(work, "ours", "one core", AsFast(), "clock s").row(clock)
 
 
-def models(corpus: Corpus) -> list[Row]:
+def models(asked: argparse.Namespace) -> Iterator[Row]:
     """A HashingVAE of 64 bits, one epoch of batches of 512, beside 64 components of TruncatedSVD."""
-    rows = []
-    for what, name in (("HashingVAE", "our_model"), ("TruncatedSVD", "sklearns_model")):
-        figures = measure(name, corpus, 1)
-        rows += [_row(corpus, f"{what}, {verb}, one core", figures, verb) for verb in ("train", "encode")]
-    return rows
+    with tempfile.TemporaryDirectory() as temporary:
+        corpus = corpus_of(asked, temporary)
+        ours, theirs = (measure(name, corpus, 1) for name in ("our_model", "sklearns_model"))
+    for verb, what in {"train": "an epoch of a HashingVAE", "encode": "codes by a HashingVAE"}.items():
+        work = f"{what} of {corpus.documents:,} texts, one core"
+        yield compared(work, ours, theirs, verb, f"TruncatedSVD, {'fit' if verb == 'train' else 'transform'}")
 
 
-def _row(corpus: Corpus, what: str, figures: dict[str, float], verb: str) -> Row:
-    seconds, processor = figures[verb], figures[f"{verb}, processor"]
-    row = {"what": what, "seconds": seconds, "processor seconds": processor}
-    rates = {"documents a second": corpus.documents / seconds, "and processor": corpus.documents / processor}
-    return row | rates | {"peak, MB": figures["peak"], "workers, MB": figures["workers"]}
+Figures = dict[str, float]
 
 
-SECTIONS: dict[str, Callable[[Corpus], list[Row]]] = {"parse": parse, "models": models}
+def compared(work: str, ours: Figures, theirs: Figures, verb: str, peer: str, aim: float | None = None) -> Row:
+    """Their processor seconds; peaks of memory beside."""
+    costs: Costs = {"ours": [ours[f"{verb}, processor"]], peer: [theirs[f"{verb}, processor"]]}
+    clock = f"{ours[verb]:.1f} s by the clock and {theirs[verb]:.1f}"
+    note = f"{clock}; peaks {ours['peak']:,.0f} MB, {theirs['peak']:,.0f} MB"
+    return Comparison(work, "ours", peer, AsFast(aim), "s", note=note).row(costs)
 
 
-def show(rows: list[Row]) -> None:
-    """As a table of Markdown."""
-    print("| " + " | ".join(rows[0]) + " |\n|" + "---|" * len(rows[0]))
-    for row in rows:
-        cells = (f"{value:,.1f}" if isinstance(value, float) and value < 100 else value for value in row.values())
-        print("| " + " | ".join(f"{cell:,.0f}" if isinstance(cell, float) else str(cell) for cell in cells) + " |")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], help=f"any of {', '.join(SECTIONS)}; all")
+def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--documents", type=int, default=100_000)
     parser.add_argument("--folder", type=Path, help="where the corpus is, and stays; a temporary folder by default")
-    parser.add_argument("--measure", choices=MEASURES, help=argparse.SUPPRESS)
-    parser.add_argument("--cores", type=int, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        corpus = Corpus(options.folder or Path(temporary), options.documents)
-        if options.measure:
-            measured(options.measure, corpus, options.cores)
-            return
-        corpus.folder.mkdir(parents=True, exist_ok=True)
-        corpus.write()
-        record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
-        for name in options.sections or SECTIONS:
-            rows = SECTIONS[name](corpus)
-            print(f"\n{name}, {corpus.documents:,} documents, {platform.machine()}\n")
-            show(rows)
-            record.setdefault(str(corpus.documents), {})[name] = rows
-            RECORD.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def measure_here() -> None:
+    """What a process of its own does."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--measure", choices=MEASURES)
+    parser.add_argument("--cores", type=int)
+    options(parser)
+    asked = parser.parse_args()
+    measured(asked.measure, Corpus(asked.folder, asked.documents), asked.cores)
 
 
 if __name__ == "__main__":
-    main()
+    if "--measure" in sys.argv:
+        measure_here()
+    else:
+        main({"parse": parse, "models": models}, __doc__, options)

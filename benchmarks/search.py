@@ -1,11 +1,12 @@
 """Search over many codes: queries a second, recall, time to build and memory, beside faiss and scikit-learn.
 
-    OMP_NUM_THREADS=1 python benchmarks/search.py                        # 10,000,000 codes of 64 and of 16 bits
-    OMP_NUM_THREADS=1 python benchmarks/search.py --num 100000 --bits 32
+    OMP_NUM_THREADS=1 python benchmarks/search.py                        # 1,000,000 codes of 64 and of 16 bits
+    OMP_NUM_THREADS=1 python benchmarks/search.py codes --num 10000000 --without_peers
 
 Codes are clustered: one of N / 1,000 centers each, of whose bits 5 % are flipped; queries are more of them. Recall@10
-is the share of the found that are as near as the tenth of the exact answer. Each line is a process of its own; its
-memory is the largest that it had, mapped pages of the index included, without what it had before.
+is the share of the found that are as near as the tenth of the exact answer. Each way is a process of its own; its
+memory is the largest that it had, mapped pages of the index included, without what it had before. Costs are by the
+clock, each of one run.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 import faiss
 import numpy as np
 import scipy.sparse
+from comparisons import AsFast, Comparison, Costs, Row, in_turns, main, timed
 from sklearn.decomposition import TruncatedSVD
 from sklearn.neighbors import NearestNeighbors
 
@@ -131,71 +133,75 @@ def peers(bits: int) -> dict[str, Callable[[], Any]]:
     return named
 
 
-def row(name: str, *cells: str) -> None:
-    print(f"| {' | '.join([name, *cells])} |", flush=True)
+def codes(asked: argparse.Namespace) -> Iterator[Row]:
+    """Codes of each number of bits."""
+    faiss.omp_set_num_threads(1)
+    num, queries = (20_000, 50) if asked.quick else (asked.num, asked.queries)
+    with tempfile.TemporaryDirectory() as folder:
+        for bits in asked.bits:
+            path = Path(folder, f"{bits}.index")
+            yield from measure(num, bits, queries, path, not asked.without_peers)
+            path.unlink()
 
 
-def measure(num: int, bits: int, num_queries: int, path: Path, with_peers: bool) -> None:
+def measure(num: int, bits: int, num_queries: int, path: Path, with_peers: bool) -> Iterator[Row]:
+    """Ours beside a comparison with every code, and beside faiss's other indexes."""
     queries = clustered(num_queries, bits, 0, centers_of(num, bits))
     _, built, memory = alone(write, path, num, bits)
-    size = path.stat().st_size / 1e6
     (took, reaches), _, used = alone(search, path, queries, False)
     few = queries[: max(1, num_queries // 10)]
     (scanned, exact), _, compared = alone(search, path, few, True)
     recall = np.mean([ours == theirs for ours, theirs in zip(reaches, exact, strict=False)])
-    print(f"\n{num:,} codes of {bits} bits; {num_queries:,} queries; index of {size:,.0f} MB\n")
-    row("what", "build, s", "memory of it, MB", "queries a second", "recall@10", "memory of search, MB")
-    row("---", "---", "---", "---", "---", "---")
-    row("`CodeIndex`", f"{built:.1f}", f"{memory:,.0f}", f"{1 / took:,.0f}", f"{recall:.3f}", f"{used:,.0f}")
-    row("`CodeIndex`, `exact=True`", "", "", f"{1 / scanned:,.0f}", "1.000", f"{compared:,.0f}")
+    what = f"search of {num:,} codes of {bits} bits"
+    note = (
+        f"recall {recall:.3f}; {used:,.0f} MB, exact {compared:,.0f} MB; a file of {path.stat().st_size / 1e6:,.0f} MB"
+    )
+    query: dict[str, list[float]] = {"ours": [1e3 * took], "exact=True": [1e3 * scanned]}
+    yield Comparison(f"{what}, a query", "ours", "exact=True", AsFast(), "clock ms", note=note).row(query)
     for name, make in peers(bits).items() if with_peers else ():
         (made, each, found), _, needed = alone(peer, make, path, few)
         near = sum(distance <= reach for row, reach in zip(found, exact, strict=True) for distance in row)
-        row(name, f"{made:.1f}", f"{needed:,.0f}", f"{1 / each:,.0f}", f"{near / (K * len(few)):.3f}", "")
+        query[name] = [1e3 * each]
+        note = f"its recall {near / (K * len(few)):.3f}"
+        yield Comparison(f"{what}, a query", "ours", name, AsFast(), "clock ms", note=note).row(query)
+        costs: Costs = {"ours": [built], name: [made]}
+        note = f"ours {memory:,.0f} MB with names and checksums, {needed:,.0f} MB"
+        yield Comparison(f"{what}, building", "ours", name, AsFast(), "clock s", note=note).row(costs)
 
 
-def scikit_learn(num: int, num_queries: int) -> None:
+def documents(asked: argparse.Namespace) -> Iterator[Row]:
     """Documents of 100 words of a Zipf law over 10,000: nearest by 64 components, and by the signs of those."""
+    num, num_queries = (2_000, 50) if asked.quick else (asked.documents, asked.queries)
     rng = np.random.default_rng(0)
     words = np.minimum(rng.zipf(1.2, 100 * num), 10_000) - 1
     counts = scipy.sparse.csr_array((np.ones(len(words)), (np.arange(len(words)) // 100, words)), shape=(num, 10_000))
     x = TruncatedSVD(64, n_iter=2, random_state=0).fit_transform(counts)
-    start = time.perf_counter()
-    neighbors = NearestNeighbors(n_neighbors=K).fit(x)
-    built = time.perf_counter() - start
-    start = time.perf_counter()
-    neighbors.kneighbors(x[:num_queries])
-    took = (time.perf_counter() - start) / num_queries
-    codes = x > np.median(x, 0)
-    start = time.perf_counter()
-    index = CodeIndex.build(codes, [str(n) for n in range(num)])
-    ours_built = time.perf_counter() - start
-    start = time.perf_counter()
-    index.finder().nearest(pack(codes[:num_queries]), K)
-    ours = (time.perf_counter() - start) / num_queries
-    print(f"\n{num:,} documents, TruncatedSVD to 64 components; {num_queries:,} queries\n")
-    row("what", "build, s", "queries a second", "bytes a document")
-    row("---", "---", "---", "---")
-    row("scikit-learn `NearestNeighbors` on the components", f"{built:.1f}", f"{1 / took:,.0f}", "512")
-    row("`CodeIndex` on their signs", f"{ours_built:.1f}", f"{1 / ours:,.0f}", "8")
+    signs = x > np.median(x, 0)
+    neighbors, index = NearestNeighbors(n_neighbors=K), CodeIndex.build(signs, [str(n) for n in range(num)])
+    building = {
+        "ours": timed(lambda: CodeIndex.build(signs, [str(n) for n in range(num)]), unit=1.0, clock=time.perf_counter),
+        "scikit-learn": timed(lambda: neighbors.fit(x), unit=1.0, clock=time.perf_counter),
+    }
+    finder, packed = index.finder(), pack(signs[:num_queries])
+    query = {
+        "ours": timed(lambda: finder.nearest(packed, K), unit=1e3 / num_queries, clock=time.perf_counter),
+        "scikit-learn": timed(lambda: neighbors.kneighbors(x[:num_queries]), 1, 1e3 / num_queries, time.perf_counter),
+    }
+    what, peer = f"search of {num:,} documents by 64 signs", "scikit-learn, NearestNeighbors of 64 components"
+    costs = in_turns(building, 1 if asked.quick else 3)
+    yield Comparison(f"{what}, building", "ours", "scikit-learn", AsFast(), "clock s", peer).row(costs)
+    costs = in_turns(query, 1 if asked.quick else 3)
+    note = "8 bytes a document, and 512"
+    yield Comparison(f"{what}, a query", "ours", "scikit-learn", AsFast(), "clock ms", peer, note).row(costs)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--num", type=int, default=10_000_000, help="codes")
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--num", type=int, default=1_000_000, help="codes")
     parser.add_argument("--bits", type=int, nargs="+", default=[64, 16])
-    parser.add_argument("--queries", type=int, default=1000)
-    parser.add_argument("--documents", type=int, default=100_000, help="for scikit-learn")
+    parser.add_argument("--queries", type=int, default=500)
+    parser.add_argument("--documents", type=int, default=20_000, help="for scikit-learn")
     parser.add_argument("--without_peers", action="store_true", help="leave out the other indexes of faiss")
-    options = parser.parse_args()
-    faiss.omp_set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        for bits in options.bits:
-            path = Path(folder, f"{bits}.index")
-            measure(options.num, bits, options.queries, path, not options.without_peers)
-            path.unlink()
-    scikit_learn(options.documents, options.queries)
 
 
 if __name__ == "__main__":
-    main()
+    main({"codes": codes, "documents": documents}, __doc__, options)

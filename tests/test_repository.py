@@ -42,7 +42,7 @@ def pinned() -> dict[str, Version]:
 def requirements() -> list[Requirement]:
     project = PYPROJECT["project"]
     extras = project["optional-dependencies"]
-    return [Requirement(line) for line in (*project["dependencies"], *extras["dev"], *extras["docs"])]
+    return [Requirement(line) for line in (*project["dependencies"], *extras["dev"], *extras["docs"], *extras["bench"])]
 
 
 def test_no_file_names_a_package_index():
