@@ -7,7 +7,7 @@ Without --path the faces are VAE_LIGHTNING_DATA's. Both readers have the same JP
 Memory is of a process of its own, that reads a made-up cache of so many faces with 40 attributes each through 200
 batches; what importing the package takes is told apart. A step of the GAN (64 x 64, width 64, batches of 16) in the
 Trainer, with reading and augmentation, is followed by one of the tutorial's loop with the same batch at hand: two
-optimizers, three backward passes. Medians, of the processor's time. So it is with the channels last in memory.
+optimizers, three backward passes. So it is with the channels last in memory.
 """
 
 from __future__ import annotations

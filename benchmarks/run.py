@@ -59,7 +59,6 @@ def run(name: str, arguments: Sequence[str], folder: Path) -> list[JSONRow] | No
 def measured(names: Sequence[str], arguments: Sequence[str], keep: Path | None) -> tuple[Record, list[str]]:
     """The rows of all that did not fail, and what failed; a line of progress each."""
     found, failures = Record(), []
-    everything = Record.read(keep.read_text()) if keep and keep.exists() else Record()
     with tempfile.TemporaryDirectory() as folder:
         for number, name in enumerate(names, 1):
             where, began = Run.here(HERE), time.monotonic()
@@ -74,6 +73,7 @@ def measured(names: Sequence[str], arguments: Sequence[str], keep: Path | None) 
             found.replace(name, rows, where.after(took))
             print(f"{told(rows)}, {took:.0f} s", file=sys.stderr)
             if keep:
+                everything = Record.read(keep.read_text()) if keep.exists() else Record()
                 everything.replace(name, rows, where.after(took))
                 keep.write_text(everything.as_json())
     return found, failures

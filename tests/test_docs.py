@@ -16,7 +16,8 @@ from support.pages import blocks, differences, shown_and_printed, unproduced
 from torch.utils.tensorboard.writer import SummaryWriter
 
 ROOT = Path(__file__).parent.parent
-OTHERS = "README.md", "CONTRIBUTING.md", "benchmarks/RESULTS.md", "checkpoints/newsgroups-8bit.md"
+BENCHMARKS = "benchmarks/RESULTS.md", "benchmarks/bench.md"
+OTHERS = "README.md", "CONTRIBUTING.md", *BENCHMARKS, "checkpoints/newsgroups-8bit.md"
 DOCUMENTS = [*sorted((ROOT / "docs").rglob("*.md")), *(ROOT / name for name in OTHERS)]
 PAGES = [page for page in DOCUMENTS if {block.language for block in blocks(page.read_text())} & {"python", "text"}]
 OWN = sorted((ROOT / "docs" / "guides").glob("own-*.md"))

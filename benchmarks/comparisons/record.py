@@ -27,7 +27,7 @@ PEERS = (
     "pytorch-fid",
     "faiss-cpu",
 )
-TITLE = """# Every benchmark, in one table
+TITLE = """## Every benchmark, in one table
 
 ```sh
 make bench
@@ -81,7 +81,7 @@ class Record:
         run = self.runs[benchmark]
         when = f"Commit {run['commit']}, {run['date']}, {run['machine']}, load {run['load']} before."
         return (
-            f'\n## `{benchmark}.py`\n\n```sh\nmake bench ARGS="--only {benchmark}"\n```\n\n{when}\n\n{HEAD}\n{rows}\n'
+            f'\n### `{benchmark}.py`\n\n```sh\nmake bench ARGS="--only {benchmark}"\n```\n\n{when}\n\n{HEAD}\n{rows}\n'
         )
 
 
