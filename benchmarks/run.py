@@ -26,6 +26,7 @@ from comparisons.table import JSONRow
 HERE = Path(__file__).parent
 RECORD, PAGE = HERE / "bench.json", HERE / "bench.md"
 BENCHMARKS = (
+    "startup",
     "hashing",
     "vae",
     "rbm",
