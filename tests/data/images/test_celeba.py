@@ -273,13 +273,19 @@ def test_damaged_files_are_left_out_where_there_is_no_place_for_a_cache(
         assert len(ready(CelebA(faces, size=8, skip_damaged=True)).whole()) == NUM - 1
 
 
-def test_a_face_of_16_bits_is_named_and_skipped_on_request(faces: Path) -> None:
-    """Pillow would clip gray ones at 255."""
+def test_a_face_of_16_bits_is_read_by_its_high_byte(faces: Path) -> None:
+    """Pillow would clip it at 255: white."""
     (faces / "img_align_celeba" / numbers()[3]).unlink()
     Image.fromarray(np.full((22, 18), 30_000, np.uint16)).save(faces / "img_align_celeba" / "000004.png")
+    assert shades(ready(CelebA(faces, size=8)).whole())[3] == pytest.approx(30_000 >> 8)
+
+
+def test_a_face_of_floats_is_named_and_skipped_on_request(faces: Path) -> None:
+    (faces / "img_align_celeba" / numbers()[3]).unlink()
+    Image.fromarray(np.full((22, 18), 0.5, np.float32)).save(faces / "img_align_celeba" / "000004.tif")
     told = refused(CelebA(faces, size=8))
     assert "1 of 12 faces cannot be read: " in told
-    assert "000004.png: has more than 8 bits a channel: convert it to 8 bits" in told
+    assert "000004.tif: its pixels are floats, of which none is known as white" in told
     with pytest.warns(UserWarning, match="1 of 12"):
         assert len(ready(CelebA(faces, size=8, skip_damaged=True)).whole()) == NUM - 1
 

@@ -12,7 +12,7 @@ import struct
 import tracemalloc
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -349,54 +349,6 @@ def test_images_that_cannot_be_used(tmp_path: Path) -> None:
     assert len(ready(ImageFolder(tmp_path)).files) == 7  # a pipe is no file
 
 
-def png_of_16_bits(path: Path, colour: int, values: NDArray[np.uint16]) -> None:
-    """By hand, since Pillow writes gray alone: colour is PNG's number, 2 for RGB, 4 for gray and alpha, 6 for RGBA."""
-    height, width, _ = values.shape
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-    header = struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
-    content = b"".join(
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
-    )
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + content)
-
-
-def deep(*shape: int) -> NDArray[np.uint16]:
-    return RNG.integers(0, 2**12, shape, dtype=np.uint16)
-
-
-DEEP = {
-    "gray.png": lambda path: Image.fromarray(deep(12, 16)).save(path),
-    "rgb.png": lambda path: png_of_16_bits(path, 2, deep(12, 16, 3)),
-    "gray and alpha.png": lambda path: png_of_16_bits(path, 4, deep(12, 16, 2)),
-    "rgba.png": lambda path: png_of_16_bits(path, 6, deep(12, 16, 4)),
-    "gray.tif": lambda path: Image.fromarray(deep(12, 16)).save(path),
-    "float.tif": lambda path: Image.fromarray(deep(12, 16).astype(np.float32)).save(path),
-    "gray.pgm": lambda path: path.write_bytes(b"P5 16 12 4095\n" + deep(12, 16).astype(">u2").tobytes()),
-}
-
-
-@pytest.mark.parametrize("name", DEEP)
-@pytest.mark.parametrize("channels", [1, 3])
-def test_images_of_more_than_8_bits_are_refused_by_name(tmp_path: Path, name: str, channels: int) -> None:
-    """Of 12-bit values the high byte alone, 0 to 15, would be left."""
-    DEEP[name](tmp_path / name)
-    assert refused(ImageFolder(tmp_path, channels=channels)) == (
-        f"{tmp_path / name}: has more than 8 bits a channel: convert it to 8 bits, in which white is 255"
-    )
-
-
-def test_a_tiff_of_16_bits_a_colour_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "rgb.tif"
-    Image.fromarray(pixels(12, 16, 3)).save(path)
-    assert len(ready(ImageFolder(tmp_path, val_size=0, test_size=0)).train) == 1
-    content = path.read_bytes()
-    bits = struct.pack("<HHH", 8, 8, 8)
-    assert content.count(bits) == 1
-    path.write_bytes(content.replace(bits, struct.pack("<HHH", 16, 16, 16)) + bytes(12 * 16 * 3))
-    assert "more than 8 bits a channel" in refused(ImageFolder(tmp_path))
-
-
 def only(folder: Path, **options: Any) -> NDArray[np.uint8]:
     """The bytes of the one image of a folder, (C, H, W)."""
     data = ready(ImageFolder(folder, val_size=0, test_size=0, **options))
@@ -430,6 +382,85 @@ def test_images_of_every_kind_are_read_as_viewers_show_them(tmp_path: Path) -> N
     values = RNG.integers(0, 4096, (6, 5, 3)).astype(">u2")
     (tmp_path / "a.ppm").write_bytes(b"P6 5 6 4095\n" + values.tobytes())
     assert np.abs(only(tmp_path) - np.moveaxis(values / 4095 * 255, -1, 0)).max() <= 1
+
+
+def png_of_16_bits(path: Path, colour: int, values: NDArray[np.uint16]) -> None:
+    """By hand, since Pillow writes gray alone: colour is PNG's number, 2 for RGB, 4 for gray and alpha, 6 for RGBA."""
+    height, width, _ = values.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    header = struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    content = b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+
+
+def tiff(path: Path, image: NDArray[Any], fields: dict[int, int]) -> None:
+    """What Pillow does not write: its file, in which some fields (256: width, 258: bits, 262: what 0 is) are others."""
+    Image.fromarray(image).save(path)
+    content = bytearray(path.read_bytes())
+    for entry in range(10, 10 + 12 * content[8], 12):
+        tag, kind, count = struct.unpack_from("<HHI", content, entry)
+        if tag in fields:
+            place = entry + 8 if count == 1 else struct.unpack_from("<I", content, entry + 8)[0]
+            struct.pack_into(f"<{count}{'H' if kind == 3 else 'I'}", content, place, *[fields[tag]] * count)
+    path.write_bytes(content)
+
+
+def in_12_bits(values: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """Two numbers in three bytes."""
+    bits = np.unpackbits(values.astype(">u2").view(np.uint8), axis=1).reshape(len(values), -1, 16)
+    return np.packbits(bits[..., 4:].reshape(len(values), -1), axis=1)
+
+
+DEEP = RNG.integers(0, 2**16, (12, 16, 4), dtype=np.uint16)
+DEEP[0, 0], DEEP[0, 1], GREY, RGB = 0, 2**16 - 1, DEEP[..., 0], DEEP[..., :3]
+OF_16_BITS: dict[str, tuple[Callable[[Path], object], NDArray[Any]]] = {
+    "gray.png": (lambda path: Image.fromarray(GREY).save(path), GREY >> 8),
+    "rgb.png": (lambda path: png_of_16_bits(path, 2, RGB), RGB >> 8),
+    "gray and alpha.png": (lambda path: png_of_16_bits(path, 4, DEEP[..., :2]), GREY >> 8),
+    "rgba.png": (lambda path: png_of_16_bits(path, 6, DEEP), RGB >> 8),
+    "gray.tif": (lambda path: Image.fromarray(GREY).save(path), GREY >> 8),
+    "big-endian.tif": (lambda path: Image.fromarray(GREY.astype(">u2")).save(path), GREY >> 8),
+    "white is 0.tif": (lambda path: tiff(path, GREY, {262: 0}), 255 - (GREY >> 8)),
+    "12 bits.tif": (lambda path: tiff(path, in_12_bits(GREY >> 4), {256: 16, 258: 12}), GREY >> 8),
+    "rgb.tif": (lambda path: tiff(path, RGB.copy().view(np.uint8).reshape(12, 32, 3), {256: 16, 258: 16}), RGB >> 8),
+    "gray.pgm": (lambda path: path.write_bytes(b"P5 16 12 65535\n" + GREY.astype(">u2").tobytes()), GREY >> 8),
+    "12 bits.pgm": (lambda path: path.write_bytes(b"P5 16 12 4095\n" + (GREY >> 4).astype(">u2").tobytes()), GREY >> 8),
+}
+
+
+@pytest.mark.parametrize("name", OF_16_BITS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_of_16_bits_are_read_by_their_high_bytes(tmp_path: Path, name: str, channels: int) -> None:
+    """As viewers show them; Pillow's own `convert` would clip gray ones at 255, which is white nearly everywhere."""
+    write, seen = OF_16_BITS[name]
+    write(tmp_path / name)
+    colours = np.broadcast_to(seen.reshape(12, 16, -1), (12, 16, 3)).astype(float)
+    expected = colours if channels == 3 else colours @ [[0.299], [0.587], [0.114]]  # ITU-R 601
+    assert np.abs(only(tmp_path, channels=channels) - np.moveaxis(expected, -1, 0)).max() < 0.6  # rounded luma
+
+
+def test_an_image_of_16_bits_lies_on_its_side(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn
+    Image.fromarray(GREY).save(tmp_path / "a.png", exif=exif)
+    assert (only(tmp_path, channels=1)[0] == np.rot90(GREY >> 8, -1)).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("kind", "told"), [("int32", "integers with a sign, or of 32 bits"), ("int16", "integers"), ("float32", "floats")]
+)
+def test_images_without_a_known_white_are_refused_by_name(tmp_path: Path, kind: str, told: str, channels: int) -> None:
+    if kind == "int16":  # as a field says; Pillow has no such mode
+        Image.fromarray(GREY).save(tmp_path / "a.tif", tiffinfo={339: 2})
+    else:
+        Image.fromarray(GREY.astype(kind)).save(tmp_path / "a.tif")
+    message = refused(ImageFolder(tmp_path, channels=channels))
+    assert message.startswith(f"{tmp_path / 'a.tif'}: its pixels are {told}")
+    assert message.endswith("of which none is known as white: convert it to 8 bits (white is 255)")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -75,7 +75,7 @@ def _stamp(folder: Path, path: ImageFile) -> str:
 
 def _beside(place: Path) -> Path:
     """The list of the files that could not be read."""
-    return place.with_name(f"{place.name}.damaged")
+    return place.with_name(f"{place.name}.left-out")
 
 
 def _left_out(place: Path) -> dict[int, str]:
@@ -125,6 +125,6 @@ def _keep_left_out(place: Path, damaged: dict[int, str]) -> None:
     """Write the list of the files that could not be read, if there are any."""
     _beside(place).unlink(missing_ok=True)
     if damaged:
-        written = place.with_name(f".{place.name}.damaged")
+        written = place.with_name(f".{place.name}.left-out")
         written.write_text(json.dumps(damaged))
         written.replace(_beside(place))

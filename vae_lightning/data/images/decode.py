@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
-from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
+from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, TiffImageFile
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 from torch import Size, Tensor
@@ -32,7 +31,6 @@ SMALL = 1 << 18  # pixels above which it resizes each of them at once
 LARGEST = 1 << 26  # pixels of a file, 67 million, which take 0.8 GB while they are decoded
 LARGE = 1 << 24  # pixels above which one file is decoded at a time
 _ONE_AT_A_TIME = Lock()
-_PNG_BIT_DEPTH = 24  # the byte of a PNG file that says how many bits a channel has
 
 
 def sides(name: str, size: int | Sequence[int] | None) -> tuple[int, int] | None:
@@ -104,9 +102,9 @@ def decoded(
 
     To go on, the first `done` files are passed over, of which images `like` these came.
 
-    Raises ValueError for a file that is no whole image of at most 67 million pixels of 8 bits, and for images that come
-    out in different sizes. With `damaged`, what is wrong with such a file is said there under its number, and it is
-    left out; ValueError if that is all of them.
+    Raises ValueError for a file that is no whole image of at most 67 million pixels, of 8 or 16 bits, and for images
+    that come out in different sizes. With `damaged`, what is wrong with such a file is said there under its number, and
+    it is left out; ValueError if that is all of them.
     """
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
     with ThreadPoolExecutor() as pool, Progress(*columns, console=Console(stderr=True), transient=True) as progress:
@@ -165,7 +163,10 @@ def _attempt(path: ImageFile, shape: Shape) -> UInt8[Tensor, "C H W"] | ValueErr
 def decode(path: ImageFile, shape: Shape) -> UInt8[Tensor, "C H W"]:
     """One image file, the right way up and cut, and resized if it is large; transparency is ignored.
 
-    ValueError if it is no whole image of 8 bits, or smaller than the crop.
+    Of 16 bits the high 8 are kept, as viewers do: 65,535 is white, whatever the brightest value is. Numbers up to 4,095
+    that a camera of 12 bits wrote as if they had 16 are nearly black in a viewer, and so they are here.
+
+    ValueError if it is no whole image of 8 or 16 bits, or smaller than the crop.
     """
     try:
         with path.open("rb") as file, Image.open(file) as image:
@@ -185,38 +186,33 @@ def decode(path: ImageFile, shape: Shape) -> UInt8[Tensor, "C H W"]:
 
 
 def check_image(image: Image.Image) -> None:
-    """ValueError, before any of its pixels is read, for an image of too many, or of more than 8 bits a channel."""
+    """ValueError, before any of its pixels is read, for an image of too many, or of numbers without a known white."""
     if image.width * image.height > LARGEST:
         size = f"{image.height:,} x {image.width:,}"
         raise ValueError(f"the image has {size} pixels, and at most {LARGEST:,} are read: make it smaller")
-    if _bits(image) > 8:
-        raise ValueError("has more than 8 bits a channel: convert it to 8 bits, in which white is 255")
-
-
-def _bits(image: Image.Image) -> int:
-    """The most bits that the file has for a channel, of which Pillow may keep 8 without a word."""
-    if image.mode.startswith(("I", "F")):
-        return 16
-    if isinstance(image, TiffImageFile):
-        bits = image.tag_v2.get(BITSPERSAMPLE, (8,))
-        return max(bits) if isinstance(bits, tuple) else bits
-    if isinstance(image, PngImageFile):
-        assert image.fp is not None, "just opened"
-        here = image.fp.tell()
-        image.fp.seek(_PNG_BIT_DEPTH)
-        depth = image.fp.read(1)[0]
-        image.fp.seek(here)
-        return depth
-    return 8
+    if image.mode == "F" or (image.mode == "I" and image.format != "PPM"):
+        kind = "floats" if image.mode == "F" else "integers with a sign, or of 32 bits"
+        raise ValueError(f"its pixels are {kind}, of which none is known as white: convert it to 8 bits (white is 255)")
 
 
 def _upright(image: Image.Image, mode: str) -> UInt8[Tensor, "C H W"]:
     """The image in this mode, turned as a viewer turns it; a palette's colours lose their transparency, as all do."""
     ImageOps.exif_transpose(image, in_place=True)
+    if image.mode.startswith("I"):
+        image = _of_8_bits(image)
     if image.mode in ("P", "PA"):
         image = image.convert("RGBA")
     pixels = np.array(image if image.mode == mode else image.convert(mode))
     return torch.from_numpy(pixels.reshape(*pixels.shape[:2], -1)).permute(2, 0, 1)
+
+
+def _of_8_bits(image: Image.Image) -> Image.Image:
+    """The high bits of a grey image of 16, or of a TIFF's 12, where Pillow's own `convert` clips at 255."""
+    bits, black = (16,), 1
+    if isinstance(image, TiffImageFile):
+        bits, black = image.tag_v2[BITSPERSAMPLE], image.tag_v2.get(PHOTOMETRIC_INTERPRETATION, 0)
+    high = (np.asarray(image) >> (bits[0] - 8)).astype(np.uint8)
+    return Image.fromarray(high if black else 255 - high)  # a TIFF may count from white, which is then 0
 
 
 def _pixels(image: Size) -> str:

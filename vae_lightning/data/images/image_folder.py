@@ -24,6 +24,9 @@ class ImageFolder(ImageDataModule):
     0, or in one sub-folder for each label, at any depth below it; labels count the sub-folders by name. Ids count the
     files by path: `names[i]` is the one of id i. Validation and test are cut by seed, the labels in proportion.
 
+    Pixels of 16 bits are read as viewers show them: the high 8 are kept, so that 65,535 is white. Convert 12-bit camera
+    values in 16-bit files before, since they end at 4,095, nearly black; floats and 32-bit integers are refused.
+
     What is decoded lies in $XDG_CACHE_HOME/vae-lightning or ~/.cache/vae-lightning, where batches are read: 200,000
     images take no memory. Decoding that was interrupted goes on where it was. It is made anew when a file changes, and
     may be removed at any time.
