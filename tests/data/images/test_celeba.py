@@ -290,6 +290,17 @@ def test_a_face_of_floats_is_named_and_skipped_on_request(faces: Path) -> None:
         assert len(ready(CelebA(faces, size=8, skip_damaged=True)).whole()) == NUM - 1
 
 
+def test_a_cache_that_left_out_images_of_16_bits_is_made_again(faces: Path) -> None:
+    """Until these were read, the list of what a cache has not was called otherwise."""
+    names = damage(faces, 0, 7)
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="2 of 12 faces cannot be read"):
+            data = ready(CelebA(faces, size=8, skip_damaged=True))
+        assert not {name.rpartition("/")[2] for name in data.names} & set(names)
+        (written,) = cache.cache_folder().glob("images-*.left-out")
+        written.replace(written.with_suffix(".damaged"))
+
+
 def test_an_image_folder_takes_no_cache_without_its_damaged_files(faces: Path) -> None:
     damage(faces, 3)
     with pytest.warns(UserWarning, match="1 of 12"):

@@ -28,7 +28,7 @@ CHUNK = 4096  # images resized at once
 AHEAD = 256  # images that are decoded before the first of them is taken
 TOGETHER = 16  # images that a thread decodes before it resizes them
 SMALL = 1 << 18  # pixels above which it resizes each of them at once
-LARGEST = 1 << 26  # pixels of a file, 67 million, which take 0.8 GB while they are decoded
+LARGEST = 1 << 26  # pixels of a file, 67 million, which take up to 1 GB while they are decoded
 LARGE = 1 << 24  # pixels above which one file is decoded at a time
 _ONE_AT_A_TIME = Lock()
 
