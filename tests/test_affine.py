@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from vae_lightning import affine
 from vae_lightning.affine import Affine
 from vae_lightning.counts import Counts
 
@@ -93,3 +94,20 @@ def test_inner_product_with_sparse_rows(batch):
     found = torch.autograd.grad(value.square().sum(), own)
     for gradient, true in zip(found, torch.autograd.grad(expected.square().sum(), own), strict=True):
         torch.testing.assert_close(gradient, true)
+
+
+@pytest.mark.parametrize("onednn", [True, False])
+@pytest.mark.parametrize("words", [7, 2000])
+def test_single_precision_against_double(monkeypatch, onednn, words):
+    """By either library, to the rounding of single precision: rows of inputs that are no neighbours, any weights."""
+    monkeypatch.setattr(affine, "_HAS_ONEDNN", onednn and affine._HAS_ONEDNN)
+    torch.manual_seed(0)
+    exact = [torch.randn(s, dtype=torch.float64, requires_grad=True) for s in ((5, 40), (words, 5), (words,))]
+    single = [part.detach().float().requires_grad_() for part in exact]
+    value = Affine(single[0].T, *single[1:]).logsumexp()
+    true = F.linear(exact[0].T, *exact[1:]).logsumexp(-1)
+    torch.testing.assert_close(value.double(), true, rtol=0.0, atol=3e-6)
+    weights = torch.randn(40, dtype=torch.float64)
+    found = torch.autograd.grad((weights.float() * value).sum(), single)
+    for gradient, expected in zip(found, torch.autograd.grad((weights * true).sum(), exact), strict=True):
+        torch.testing.assert_close(gradient.double(), expected, rtol=1e-4, atol=3e-6)

@@ -233,7 +233,7 @@ class _SparseMatmul(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor, x: Counts) -> Tensor:
         ctx.x, ctx.num_words = x, len(weight)
-        return _bag(weight, x.indices, x.offsets, x.values)
+        return _bag(weight.detach(), x.indices, x.offsets, x.values)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
