@@ -13,9 +13,9 @@ import pytest
 import torch
 
 ROOMS = (
-    "answers", "callbacks", "conditional", "consistency", "data", "data.processes", "encoders", "estimators",
-    "families", "harmonium", "inference", "latent_variable", "metrics", "models", "nn", "objectives", "priors",
-    "search",
+    "answers", "callbacks", "conditional", "consistency", "data", "data.processes", "decoders", "encoders",
+    "estimators", "families", "harmonium", "inference", "latent_variable", "metrics", "models", "nn", "objectives",
+    "priors", "search",
 )  # fmt: skip
 OF_FILES = {
     "CelebA", "CheckpointReference", "DataReference", "ImageFolder", "InceptionFeatures", "MNIST", "Newsgroups",

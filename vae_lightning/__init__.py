@@ -32,6 +32,7 @@ _NAMES = {
         Poisson Product
     """,
     "encoders": "BlockEncoder FlowEncoder",
+    "decoders": "Autoregressive",
     "harmonium": """
         ContrastiveDivergence EnumeratedLikelihood Harmonium NegativePhase ParallelTempering
         PersistentContrastiveDivergence Sparsity TemperedTransitions
@@ -55,8 +56,8 @@ _NAMES = {
         CheckpointReference CodeWriter CollapseWatch CompiledLoss Consistency DataReference Diagnostic ELBOSurgery
         EpochLines ExponentialMovingAverage FinalFigures FrechetInceptionDistance Freeze GradientVariance
         HammingPrecision ImageMeans ImageSamples InferenceGaps Interpolations LastCheckpoint LatentScatter LogLikelihood
-        LogitsByLength MemberCheckpoints MetricDiagnostic MetricsFile Momentum NearestWords PseudoInputs Reconstructions
-        ResampledPosterior Samples SmoothKNN Traversals
+        LogitsByLength MemberCheckpoints MetricDiagnostic MetricsFile Momentum NearestWords PseudoInputs
+        PseudoInputSamples Reconstructions ResampledPosterior Samples SmoothKNN Traversals
     """,
 }
 """By room; a name that two rooms have is the first one's: `vl.callbacks.HenzeZirkler` is the diagnostic."""
@@ -64,7 +65,7 @@ _NAMES = {
 _ROOM_OF = {name: room for room, names in reversed(_NAMES.items()) for name in names.split()}
 
 _ROOMS = (
-    *("answers", "callbacks", "data", "encoders", "estimators", "families", "harmonium", "inference"),
+    *("answers", "callbacks", "data", "decoders", "encoders", "estimators", "families", "harmonium", "inference"),
     *("metrics", "models", "nn", "objectives", "priors"),
 )
 

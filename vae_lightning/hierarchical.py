@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Size, Tensor, nn
 
 from vae_lightning.conditional import Conditional, Network
-from vae_lightning.distributions import first_level, mean_code
+from vae_lightning.distributions import component, first_level, mean_code
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.families.shown import reader
 
@@ -59,6 +59,11 @@ class Chain(td.Distribution):
 @first_level.register
 def _(q: Chain) -> td.Distribution:
     return first_level(q.top)
+
+
+@component.register
+def _(p: Chain, k: int) -> td.Distribution:
+    return Chain(component(p.top, k), p.lower, p.lower_dim)
 
 
 @mean_code.register

@@ -13,6 +13,7 @@ from torch.distributions import Distribution
 from vae_lightning.conditional import Conditional, Network
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts
+from vae_lightning.decoders import decoder_of
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.families.shown import Shown, reader
 from vae_lightning.priors import FactorisedPrior, Prior
@@ -130,7 +131,7 @@ class LatentVariableModel(nn.Module):
         """Q(z | x) and p(x | z) of these families and networks, and p(z), by default the latent's standard member."""
         return cls(
             encoder_of(latent, observed, encoder),
-            Conditional(observed, latent.event_shape, decoder),
+            decoder_of(observed, latent.event_shape, decoder),
             prior or FactorisedPrior(latent),
         )
 

@@ -22,6 +22,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "LatentScatter": {},
     "LogLikelihood": {"Ks": [1, 7, 30], "fit_Ks": [1, 5]},
     "PseudoInputs": {},
+    "PseudoInputSamples": {"n": 3, "each": 2},
     "Reconstructions": {},
     "ResampledPosterior": {"ks": [1, 3], "observations": 1, "pixels": 10, "replicates": 3},
     "Samples": {},
@@ -43,7 +44,15 @@ FIGURES = {
     *("jackknife_error", "effective_sample_size", "effective_sample_fraction"),
 }
 PICTURES = {
-    *("active_units", "interpolations", "latent_scatter", "pseudo_inputs", "reconstructions", "resampled_posterior"),
+    *(
+        "active_units",
+        "interpolations",
+        "latent_scatter",
+        "pseudo_inputs",
+        "pseudo_input_samples",
+        "reconstructions",
+        "resampled_posterior",
+    ),
     *("samples", "traversals"),
 }
 

@@ -65,6 +65,10 @@ class Answering(abc.ABC):
     def simulate(self, n: int) -> Law:
         """P(x | z) at n codes of the model's own: what its samples are drawn from."""
 
+    def simulate_component(self, n: int, k: int) -> Law:
+        """The same at codes of the k-th component of the model's prior; TypeError where that has none."""
+        raise TypeError(f"{type(self).__name__} has no prior with components to draw from: leave component out")
+
     def as_observed(self, x: Tensor) -> Tensor | Counts:
         """Sampled observations as the model sees them: documents as `Counts`."""
         return Counts.from_dense(x) if self.observed is not None and self.observed.has_length else x
@@ -126,9 +130,12 @@ class Answering(abc.ABC):
         """Decode `steps` points on the straight line from the code of each row of a to that of b, ends included."""
         return self.answer(Decode(), between(self.encode(a), self.encode(b), steps))
 
-    def generate(self, n: int, mean: bool = False) -> Decoded:
-        """Draw n new rows, or give the means that they are drawn around; every call draws the same ones."""
-        return self.answer(Sample(mean), blank(n))
+    def generate(self, n: int, mean: bool = False, component: int | None = None) -> Decoded:
+        """Draw n new rows, or give the means that they are drawn around; every call draws the same ones.
+
+        With a component of the prior all of z is drawn from it: with k those of a VampPrior's k-th pseudo-input.
+        """
+        return self.answer(Sample(mean, component), blank(n))
 
     def sample(self, n: int, mean: bool = False) -> Any:
         """N observations from the model (n, *X) in the units of the data, or their means E[x | z]; torch draws them."""

@@ -58,6 +58,9 @@ class Answers(Protocol):
     def simulate(self, n: int) -> Law:
         """P(x | z) at n codes of the model's own."""
 
+    def simulate_component(self, n: int, k: int) -> Law:
+        """P(x | z) at n codes of the k-th component of its prior."""
+
     def scorer(self, rows: Observations, samples: int | None) -> Callable[[Tensor | Counts], Scores]:
         """Of any of these rows log p(x), by so many samples."""
 
@@ -125,13 +128,20 @@ class Reconstruct(Verb[Decoded]):
 
 @dataclass(frozen=True)
 class Sample(Verb[Decoded]):
-    """Rows of nothing -> as many x ~ p(x), or the means E[x | z] for z ~ p(z)."""
+    """Rows of nothing -> as many x ~ p(x), or the means E[x | z] for z ~ p(z).
+
+    Args:
+        mean: whether these means.
+        component: of the prior, that z is drawn from in place of all of it: k of a VampPrior is its k-th pseudo-input.
+    """
 
     mean: bool = False
+    component: int | None = None
 
     def __call__(self, model: Answers, rows: Block) -> Decoded:
         """Observations; of x only the number of rows is read."""
-        law = model.simulate(len(rows))
+        n = len(rows)
+        law = model.simulate(n) if self.component is None else model.simulate_component(n, self.component)
         return decoded(model, rows.names, law.mean if self.mean else law.sample())
 
 

@@ -50,7 +50,7 @@ New rows of data that the model makes: z from its prior and x from its decoder; 
 
   vae-lightning sample --ckpt runs/version_0 --n 64 --out grid.png
 
-A text is its words, the most frequent first. In Python: load(ckpt).generate(n, mean)
+A text is its words, the most frequent first. In Python: load(ckpt).generate(n, mean, component)
 """,
     "score": """
 The log-likelihood of each row of data in nats, with its standard error and effective sample size.
@@ -97,6 +97,8 @@ def _own(command: str, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--n", type=int, default=64, help="how many (default: 64)")
         means = "the means of p(x | z), in place of x drawn from it with its noise (default: for pictures)"
         parser.add_argument("--mean", action=argparse.BooleanOptionalAction, help=means)
+        component = "draw z from this component of the prior, from 0: of a VampPrior, its K-th pseudo-input"
+        parser.add_argument("--component", type=int, metavar="K", help=component)
         return
     codes = "codes as `encode` writes them: a table with columns z0, z1, ..., or a .npz or .npy of (N, *Z)"
     parser.add_argument("--data", type=Path, required=True, metavar="PATH", help=codes if command == "decode" else DATA)

@@ -46,7 +46,7 @@ def sample(given: Namespace) -> None:
     """New rows."""
     job = Job(given, pictures=True)
     pictures = job.target is not None and job.target.is_pictures
-    job.answer(Sample(pictures if given.mean is None else given.mean), blank(given.n))
+    job.answer(Sample(pictures if given.mean is None else given.mean, given.component), blank(given.n))
 
 
 def score(given: Namespace) -> None:

@@ -44,9 +44,34 @@ def is_bag_of_words(q: td.Distribution) -> bool:
 
 
 @functools.singledispatch
+def drawn_in_order(p: td.Distribution) -> bool:
+    """Whether the entries of x are drawn one after another, each given those before it."""
+    return False
+
+
+@functools.singledispatch
 def first_level(q: td.Distribution) -> td.Distribution:
     """The level that is drawn first; by default q has one level alone."""
     return q
+
+
+@functools.singledispatch
+def component(p: td.Distribution, k: int) -> td.Distribution:
+    """The k-th component of a mixture, its members counted from 0; of several levels that of the first to be drawn.
+
+    TypeError for a p that has none, ValueError for a k that is none of them.
+    """
+    raise TypeError(
+        f"{family_name(p)} has no components to draw from: those of a VampPrior are of its pseudo-inputs, and a "
+        "MixturePrior and an AggregatedPosterior have some"
+    )
+
+
+def checked_component(k: int, number: int) -> int:
+    """K, if it is one of so many; ValueError if not."""
+    if not 0 <= k < number:
+        raise ValueError(f"component counts from 0 to {number - 1}, the prior has {number}; got {k}")
+    return k
 
 
 @functools.singledispatch

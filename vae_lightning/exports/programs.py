@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.export import Dim, ExportedProgram
 
-from vae_lightning.distributions import mean_code
+from vae_lightning.distributions import drawn_in_order, mean_code
 from vae_lightning.models.reproducible import ReproducibleModule
 
 Save = Callable[[ExportedProgram, Path], None]
@@ -73,6 +73,11 @@ def programs(model: ReproducibleModule) -> dict[str, ExportedProgram]:
     with torch.no_grad(), _unchecked():
         x = torch.zeros(2, *shape)
         z = Encoder(model).eval()(x)
+        if drawn_in_order(model.likelihood(z)):
+            raise TypeError(
+                f"{type(model).__name__}'s decoder draws x pixel by pixel, and its mean, an average of draws, is no "
+                "program: export a checkpoint (--to model.ckpt), which vae_lightning.load reads"
+            )
         return {"encoder": _program(Encoder(model), x), "decoder": _program(Decoder(model), z)}
 
 

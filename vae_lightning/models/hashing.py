@@ -16,7 +16,7 @@ from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.counts import Counts
 from vae_lightning.data.protocols import HasLengths, vocabulary_size
-from vae_lightning.distributions import parameters
+from vae_lightning.distributions import component, parameters
 from vae_lightning.estimators import DisARM
 from vae_lightning.families import Bernoulli, Multinomial
 from vae_lightning.families.multinomial import log_multinomial_coefficient, saturated_log_likelihood
@@ -147,8 +147,15 @@ class HashingVAE(LatentVariableModule):
 
     def simulate(self, n: int) -> Distribution:
         """P(x | z) of n documents: lengths from the log-normal fitted to the training documents, z from the prior."""
+        return self._simulated(n, self.model.prior())
+
+    def simulate_component(self, n: int, k: int) -> Distribution:
+        """The same, with z from the k-th component of the prior."""
+        return self._simulated(n, component(self.model.prior(), k))
+
+    def _simulated(self, n: int, prior: Distribution) -> Distribution:
         lengths = LogNormal(*self.length_parameters).sample(Size([n])).round().clamp(min=1)
-        z = self.model.prior().sample(Size([n]))
+        z = prior.sample(Size([n]))
         decoder = as_conditional(self.model.decoder)
         return decoder(z, decoder.family.given(lengths))
 

@@ -9,6 +9,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from vae_lightning.conditional import Conditional, Network
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.construction.hyperparameters import only_plain
+from vae_lightning.decoders import decoder_of
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import ExponentialFamily, Normal
 from vae_lightning.hierarchical import HierarchicalConditional
@@ -71,7 +72,7 @@ class HVAE(LatentVariableModule):
         encoder = HierarchicalConditional(top, lower, observed.event_shape, top_encoder, lower_encoder, observed)
         model = LatentVariableModel(
             encoder,
-            Conditional(observed, encoder.event_shape, decoder),
+            decoder_of(observed, encoder.event_shape, decoder),
             HierarchicalPrior(prior or FactorisedPrior(top), Conditional(lower, top.event_shape, lower_prior)),
         )
         super().__init__(model, objective or ELBO(Reparameterised()), optimizer, scheduler, evaluation_samples)

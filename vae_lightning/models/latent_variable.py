@@ -18,7 +18,8 @@ from vae_lightning.conditional import Conditional
 from vae_lightning.counts import Counts
 from vae_lightning.data.loaders import Observations
 from vae_lightning.data.protocols import HasTraining, observed_shape
-from vae_lightning.distributions import Unnormalised, mean_code, sample
+from vae_lightning.decoders import Autoregressive
+from vae_lightning.distributions import Unnormalised, component, mean_code, sample
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.inference import Imputed, Scores, imputed, scores
 from vae_lightning.latent_variable import Draw, LatentVariableModel
@@ -61,6 +62,8 @@ class LatentVariableModule(ReproducibleModule):
     def observed(self) -> ExponentialFamily | None:
         """The decoder's family, where it is made of one."""
         decoder = self.model.decoder
+        if isinstance(decoder, Autoregressive):
+            return decoder.observed
         return decoder.family if isinstance(decoder, Conditional) else None
 
     def check_data(self, data: object) -> None:
@@ -116,6 +119,10 @@ class LatentVariableModule(ReproducibleModule):
     def simulate(self, n: int) -> Distribution:
         """P(x | z), of batch shape (n,), at z from the model's own prior."""
         return self.model.decoder(self.model.prior().sample(Size([n])))
+
+    def simulate_component(self, n: int, k: int) -> Distribution:
+        """P(x | z), of batch shape (n,), at z from the k-th component of the prior, such as of a pseudo-input."""
+        return self.model.decoder(component(self.model.prior(), k).sample(Size([n])))
 
     def scorer(self, rows: Observations, samples: int | None) -> Callable[[Tensor | Counts], Scores]:
         """By importance samples of q(z | x), 1,000 by default; TypeError for a q without a normaliser."""

@@ -8,6 +8,7 @@ from torch import Tensor
 from vae_lightning.conditional import Conditional, Network
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.construction.hyperparameters import only_plain
+from vae_lightning.decoders import decoder_of
 from vae_lightning.estimators import Enumerated, LeaveOneOut
 from vae_lightning.families import Bernoulli, BernoulliMRF, ExponentialFamily, GibbsMRF
 from vae_lightning.families.shown import reader
@@ -73,7 +74,7 @@ class MRFVAE(LatentVariableModule):
         check_kinds(MRFVAE, locals())
         model = LatentVariableModel(
             Conditional(latent, observed.event_shape, reader(observed, encoder)),
-            Conditional(observed, latent.event_shape, decoder),
+            decoder_of(observed, latent.event_shape, decoder),
             prior or FactorisedPrior(Bernoulli(latent.event_shape)),
         )
         chosen = objective or _objective(latent)

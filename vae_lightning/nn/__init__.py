@@ -16,6 +16,7 @@ from vae_lightning.nn.linear import LinearMap
 from vae_lightning.nn.mlp import MLP
 from vae_lightning.nn.one_hot import OneHotLinear
 from vae_lightning.nn.outputs import Outputs
+from vae_lightning.nn.pixel_cnn import Causal, PixelCNN
 from vae_lightning.nn.pooled import PooledConvolutions, PooledStage
 from vae_lightning.nn.residual import ResidualBlock, ResidualDiscriminator, ResidualEncoder, ResidualGenerator
 from vae_lightning.nn.scale import ScalePerDimension, SharedScale
@@ -26,6 +27,7 @@ __all__ = [
     "MLP",
     "TFIDF",
     "BagOfWordsMLP",
+    "Causal",
     "CholeskyLinear",
     "Convolutions",
     "CubeRootMLP",
@@ -38,6 +40,7 @@ __all__ = [
     "LinearMap",
     "OneHotLinear",
     "Outputs",
+    "PixelCNN",
     "PooledConvolutions",
     "PooledStage",
     "ResidualBlock",

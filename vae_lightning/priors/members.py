@@ -8,7 +8,7 @@ import torch
 import torch.distributions as td
 from torch import Size, Tensor
 
-from vae_lightning.distributions import packed, unpacked
+from vae_lightning.distributions import checked_component, component, packed, unpacked
 from vae_lightning.metrics.functional.aggregated import CHUNK, aggregated_log_prob
 
 
@@ -57,3 +57,10 @@ class EqualMixture(td.Distribution):
         assert rows is not None, "of other members there is `Mixture`"
         which = torch.randint(len(rows), (shape.numel(),), device=rows.device)
         return unpacked(self.members, rows[which]).sample().reshape(shape + self.event_shape)
+
+
+@component.register
+def _(p: EqualMixture, k: int) -> td.Distribution:
+    rows = packed(p.members)
+    assert rows is not None, "of other members there is `Mixture`"
+    return unpacked(p.members, rows[checked_component(k, len(rows))])

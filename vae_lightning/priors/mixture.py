@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Size, Tensor, nn
 
 from vae_lightning.construction.arguments import check_kinds
+from vae_lightning.distributions import checked_component, component
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.metrics.functional.aggregated import CHUNK, aggregated_log_prob
 from vae_lightning.priors.base import Prior
@@ -83,6 +84,11 @@ class Mixture(td.Distribution):
         with torch.no_grad():
             which = td.Categorical(logits=logits).sample(Size([shape.numel()]))
             return self.family.distribution(self.eta[which]).sample().reshape(shape + self.event_shape)
+
+
+@component.register
+def _(p: Mixture, k: int) -> td.Distribution:
+    return p.family.distribution(p.eta[checked_component(k, len(p.eta))])
 
 
 class MixturePrior(Prior):

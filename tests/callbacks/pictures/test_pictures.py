@@ -15,7 +15,15 @@ from support.models import events, hashing, newsgroups, trainer
 from test_resume import assert_equal
 from torch import Tensor
 
-from vae_lightning.callbacks import Interpolations, LatentScatter, PseudoInputs, Reconstructions, Samples, Traversals
+from vae_lightning.callbacks import (
+    Interpolations,
+    LatentScatter,
+    PseudoInputs,
+    PseudoInputSamples,
+    Reconstructions,
+    Samples,
+    Traversals,
+)
 from vae_lightning.callbacks.pictures.base import Picture
 from vae_lightning.data import Digits
 from vae_lightning.estimators import DisARM, Reparameterised
@@ -204,6 +212,32 @@ def test_pictures_of_two_levels(tmp_path: Path) -> None:
     run = trainer(Samples(), Reconstructions(), Traversals(), LatentScatter(), folder=tmp_path)
     run.test(module, datamodule=digits(), verbose=False)
     assert len(events(Path(run.log_dir)).Tags()["images"]) == 4
+
+
+def test_a_pseudo_input_stands_beside_what_is_drawn_from_it(tmp_path: Path) -> None:
+    """A decoder of sure pixels, black or white by the sign of z, and posteriors far from 0 without width."""
+    u = torch.zeros(2, *SHAPE)
+    u[1] = 1.0
+    module = gaussian(prior=VampPrior(3, SHAPE, 2, pseudo_inputs=u))
+    with torch.no_grad():
+        encoder, decoder = module.model.encoder.network, module.model.decoder.network
+        for network in (encoder, decoder):
+            for parameter in network.parameters():
+                parameter.zero_()
+        first, last = (layer for layer in encoder.modules() if isinstance(layer, torch.nn.Linear))
+        first.weight[0].fill_(1.0)
+        last.weight[:3, 0].fill_(1.0)
+        last.bias[:3].fill_(-5.0)
+        last.bias[3:].fill_(-5.0)
+        out = [layer for layer in decoder.modules() if isinstance(layer, torch.nn.Linear)]
+        out[0].weight[0].fill_(1.0)
+        out[-1].weight[:, 0].fill_(9.0)
+        out[-1].bias.fill_(-90.0)
+    seen = cut(picture(PseudoInputSamples(n=2, each=3), module, tmp_path), 2, 4, upright=False)
+    assert_shown(seen[:, 1:], u[:, None].expand(2, 3, *SHAPE)[:, :, 0])
+    assert_shown(seen[:, 0], module.model.prior.pseudo_inputs[:, 0].detach())
+    with pytest.raises(ValueError, match="PseudoInputSamples needs each >= 1, got 0"):
+        PseudoInputSamples(each=0)
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
