@@ -10,10 +10,12 @@ from unittest.mock import patch
 import pytest
 import torch
 
+from vae_lightning.decoders import Autoregressive
 from vae_lightning.studies.priors import PriorsStudy
-from vae_lightning.studies.priors.cell import CELLS, IMAGE, PriorsSize
-from vae_lightning.studies.priors.study import METRICS
-from vae_lightning.studies.priors.training import model_of
+from vae_lightning.studies.priors.cell import CELLS, PriorsSize
+from vae_lightning.studies.priors.generated import FiguresAndImages, from_pseudo_inputs
+from vae_lightning.studies.priors.models import IMAGE
+from vae_lightning.studies.priors.study import METRICS, named
 
 SOME = {cell.name: cell for cell in CELLS if cell.name in ("VampPrior of 100", "IWAE, K = 5")}
 STUDY = PriorsStudy("quick", 3, PriorsSize(epochs=10, seeds=2, samples=20), list(SOME.values()))
@@ -81,4 +83,63 @@ def test_finished_cells_are_not_run_again(folder: Path) -> None:
 
 def test_every_cell_makes_a_model_its_objective_can_train() -> None:
     for cell in CELLS:
-        assert math.isfinite(model_of(cell).loss((torch.zeros(2, *IMAGE), None), 0)[0])
+        assert math.isfinite(cell.build(10).loss((torch.zeros(2, *IMAGE), None), 0)[0])
+
+
+# -- two levels, and what is generated from pseudo-inputs ------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def levels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("levels") / "priors"
+    PriorsStudy("quick", 3, PriorsSize(epochs=10, seeds=1, samples=5), "HVAE").reproduce(out)
+    return out
+
+
+def test_decoders_of_two_levels_have_equally_many_parameters() -> None:
+    """To one in a thousand."""
+    hvae, pixel = (cell.build(10) for cell in named("HVAE,PixelHVAE"))
+    ours, others = (sum(p.numel() for p in module.model.decoder.parameters()) for module in (pixel, hvae))
+    assert isinstance(pixel.model.decoder, Autoregressive)
+    assert ours <= others < 1.001 * ours
+
+
+def test_rows_of_two_levels_have_an_elbo_and_no_cut_of_its_rate(levels: Path) -> None:
+    rows = json.loads((levels / "results.json").read_text())
+    assert {row["metric"] for row in rows} == {"log_likelihood", "elbo", "reconstruction"}
+    run = json.loads((levels / "cells" / "HVAE" / "seed-3" / "figures.json").read_text())["figures"]
+    assert -run["elbo"] == pytest.approx(run["reconstruction"] + run["kl"], abs=1e-9)
+    assert run["elbo"] == pytest.approx(run["elbo_of_weights"], abs=run["elbo_error"])
+
+
+def test_images_stand_beside_their_pseudo_input_and_are_read_again(levels: Path, folder: Path) -> None:
+    """Bits that are drawn, each row led by the pseudo-input, which is of none; of the first seed."""
+    study = PriorsStudy("quick", 3, PriorsSize(epochs=10, seeds=1, samples=5), "HVAE")
+    with patch.object(PriorsStudy, "run") as run:
+        found = study.find(levels)
+    run.assert_not_called()
+    (result,) = found.values()
+    pixels = from_pseudo_inputs(named("PixelHVAE")[0].build(10).model, 0)
+    for images in (result.images, pixels):
+        assert images is not None
+        assert images.shape == (8, 10, 1, 8, 8)
+        assert set(images[:, 1:].unique().tolist()) == {0.0, 1.0}
+        assert 0 < images[:, 0].min() < images[:, 0].max() < 1
+    assert (levels / "pseudo-inputs.png").stat().st_size > 5_000
+    assert (folder / "cells" / "VampPrior-of-100" / "seed-3" / "pictures.pt").is_file()
+    assert not (folder / "cells" / "IWAE-K-5" / "seed-3" / "pictures.pt").is_file()
+
+
+def test_a_cell_that_was_kept_without_images_is_read(tmp_path: Path) -> None:
+    """One that an earlier version finished: figures alone."""
+    kept = FiguresAndImages().read({"elbo": 1}, tmp_path)
+    assert (kept.figures, kept.images) == ({"elbo": 1.0}, None)
+    (tmp_path / "pictures.pt").write_bytes(b"no archive")
+    with pytest.raises(ValueError, match=r"pictures\.pt"):
+        FiguresAndImages().read({"elbo": 1}, tmp_path)
+
+
+def test_models_are_chosen_by_the_names_of_their_folders() -> None:
+    assert [cell.name for cell in named("PixelHVAE, IWAE-K-5")] == ["IWAE, K = 5", "PixelHVAE"]
+    with pytest.raises(ValueError, match=r"--models of priors takes some of standard-normal, .*; got HVEA"):
+        named("HVEA")

@@ -38,7 +38,8 @@ def reproduce(
             mixture: the artificial example of VAE Approximation Error (2022), section 4.1.
             newsgroups: Table 2 of VAE Approximation Error (2022), semantic hashing of 20 Newsgroups by the number of
             bits, the decoder's depth and the encoder.
-            priors: standard normal, mixture, VampPrior, aggregated posterior and IWAE on digits, as in the slides.
+            priors: standard normal, mixture, VampPrior, aggregated posterior, IWAE, HVAE and PixelHVAE on digits, as in
+            the slides.
             tradeoff: likelihood against mismatch as the ELBO's weight moves, VAE Approximation Error's Fig. 1, exactly.
         scale: how much to compute: quick is for a look, full for the figures to quote.
         out: folder for results.json, table.md, pictures and TensorBoard logs; by default runs/reproduce/STUDY.
@@ -54,6 +55,7 @@ def reproduce(
             or a flow, and other weights of the KL: which of them spares the decoder?
             Of newsgroups: paper, all, or some of e1, e2, e3, e1-ARM, e1-RLOO, e1-by-documents, e3-scaled, RBM. By
             default those of the paper at scale quick, all at others.
+            Of priors: some by the names of their folders, such as HVAE,PixelHVAE; by default all.
         test_every_epoch: of newsgroups: read the test split after every epoch, too, for a further table of the least
             deviance, which is what the paper reports. Nothing is chosen by it. A cell that was finished without is
             trained again.

@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from vae_lightning.callbacks import ActiveUnits, ELBOSurgery, LogLikelihood
+from vae_lightning.callbacks import LogLikelihood
 from vae_lightning.data import Digits, DynamicBinarisation
-from vae_lightning.families import Bernoulli
-from vae_lightning.models import GaussianVAE
-from vae_lightning.nn import MLP
 from vae_lightning.studies.cell_study import logs
-from vae_lightning.studies.priors.cell import IMAGE, LATENT, SAMPLES, TERMS, Cell, PriorsSize
+from vae_lightning.studies.priors.cell import Cell, PriorsSize
+from vae_lightning.studies.priors.generated import Judged, from_pseudo_inputs
 from vae_lightning.studies.store import Figures
 from vae_lightning.training import trainer
 from vae_lightning.trust import read_checkpoint
 
-HIDDEN = (200, 200)
 VALIDATE_EVERY = 10  # epochs
 
 
-def model_of(cell: Cell) -> GaussianVAE:
-    """The cell's model, untrained."""
-    objective, prior = cell.make()
-    hidden = partial(MLP, hidden=HIDDEN)
-    return GaussianVAE(LATENT, Bernoulli(IMAGE), hidden, hidden, objective, prior, evaluation_samples=SAMPLES)
-
-
-def train_and_judge(cell: Cell, size: PriorsSize, seed: int, folder: Path) -> Figures:
+def train_and_judge(cell: Cell, size: PriorsSize, seed: int, folder: Path) -> Judged:
     """Train one model, take the epoch of the best validation log-likelihood, and test it."""
     pl.seed_everything(seed, verbose=False)
-    module, data = model_of(cell), Digits(DynamicBinarisation())
+    module, data = cell.build(size.epochs), Digits(DynamicBinarisation())
     best = ModelCheckpoint(folder, "best", "val/log_likelihood", mode="max", enable_version_counter=False)
     run = trainer(
         logger=logs(folder),
@@ -42,8 +32,7 @@ def train_and_judge(cell: Cell, size: PriorsSize, seed: int, folder: Path) -> Fi
         callbacks=[
             best,
             LogLikelihood((1, size.samples), (1, 50), every_n_epochs=1),
-            ELBOSurgery(every_n_epochs=1),
-            ActiveUnits(every_n_epochs=1),
+            *cell.diagnostics(),
         ],
     )
     run.fit(module, data)
@@ -53,9 +42,10 @@ def train_and_judge(cell: Cell, size: PriorsSize, seed: int, folder: Path) -> Fi
     run.test(module, data, verbose=False)
     figures = run.callback_metrics.items()
     tested = {name.removeprefix("test/"): float(value) for name, value in figures if name.startswith("test/")}
-    return of_one_source(tested) | {"steps": steps, "best_step": selected["global_step"]}
+    judged = of_one_source(tested, cell.terms) | {"steps": steps, "best_step": selected["global_step"]}
+    return Judged(judged, from_pseudo_inputs(module.model, seed))
 
 
-def of_one_source(figures: Figures) -> Figures:
+def of_one_source(figures: Figures, terms: Sequence[str]) -> Figures:
     """The figures, their ELBO the sum of its terms, over the same samples of z; `LogLikelihood`'s is of others."""
-    return figures | {"elbo": -sum(figures[term] for term in TERMS), "elbo_of_weights": figures["elbo"]}
+    return figures | {"elbo": -sum(figures[term] for term in terms), "elbo_of_weights": figures["elbo"]}
