@@ -34,6 +34,7 @@ BENCHMARKS = (
     "recording",
     "likelihood",
     "surgery",
+    "pixels",
     "frechet",
     "epoch",
     "features",

@@ -92,6 +92,7 @@ SMALL: dict[str, Small] = {
     "libi/ensemble": Small("--model.seeds 3 --data.times 3", config=_ensemble),
     "linear": Small("--data.sizes [1000,100,100]"),
     "gan/ring": Small("--data.sizes [1024,100,100] --model.steps {steps}"),
+    "digits/pixel-hvae": Small(f"{_DIGITS} --model.objective.init_args.beta.init_args.steps 5"),
     "gan/digits": Small(f"{_DIGITS} --model.decoder.channels [8,4]"),
     "rbm/digits": Small(_DIGITS),
     "rbm/newsgroups": Small(f"{_ARCHIVE} --model.visible.num_words 80 --model.hidden.event_shape 4", _miniature),
