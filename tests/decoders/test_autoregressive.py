@@ -7,8 +7,11 @@ import math
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from support.command import command
 from torch import Tensor
 
 import vae_lightning as vl
@@ -196,6 +199,9 @@ def test_a_trained_one_is_read_from_its_checkpoint(tmp_path: Path) -> None:
     one, other = (each.model.log_likelihood(bits(3), torch.ones(1, 3, 5)) for each in (model, back))
     assert torch.equal(one, other)
     assert (back.generate(4, component=2).x == model.generate(4, component=2).x).all()
+    command("sample", "--ckpt", tmp_path / "pixels.ckpt", "--n", "1", "--out", tmp_path / "one.png")
+    drawn = np.asarray(Image.open(tmp_path / "one.png").convert("L"))
+    assert set(np.unique(drawn)) <= {0, 255}  # bits and no means, which would be gray
 
 
 def test_an_encoder_is_fitted_to_what_it_dreams() -> None:

@@ -95,7 +95,10 @@ def _own(command: str, parser: argparse.ArgumentParser) -> None:
     """What this command alone takes."""
     if command == "sample":
         parser.add_argument("--n", type=int, default=64, help="how many (default: 64)")
-        means = "the means of p(x | z), in place of x drawn from it with its noise (default: for pictures)"
+        means = (
+            "the means of p(x | z), in place of x drawn from it with its noise (default: for pictures, unless a "
+            "PixelCNN draws them, of which a mean is no image)"
+        )
         parser.add_argument("--mean", action=argparse.BooleanOptionalAction, help=means)
         component = "draw z from this component of the prior, from 0: of a VampPrior, its K-th pseudo-input"
         parser.add_argument("--component", type=int, metavar="K", help=component)

@@ -11,6 +11,7 @@ from vae_lightning.answers.verbs import Decode, Encode, Impute, Reconstruct, Sam
 from vae_lightning.commands.job import Job
 from vae_lightning.commands.outputs import Pairs, Plain
 from vae_lightning.data.preparation import Prepared
+from vae_lightning.distributions import drawn_in_order
 from vae_lightning.files import expanded
 
 
@@ -45,8 +46,10 @@ def interpolate(given: Namespace) -> None:
 def sample(given: Namespace) -> None:
     """New rows."""
     job = Job(given, pictures=True)
-    pictures = job.target is not None and job.target.is_pictures
-    job.answer(Sample(pictures if given.mean is None else given.mean, given.component), blank(given.n))
+    mean = given.mean
+    if mean is None:
+        mean = job.target is not None and job.target.is_pictures and not drawn_in_order(job.model.simulate(1))
+    job.answer(Sample(mean, given.component), blank(given.n))
 
 
 def score(given: Namespace) -> None:

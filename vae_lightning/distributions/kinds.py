@@ -44,7 +44,7 @@ def is_bag_of_words(q: td.Distribution) -> bool:
 
 
 @functools.singledispatch
-def drawn_in_order(p: td.Distribution) -> bool:
+def drawn_in_order(p: object) -> bool:
     """Whether the entries of x are drawn one after another, each given those before it."""
     return False
 
