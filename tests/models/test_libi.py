@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import lightning.pytorch as pl
 import pytest
@@ -14,13 +15,14 @@ from support.command import ROOT, command, figures
 from support.models import events, trainer
 from torch import Tensor
 
-from vae_lightning.data import FullBatch, Synthetic
+from vae_lightning.data import FullBatch, InMemoryDataModule, Observations, Stacked, Synthetic
+from vae_lightning.data.mapped import Mapped, RowsFile
 from vae_lightning.data.processes import GaussianMixture, LinearJTEx
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import Normal
 from vae_lightning.inference.importance import log_weights
 from vae_lightning.metrics.functional import importance_weighted_bound
-from vae_lightning.models import LiBI
+from vae_lightning.models import Ensemble, LiBI
 from vae_lightning.models.ensemble.stack import Stack, named_tensors
 from vae_lightning.nn import MLP, CholeskyLinear
 from vae_lightning.objectives import (
@@ -204,6 +206,79 @@ def test_selection_can_be_any_objective() -> None:
     sizes = [float(w["model.decoder.network.mixing"].square().sum()) for w in candidates.weights]
     assert int(model.best.repeat) == sizes.index(min(sizes))
     assert float(model.best.value) == pytest.approx(-min(sizes), rel=1e-5)
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """Bytes as float32 around 0."""
+
+    limits: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+
+    def __call__(self, stored: Tensor, ids: Tensor, draw: int | None = None) -> Tensor:
+        return stored.float().div_(127.5).sub_(1.0)
+
+
+class InBlocks(Observations):
+    """Notes how many rows are read at once."""
+
+    asked: ClassVar[list[int]] = []
+
+    def batch(self, rows: Tensor, draw: int | None = None) -> tuple[Tensor, Tensor]:
+        self.asked.append(len(rows))
+        return super().batch(rows, draw)
+
+
+class Forget(pl.Callback):
+    """Of what was read when training starts."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        InBlocks.asked.clear()
+
+
+class OfBytes(InMemoryDataModule):
+    """60 rows to train on and 150 for validation, mapped from a file of bytes, or all of them as floats in memory."""
+
+    def __init__(self, file: RowsFile, mapped: bool) -> None:
+        super().__init__(batch_size=60, eval_batch_size=50)
+        self.file, self.mapped = file, mapped
+
+    def load(self) -> tuple[Observations, Observations, Observations]:
+        rows, ids = Mapped.whole(self.file), torch.arange(210)
+        stored = Observations(rows, torch.zeros(210), ids, Bytes())
+        train, val = stored.select(ids[:60]), stored.select(ids[60:])
+        if self.mapped:
+            return train, InBlocks(val.stored, val.y, val.ids, val.view), val
+        return Observations.numbered(train.x, train.y), Observations.numbered(val.x, val.y), val
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> RowsFile:
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp("bytes") / "rows"
+    path.write_bytes((60 * TRUTH.sample(210) + 127.5).clamp(0, 255).byte().numpy().tobytes())
+    return RowsFile(path, (210, 2))
+
+
+def of_four() -> LiBI:
+    return libi(optimizer=partial(torch.optim.Adam, lr=0.3), repeats=4)
+
+
+@pytest.mark.parametrize("members", [1, 2], ids=["alone", "stacked"])
+def test_a_mapped_split_is_judged_block_by_block_as_the_whole_is(members: int, file: RowsFile) -> None:
+    """Bit for bit; 64 rows at a time, in every repeat of every member."""
+    best = []
+    for mapped in (True, False):
+        data = OfBytes(file, mapped)
+        alone = members == 1
+        model = of_four() if alone else Ensemble([of_four() for _ in range(members)])
+        run = trainer(Forget(), max_epochs=-1, max_steps=4 * STEPS, limit_val_batches=0)
+        run.fit(model, data if alone else Stacked([data], times=members))
+        assert set(InBlocks.asked) == ({64, 22} if mapped else set())
+        best.append([model.best] if alone else [model.member(n).best for n in range(members)])
+    for ours, whole in zip(*best, strict=True):
+        assert torch.equal(ours.value, whole.value)
+        assert int(ours.repeat) == int(whole.repeat) >= 0
+        assert all(map(torch.equal, ours.state_dict().values(), whole.state_dict().values()))
 
 
 class TestResume:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 import torch
@@ -15,7 +15,7 @@ from vae_lightning.batches import Batch
 from vae_lightning.conditional import Network
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.construction.hyperparameters import only_plain
-from vae_lightning.data.protocols import HasValidation, datamodule
+from vae_lightning.data.protocols import HasValidation, Split, datamodule
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.latent_variable import ConditionalLike, LatentVariableModel, encoder_of
@@ -96,7 +96,7 @@ class LiBI(LatentVariableModule, Phased):
         ['discriminator', 'generator', 'real', 'fake']
     """
 
-    _judged: Tensor | None = None
+    _judged: Split | None = None
 
     def __init__(
         self,
@@ -147,12 +147,10 @@ class LiBI(LatentVariableModule, Phased):
         """Whether a repeat is done after so many steps, so that validation judges the model."""
         return 0 < step <= self.phases.total and step % self.phases.steps == 0
 
-    def judged_on(self, data: object) -> Tensor | None:
+    def judged_on(self, data: object) -> Split | None:
         """The validation data, or None without; ValueError if there are repeats to choose among."""
         if isinstance(data, HasValidation):
-            x = data.val.x
-            assert isinstance(x, Tensor), "LiBI's codes are of dense observations"
-            return x
+            return data.val
         if self.phases.repeats > 1:
             raise ValueError(
                 "LiBI chooses among its repeats by validation: fit with a data module that has the data as val.x, as "
@@ -161,11 +159,11 @@ class LiBI(LatentVariableModule, Phased):
         return None
 
     @torch.no_grad()
-    def value_on(self, x: Tensor) -> Float[Tensor, ""]:
+    def value_on(self, data: Split) -> Float[Tensor, ""]:
         """What the best repeat has most of, in nats per observation; its noise is a function of the seed alone."""
         like = next(self.parameters())
         with seeded(self.seed, "select"), torch.autocast(self.device.type, enabled=False):
-            values = torch.cat([self.judge(self.model, rows.to(like)) for rows in x.split(_ROWS)])
+            values = torch.cat([self.judge(self.model, x.to(like)) for x in _blocks(data)])
         return values.mean().to(self.best.value)
 
     def keep_best(self, value: Float[Tensor, "*M"], step: int) -> None:
@@ -210,6 +208,14 @@ class LiBI(LatentVariableModule, Phased):
     def _choose(self, step: int) -> None:
         if self._judged is not None and self.ends_repeat(step):
             self.keep_best(self.value_on(self._judged), step)
+
+
+def _blocks(data: Split) -> Iterator[Tensor]:
+    """All of x in its order, some rows at a time, so that images of a mapped file are never all in memory."""
+    for rows in torch.arange(len(data)).split(_ROWS):
+        x, _ = data.batch(rows)
+        assert isinstance(x, Tensor), "LiBI's codes are of dense observations"
+        yield x
 
 
 def _with_codes(generator: Objective, build: Callable[[], ConditionalLike]) -> tuple[Objective, ConditionalLike | None]:

@@ -7,6 +7,8 @@ import abc
 from jaxtyping import Float
 from torch import Tensor
 
+from vae_lightning.data.protocols import Split
+
 
 class Phased(abc.ABC):
     """A model trained in phases, with a fresh optimizer in each, that keeps the best of its repeats by its own choice.
@@ -28,11 +30,11 @@ class Phased(abc.ABC):
         """Whether a repeat is done after so many steps, so that validation judges the model."""
 
     @abc.abstractmethod
-    def judged_on(self, data: object) -> Tensor | None:
+    def judged_on(self, data: object) -> Split | None:
         """The validation data that repeats are judged on, or None; ValueError if there have to be any."""
 
     @abc.abstractmethod
-    def value_on(self, x: Tensor) -> Float[Tensor, ""]:
+    def value_on(self, data: Split) -> Float[Tensor, ""]:
         """What the best repeat has most of; its noise is a function of the seed alone."""
 
     @abc.abstractmethod

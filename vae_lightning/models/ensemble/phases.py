@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from vae_lightning.data.protocols import Split
 from vae_lightning.models.ensemble.stack import Stack, StackedBatch
 from vae_lightning.models.latent_variable import LatentVariableModule
 from vae_lightning.models.phased import Phased
@@ -83,7 +84,7 @@ class MemberPhases(Phases):
 
     def __init__(self, module: Phased, alone: Callable[[int], Phased]) -> None:
         self.module, self.alone = module, alone
-        self._judged: list[Tensor | None] = []
+        self._judged: list[Split | None] = []
 
     def start(self, data: Sequence[object]) -> None:
         """ValueError without data that members have to be judged on."""
@@ -102,7 +103,7 @@ class MemberPhases(Phases):
         """Each member's value by its own choice, where a repeat is done."""
         if not self.module.ends_repeat(step) or None in self._judged[:1]:
             return None
-        return torch.stack([self.alone(n).value_on(x) for n, x in enumerate(self._judged) if x is not None])
+        return torch.stack([self.alone(n).value_on(data) for n, data in enumerate(self._judged) if data is not None])
 
     def keep_best(self, values: Float[Tensor, " M"], step: int) -> None:
         """Let each member keep the repeat that is done, if it is its best."""
