@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import jaxtyping
 import pytest
 import torch
 from support.models import Save, digits, gaussian_vae, trainer
@@ -17,6 +19,16 @@ from vae_lightning.models import RBM, Ensemble, GaussianVAE
 from vae_lightning.models.latent_variable import loss_and_read
 
 
+@pytest.fixture
+def no_checks_of_shapes() -> Iterator[None]:
+    """The suite's checks of shapes would be traced too, and break the loss into many pieces to compile."""
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", before)
+
+
+@pytest.mark.usefixtures("no_checks_of_shapes")
 @pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
 def test_a_compiled_loss_is_the_loss(tmp_path: Path) -> None:
     """Up to rounding, with the same noise; and a run that goes on from its checkpoint has the same bits."""
