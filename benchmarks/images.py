@@ -120,10 +120,8 @@ def reading(asked: argparse.Namespace) -> Iterator[Row]:
             }
             return in_turns(ways, 1 if asked.quick else EPOCHS)
 
-    costs = given_costs(run)
-    yield Comparison("reading faces, an image", "ours", "torchvision and two workers", AsFast(10), "clock ms").row(
-        costs
-    )
+    work, peer = "reading faces, an image", "torchvision and two workers"
+    yield Comparison(work, "ours", peer, AsFast(10), "clock ms").row(given_costs(run))
 
 
 def given_costs(run: Callable[[], Costs | Absent]) -> Costs | Absent:

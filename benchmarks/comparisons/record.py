@@ -101,7 +101,7 @@ class Run:
         """Now."""
         commit = _git(repository, "rev-parse", "--short=7", "HEAD").strip() or "unknown"
         changed = (
-            " with changes" if _git(repository, "status", "--porcelain", "vae_lightning", "benchmarks/*.py") else ""
+            " with changes" if _git(repository, "status", "--porcelain", ":/vae_lightning", ":/benchmarks/*.py") else ""
         )
         packages = {name: found for name in PEERS if (found := _version(name))}
         when = datetime.now(UTC).strftime("%Y-%m-%d")
