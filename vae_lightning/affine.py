@@ -119,4 +119,5 @@ def _by_onednn(rows: Tensor) -> bool:
     return rows.dtype is torch.float32 and rows.device.type == "cpu" and rows.numel() > 0 and _HAS_ONEDNN
 
 
-_HAS_ONEDNN = torch.backends.mkldnn.is_available()
+# the operation is one of torch's own, which may go
+_HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
