@@ -1,5 +1,6 @@
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,20 @@ torch.set_num_threads(1)  # a forked child has none of the threads that its pare
 
 # as a terminal starts a command: what a shell runs in the background has SIGINT ignored, and would leave it so
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+_ended_early: list[str] = []
+
+
+def pytest_internalerror(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    """Keep why pytest, or a worker of it, could not go on."""
+    _ended_early.append(str(excinfo.value) or repr(excinfo.value))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Say it once more as the last thing: what it has broken is told after it, and at length."""
+    if _ended_early and not hasattr(config, "workerinput"):
+        print("The first error outside the tests:", *_ended_early[0].splitlines()[-12:], sep="\n", file=sys.stderr)
+
 
 settings.register_profile("steady", deadline=None, derandomize=True)  # the same on a busy machine, and every time
 settings.load_profile("steady")
