@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,16 @@ def test_what_a_library_raises_is_one_line_and_ones_own_defect_a_traceback(
     monkeypatch.setattr(entries, "fit", here)
     with pytest.raises(KeyError):
         command("fit")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("fit", "--config", "nowhere.yaml"), ("sample", "--ckpt", "nowhere.ckpt"), ("sweep", "--config", "nowhere.yaml")],
+    ids=lambda arguments: arguments[0],
+)
+def test_what_prints_warnings_is_as_before_afterwards(arguments: tuple[str, ...]) -> None:
+    """Hundreds of commands in one process would else go through hundreds of formats, until Python refuses."""
+    before = warnings.formatwarning
+    with pytest.raises(SystemExit):
+        command(*arguments)
+    assert warnings.formatwarning is before

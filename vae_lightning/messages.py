@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from itertools import takewhile
 from pathlib import Path
@@ -65,8 +66,9 @@ class CommandParser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
-def one_line_warnings() -> None:
-    """Print a warning of this project as one line, without the line of code; others as Lightning prints them."""
+@contextmanager
+def one_line_warnings() -> Iterator[None]:
+    """Within this block, print a warning of this project as one line, without the code; others as they were printed."""
     others = warnings.formatwarning
 
     def one_line(
@@ -76,3 +78,7 @@ def one_line_warnings() -> None:
         return f"vae-lightning: {message}\n" if ours else others(message, category, filename, lineno, line)
 
     warnings.formatwarning = one_line
+    try:
+        yield
+    finally:
+        warnings.formatwarning = others

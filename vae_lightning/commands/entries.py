@@ -14,8 +14,8 @@ def _train(command: str, arguments: Sequence[str]) -> None:
         from vae_lightning.messages import one_line_warnings
         from vae_lightning.training import TrainingCLI
 
-    one_line_warnings()  # after Lightning, which sets a format when it is imported
-    TrainingCLI.run([command, *arguments])
+    with one_line_warnings():  # after Lightning, which sets a format when it is imported
+        TrainingCLI.run([command, *arguments])
 
 
 def _use(command: str, arguments: Sequence[str]) -> None:
@@ -27,8 +27,8 @@ def _use(command: str, arguments: Sequence[str]) -> None:
         from vae_lightning.commands.use import USE
         from vae_lightning.messages import one_line_warnings
 
-    one_line_warnings()
-    USE[command](given)
+    with one_line_warnings():
+        USE[command](given)
 
 
 def index(arguments: Sequence[str]) -> None:

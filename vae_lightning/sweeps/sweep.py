@@ -27,9 +27,9 @@ from vae_lightning.sweeps.study import Search
 from vae_lightning.training.shipped import with_files
 
 
+@one_line_warnings()
 def sweep(arguments: Sequence[str]) -> None:
     """`vae-lightning sweep ARGUMENTS`; exit status 1 if a run has failed."""
-    one_line_warnings()
     wanted = asked(with_files(arguments))
     go_on = f"go on with: vae-lightning sweep {shlex.join(arguments)}"
     try:
