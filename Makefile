@@ -9,7 +9,7 @@ WORKERS ?= 2
 IMAGE ?= vae-lightning
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs notebooks soak gpu bench measure lock image clean
+.PHONY: help demo test lint docs notebooks soak gpu bench measure lock image container clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r target text; do \
@@ -66,8 +66,12 @@ lock: $(INSTALLED) ## write the versions of .venv into constraints.txt
 	LC_ALL=C sort -f $(VENV)/versions > constraints.txt
 	@touch $(INSTALLED)
 
-image: ## build the Docker image
-	docker build -t $(IMAGE) .
+image: ## build the Docker image and print its size; ARGS="--build-arg EXTRAS=text" are options of docker build
+	docker build -t $(IMAGE) $(ARGS) .
+	@docker image ls $(IMAGE)
+
+container: ## build and run the image: stopped, resumed, watched; CONTAINER_ENGINE=podman; ARGS=--built checks the one there is
+	$(PYTHON) tests/container.py --image $(IMAGE) $(ARGS)
 
 clean: ## remove .venv, builds and caches; runs/ stays
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .cache site

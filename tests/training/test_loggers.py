@@ -38,6 +38,16 @@ def test_ten_that_start_at_once_land_in_ten_folders(kind: type[RunTensorBoard | 
     assert all(list(path.iterdir()) for path in runs.iterdir())
 
 
+def test_a_folder_of_runs_that_cannot_be_made_is_named_with_the_way_out(tmp_path: Path) -> None:
+    runs = tmp_path / "file" / "runs"
+    runs.parent.touch()
+    with pytest.raises(NotADirectoryError) as caught:
+        RunCSV(runs, name="").version  # noqa: B018
+    (note,) = caught.value.__notes__
+    assert str(runs) in note
+    assert "--trainer.logger.save_dir" in note
+
+
 def test_two_fits_that_start_at_once_have_a_run_each(tmp_path: Path) -> None:
     """A run is one process here, not two of one run: they know nothing of each other."""
     config = tiny(tmp_path)

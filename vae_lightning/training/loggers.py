@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from itertools import count
@@ -67,11 +68,17 @@ def _own(root: str, first: int) -> int:
 
 @rank_zero_only
 def _taken(root: Path, first: int) -> int:
-    root.mkdir(parents=True, exist_ok=True)
-    for number in count(first):
-        with suppress(FileExistsError):
-            (root / f"version_{number}").mkdir()
-            break
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        for number in count(first):
+            with suppress(FileExistsError):
+                (root / f"version_{number}").mkdir()
+                break
+    except OSError as error:
+        error.add_note(
+            f"runs go to {root.absolute()}, here by user {os.geteuid()}: --trainer.logger.save_dir names another folder"
+        )
+        raise
     return number
 
 
