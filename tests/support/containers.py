@@ -119,7 +119,8 @@ class Engine(Containers):
     def stopped(self, place: Place, once: Path, program: str, *words: str) -> Ended:
         """As process 1, which has no default action for SIGTERM; in 60 seconds the engine sends SIGKILL."""
         with self._started(place, ["--network", "none"], program, *words) as name:
-            waited(once.exists, f"{once.name} of {place.volume}")
+            running = [self.command, "inspect", "--format", "{{.State.Running}}", name]
+            waited(lambda: once.exists() or run(running).out.strip() != "true", f"{once.name} of {place.volume}")
             run([self.command, "stop", "-t", "60", name]).well()
             said = run([self.command, "logs", name])
             return Ended(int(run([self.command, "wait", name]).well().out), said.out, said.err)
