@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import lightning.pytorch as pl
 import torch
@@ -17,6 +18,7 @@ from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnect
 
 from vae_lightning.signals import signals
 
+Value = TypeVar("Value")
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # glibc's names for mallopt's parameters
 
 
@@ -45,6 +47,15 @@ def rank_and_size() -> tuple[int, int]:
     """Which process of the run this is, and of how many; (0, 1) of a process on its own."""
     together = torch.distributed.is_available() and torch.distributed.is_initialized()
     return (torch.distributed.get_rank(), torch.distributed.get_world_size()) if together else (0, 1)
+
+
+def from_first(value: Value) -> Value:
+    """What the first process of the run has, on all of them; all have to ask."""
+    if rank_and_size()[1] == 1:
+        return value
+    told = [value]
+    torch.distributed.broadcast_object_list(told, 0)
+    return told[0]
 
 
 def broadcasts_buffers(trainer: pl.Trainer) -> bool:

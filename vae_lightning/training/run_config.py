@@ -9,6 +9,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.cli import SaveConfigCallback
 
+from vae_lightning.callbacks.run.copies import Copies
 from vae_lightning.files import atomic_write, expanded
 from vae_lightning.trust import Trust, read_record
 
@@ -28,10 +29,19 @@ class RunConfig(SaveConfigCallback):
         """When `fit` begins."""
         self.file = Path(trainer.log_dir or "") / self.config_filename  # asked on every rank: it is broadcast
         written = self.file.exists()
+        if stage != "fit":
+            return
+        copies = Copies(trainer, self.file.parent)
+        if machines := copies.strangers(self.file):
+            raise ValueError(
+                f"{self.file.parent} holds another run on {', '.join(machines)}: give this one a place of its own, "
+                "on all machines, by --trainer.logger.version or --trainer.logger.save_dir"
+            )
         # the first process decides: another may look when the file has just been written, and would part from it
-        if stage == "fit" and not trainer.strategy.broadcast(written):
+        if not trainer.strategy.broadcast(written):
             self.config.ckpt_path = None  # the next `fit --config config.yaml` is a run of its own
             super().setup(trainer, pl_module, stage)
+        copies.send(self.file)
 
     def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Write it, on the first process."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import enum
 import inspect
 import pathlib
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_PLAIN = (type(None), bool, int, float, complex, bytes)
+_PLAIN = (type(None), bool, int, float, complex, bytes, datetime.timedelta)
 _TEXT = (str, pathlib.PurePath, enum.Enum)
 
 

@@ -11,8 +11,10 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from vae_lightning.callbacks.run.copies import Copies
 from vae_lightning.models.protocols import part
 from vae_lightning.objectives import Objective
+from vae_lightning.process import from_first
 
 _BEST = "best"
 _OF_ENCODER = {True: (), False: ("val/nelbo", "val/reconstruction", "val/kl", "val/log_likelihood")}
@@ -23,6 +25,7 @@ class BestCheckpoint(ModelCheckpoint):
 
     Of the `save_top_k` best, if there is more than one, each has a file of its own, best-EPOCH-STEP.ckpt or by
     `filename`, and best.ckpt is another name of the first among them. `last.ckpt` is written by LastCheckpoint.
+    Machines that share no folder have these files each.
 
     ValueError for `save_last`, and for several files whose `filename` has no {step} to tell them apart.
     """
@@ -58,11 +61,13 @@ class BestCheckpoint(ModelCheckpoint):
         if self.dirpath is None and folder is not None:
             self.dirpath = str(Path(folder) / "checkpoints")
         super().setup(trainer, pl_module, stage)
+        if stage == "fit" and self.dirpath is not None:
+            self._copies = Copies(trainer, Path(self.dirpath))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """What was the best so far, in this run's folder, which may have been moved; nothing if it is not there."""
         here = {path: str(Path(self.dirpath or "", Path(path).name)) for path in _files(state_dict)}
-        if all(Path(path).is_file() for path in here.values()):
+        if from_first(all(Path(path).is_file() for path in here.values())):  # or processes would choose differently
             moved = {key: here.get(value, value) for key, value in state_dict.items() if isinstance(value, str)}
             models = {here[path]: score for path, score in state_dict["best_k_models"].items()}
             super().load_state_dict(state_dict | moved | {"best_k_models": models, "dirpath": self.dirpath})
@@ -88,7 +93,7 @@ class BestCheckpoint(ModelCheckpoint):
     def _name_best(self, trainer: pl.Trainer) -> None:
         """Give the best file the name best.ckpt as well."""
         best, saved = Path(self.best_model_path), self._last_global_step_saved
-        if not trainer.is_global_zero or saved == self._named or not best.is_file():
+        if not (trainer.is_global_zero or self._keeps) or saved == self._named or not best.is_file():
             return
         self._named = saved
         target = best.with_name(f"{_BEST}.ckpt")
@@ -100,6 +105,21 @@ class BestCheckpoint(ModelCheckpoint):
                 shutil.copyfile(best, also)
             also.replace(target)
 
+    def _save_checkpoint(self, trainer: pl.Trainer, filepath: str) -> None:
+        super()._save_checkpoint(trainer, filepath)
+        if self._copies is not None:
+            self._copies.send(Path(filepath))
+
+    def _remove_checkpoint(self, trainer: pl.Trainer, filepath: str) -> None:
+        super()._remove_checkpoint(trainer, filepath)
+        if self._keeps and Path(filepath).parent.resolve() == Path(self.dirpath or "").resolve():
+            Path(filepath).unlink(missing_ok=True)
+
+    @property
+    def _keeps(self) -> bool:
+        return self._copies is not None and self._copies.keeps
+
+    _copies: Copies | None = None
     _named = -1  # the step of the file that was last looked at
 
 

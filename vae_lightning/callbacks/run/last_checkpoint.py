@@ -13,6 +13,7 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 
 from vae_lightning.batches import Batch
 from vae_lightning.callbacks.run import loop_state
+from vae_lightning.callbacks.run.copies import Copies
 from vae_lightning.callbacks.run.loop_state import LoaderStates
 from vae_lightning.models.reproducible import is_logged
 from vae_lightning.process import disown_children, peer_failed
@@ -30,7 +31,8 @@ class LastCheckpoint(Checkpoint):
 
     A signal that the command handles, SIGTERM or SIGINT, ends the training on all processes at the next such moment.
 
-    It is written beside its target and moved over it, so that the last whole one always loads.
+    It is written beside its target and moved over it, so that the last whole one always loads. Machines that share no
+    folder have the file each.
     """
 
     def __init__(self, every_n_steps: int | None = None) -> None:
@@ -39,6 +41,7 @@ class LastCheckpoint(Checkpoint):
         self.every_n_steps = every_n_steps
         self._first = _First(self)
         self._path: Path | None = None
+        self._copies: Copies | None = None
         self._due: LoaderStates | None = None  # those of the loaders, if it is to be written before the next batch
         self._state: dict[str, Any] | None = None  # of the loops, while it is being written
         self._logged: dict[str, Any] = {}
@@ -68,6 +71,7 @@ class LastCheckpoint(Checkpoint):
         folder = trainer.log_dir  # asked on every rank: it is broadcast
         dry = folder is None or trainer.fast_dev_run  # type: ignore[attr-defined]
         self._path = None if dry else Path(str(folder)) / "checkpoints" / "last.ckpt"
+        self._copies = None if dry else Copies(trainer, Path(str(folder)))
         self._due, self._signum, self._max_steps = None, 0, trainer.max_steps
         signals.hold(bool(signals.handled))
 
@@ -147,6 +151,8 @@ class LastCheckpoint(Checkpoint):
             trainer.save_checkpoint(self._path, weights_only=False)
         finally:
             self._state = None
+        if self._copies is not None:
+            self._copies.send(self._path)
 
     def _end_if_signalled(self) -> None:
         if self._signum:
