@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import platform
 import secrets
+import socket
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
@@ -54,7 +54,7 @@ class Copies:
         here = path.read_bytes() if path.is_file() else b""
         is_strange = here not in (b"", from_first(here)) and self.keeps
         told: list[str | None] = [None] * torch.distributed.get_world_size()
-        torch.distributed.all_gather_object(told, platform.node() if is_strange else None)
+        torch.distributed.all_gather_object(told, socket.gethostname() if is_strange else None)
         return [name for name in told if name is not None]
 
     def _opened(self, path: Path) -> AbstractContextManager[BinaryIO | None]:

@@ -15,6 +15,8 @@ from vae_lightning.batches import Batch
 from vae_lightning.callbacks.run import loop_state
 from vae_lightning.callbacks.run.copies import Copies
 from vae_lightning.callbacks.run.loop_state import LoaderStates
+from vae_lightning.data.base import InMemoryDataModule
+from vae_lightning.data.protocols import datamodule
 from vae_lightning.models.reproducible import is_logged
 from vae_lightning.process import disown_children, peer_failed
 from vae_lightning.signals import Interrupted, signals
@@ -128,9 +130,7 @@ class LastCheckpoint(Checkpoint):
                 child.terminate()
         told = isinstance(exception, Interrupted) and trainer.is_global_zero
         if (told or peer_failed(exception) or isinstance(exception, OSError)) and self._path and self._path.is_file():
-            config = self._path.parent.parent / "config.yaml"
-            of_run = f"--config {shlex.quote(str(config))} " if config.is_file() else ""
-            exception.add_note(f"go on with: vae-lightning fit {of_run}--ckpt_path {shlex.quote(str(self._path))}")
+            exception.add_note(_how_to_go_on(trainer, self._path))
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -157,6 +157,18 @@ class LastCheckpoint(Checkpoint):
     def _end_if_signalled(self) -> None:
         if self._signum:
             raise Interrupted(self._signum)
+
+
+def _how_to_go_on(trainer: pl.Trainer, last: Path) -> str:
+    """The command; of several machines, on each, or on one with the observations of a step that all have had."""
+    config = last.parent.parent / "config.yaml"
+    of_run = f"--config {shlex.quote(str(config))} " if config.is_file() else ""
+    command = f"go on with: vae-lightning fit {of_run}--ckpt_path {shlex.quote(str(last))}"
+    if trainer.num_nodes == 1:
+        return command
+    data = datamodule(trainer)
+    step = f" --data.batch_size {data.batch_size * trainer.num_nodes}" if isinstance(data, InMemoryDataModule) else ""
+    return f"{command}; on one machine add: --trainer.num_nodes 1{step}"
 
 
 def _signalled(trainer: pl.Trainer) -> int:
