@@ -7,9 +7,14 @@ INSTALLED := $(VENV)/installed
 # two test processes of one thread each: the same on a laptop and on a large machine
 WORKERS ?= 2
 IMAGE ?= vae-lightning
+# what needs most of the packages, and the least time
+FLOORS = tests/test_examples.py tests/test_checkpoints.py tests/test_version_0_1.py tests/test_resume.py tests/test_trust.py \
+	tests/test_cli.py tests/acceptance tests/answers tests/callbacks/run tests/data/arrays tests/data/images tests/data/texts \
+	tests/decoders tests/encoders tests/estimators tests/exports tests/families tests/metrics tests/models/test_vae.py \
+	tests/objectives tests/sweeps/test_search.py tests/training
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs notebooks soak gpu bench measure lock image container clean
+.PHONY: help demo test lint docs notebooks soak floors gpu bench measure lock audit image container clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r target text; do \
@@ -51,6 +56,12 @@ soak: $(INSTALLED) ## damage every kind of file, kill runs at random and at ever
 	FUZZ_INPUTS=840 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -rP tests/test_fuzz.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/soak.py --workers $(WORKERS) $(ARGS)
 
+floors: $(INSTALLED) ## the lowest versions that pyproject.toml promises, in an environment of their own: tests of what needs them most
+	$(BIN)/python tests/floors.py
+	$(PYTHON) -m venv $(VENV)/floors
+	$(VENV)/floors/bin/python -m pip install --disable-pip-version-check -c constraints-floors.txt -e '.[dev]'
+	OMP_NUM_THREADS=1 $(VENV)/floors/bin/python -m pytest -n $(WORKERS) -W ignore $(FLOORS) $(ARGS)
+
 gpu: $(INSTALLED) ## check all models and diagnostics on a CUDA device; ARGS="--only digits/vae" selects, --device cpu tries it
 	$(BIN)/python tests/gpu.py $(ARGS)
 
@@ -65,6 +76,13 @@ lock: $(INSTALLED) ## write the versions of .venv into constraints.txt
 		--exclude pip --exclude vae-lightning > $(VENV)/versions
 	LC_ALL=C sort -f $(VENV)/versions > constraints.txt
 	@touch $(INSTALLED)
+
+audit: $(INSTALLED) ## known weaknesses of the versions in constraints.txt (an index has to answer), and all parts in dist/sbom.json
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --disable-pip-version-check -q 'pip-audit>=2.10' 'cyclonedx-bom>=7.5'
+	@mkdir -p dist
+	$(VENV)/audit/bin/cyclonedx-py environment --pyproject pyproject.toml --of JSON -o dist/sbom.json $(BIN)/python
+	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt
 
 image: ## build the Docker image and print its size; ARGS="--build-arg EXTRAS=text" are options of docker build
 	docker build -t $(IMAGE) $(ARGS) .

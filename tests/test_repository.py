@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import tomllib
-import zipfile
 from pathlib import Path
 
 import jaxtyping
@@ -20,7 +19,7 @@ from support.real_data import find_real_newsgroups
 
 import vae_lightning
 from vae_lightning.estimators.base import local_signals, mean
-from vae_lightning.training.shipped import FOLDER, names
+from vae_lightning.training.shipped import FOLDER
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -72,13 +71,7 @@ def test_every_module_has_one_layer_and_every_layer_is_a_module():
     assert set(layers) == modules - {"__init__", "__main__", "__pycache__"}
 
 
-def test_the_wheel_has_every_configuration_and_the_weights_of_features(tmp_path):
-    """So that `--config digits/vae` finds one wherever it is installed."""
-    builder = pytest.importorskip("hatchling.builders.wheel").WheelBuilder(str(ROOT))
-    (wheel,) = builder.build(directory=str(tmp_path), versions=["standard"])
-    held = set(zipfile.ZipFile(wheel).namelist())
-    assert {f"vae_lightning/configs/{name}.yaml" for name in names()} <= held
-    assert "vae_lightning/metrics/images/celeba-features.ckpt" in held  # which metrics.AttributeFeatures reads
+def test_configurations_are_those_of_the_package():
     assert (ROOT / "configs").resolve() == FOLDER  # which others name by the repository's folder
 
 

@@ -82,3 +82,8 @@ def one_line_warnings() -> Iterator[None]:
         yield
     finally:
         warnings.formatwarning = others
+
+
+def moved(old: str, new: str) -> None:
+    """Warn whoever uses an old name, which works as the new one does until the next major version."""
+    warnings.warn(f"{old} is {new} now; the old name goes with version 2", FutureWarning, stacklevel=3)
