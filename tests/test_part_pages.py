@@ -1,0 +1,90 @@
+"""The pages of models, diagnostics and studies: none is missing, each has the same parts, and what it shows runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import lightning.pytorch as pl
+import pytest
+from support.command import command
+from support.pages import Block, blocks, differences, shown_and_printed
+from support.shipped import options
+
+from vae_lightning import models
+
+DOCS = Path(__file__).parent.parent / "docs"
+MODELS = sorted((DOCS / "models").glob("*.md"))
+PAGES = MODELS
+MODULES = {name for name in models.__all__ if issubclass(getattr(models, name), pl.LightningModule)}
+PARTS = ["When to use it", "The equation", "What it costs", "How to read it", "Run it"]
+BRIEF = [
+    *("--trainer.accelerator", "cpu", "--trainer.callbacks", "[]", "--trainer.limit_val_batches", "1"),
+    "--trainer.logger.save_dir",
+]
+
+
+def name(page: Path) -> str:
+    return f"{page.parent.name}/{page.stem}"
+
+
+def described(page: Path) -> list[str]:
+    """The full names in the first paragraph: what the page is about."""
+    return re.findall(r"`(vae_lightning\.[\w.]+)`", page.read_text().split("\n\n")[1])
+
+
+def code(page: Path, language: str) -> list[Block]:
+    return [block for block in blocks(page.read_text()) if block.language == language]
+
+
+def commands(page: Path) -> Iterator[list[str]]:
+    """The words of each command behind `vae-lightning`."""
+    for block in code(page, "sh"):
+        for line in block.text.replace("\\\n", "").splitlines():
+            program, *words = shlex.split(line, comments=True)
+            assert program == "vae-lightning", line
+            yield words
+
+
+def test_no_model_lacks_a_page() -> None:
+    named = {path.rsplit(".", 1)[1] for page in MODELS for path in described(page)}
+    assert sorted(MODULES - named) == []
+
+
+def test_nothing_has_two_pages() -> None:
+    counted = Counter(path for page in PAGES for path in described(page))
+    assert [path for path, times in counted.items() if times > 1] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_a_page_is_short_and_has_the_parts_of_all(page: Path) -> None:
+    text = page.read_text()
+    assert re.findall(r"^## (.*)", text, re.MULTILINE) == PARTS
+    assert 25 <= len(text.splitlines()) <= 60
+    equation = text.partition("## The equation")[2].partition("\n## ")[0]
+    assert re.search(r"^    \S", equation, re.MULTILINE), "an equation stands in a block of its own"
+    assert re.search(r"\b(19|20)\d\d\b", equation), "and has a source"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_its_twelve_lines_print_what_it_shows(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (program,) = code(page, "python")
+    imports = ("import ", "from ")
+    lines = [line for line in program.text.splitlines() if line and not line.startswith(imports)]
+    assert len(lines) <= 12
+    (pair,) = shown_and_printed(page.read_text())
+    assert differences(*pair) == []
+
+
+@pytest.mark.parametrize("page", MODELS, ids=name)
+def test_the_command_of_a_model_trains_it(page: Path, tmp_path: Path) -> None:
+    """For four steps, on data made here."""
+    ((verb, option, config),) = commands(page)
+    assert (verb, option) == ("fit", "--config")
+    command("fit", *options(config, tmp_path, steps=4), *BRIEF, tmp_path)
+    (path,) = {path for path in described(page) if path.rsplit(".", 1)[1] in MODULES}
+    assert f"class_path: {path}" in (tmp_path / "version_0" / "config.yaml").read_text()
