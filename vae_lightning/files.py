@@ -1,4 +1,4 @@
-"""Files: bytes -> a file that is whole or not there, whenever the process is killed."""
+"""Files: bytes -> a file that is whole or not there, whenever the process is killed; a name -> the file it means."""
 
 from __future__ import annotations
 
@@ -97,3 +97,28 @@ def expanded(path: str) -> str:
     if unset := re.search(r"\$(\w+|\{\w+\})", whole):
         raise ValueError(f"{path} needs {unset[0]}, which is not set in the environment")
     return whole
+
+
+def find(given: str, option: str, name: str, where: Path) -> Path:
+    """The file that `given` names: a file, or the checkpoint `name` of a run's folder, of the newest run in `where`.
+
+    ValueError if there is none, and for Lightning's `hpc` and `registry`, of which this project has nothing.
+    """
+    if given == "hpc" or given.split(":", maxsplit=1)[0] == "registry":
+        raise ValueError(f"--{option} {given}: there is no such store here; give a file, a run's folder, last or best")
+    if given in ("last", "best"):
+        found = [*where.glob(f"*/checkpoints/{given}.ckpt"), *where.glob(f"checkpoints/{given}.ckpt")]
+        if not found:
+            raise ValueError(f"--{option} {given}: no run in {where} has a {given}.ckpt; give a file or a run's folder")
+        return max(found, key=lambda path: path.stat().st_mtime)
+    path = Path(expanded(given))
+    if not path.is_dir():
+        if not path.is_file():
+            raise ValueError(f"there is no checkpoint {path}")
+        return path
+    for file in (path / "checkpoints" / f"{name}.ckpt", path / f"{name}.ckpt"):
+        if file.is_file():
+            return file
+    others = sorted(str(file) for file in path.rglob("*.ckpt"))
+    has = f"it has {', '.join(others)}: give the file" if others else "it is no run's folder"
+    raise ValueError(f"{path} has no checkpoints/{name}.ckpt; {has}")

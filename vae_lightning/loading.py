@@ -9,8 +9,8 @@ from typing import Any
 from lightning.pytorch.cli import instantiate_module
 
 from vae_lightning.construction.specification import INSTANTIATOR, paths_of
+from vae_lightning.files import find
 from vae_lightning.models.reproducible import ReproducibleModule
-from vae_lightning.training.checkpoint import find
 from vae_lightning.trust import Slot, Trust, one_line, read_checkpoint
 
 

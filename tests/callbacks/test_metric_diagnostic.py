@@ -13,13 +13,14 @@ from support.models import digits, gaussian_vae, hashing, newsgroups, trainer
 from torch import Tensor, nn
 from torchmetrics.aggregation import MeanMetric
 
+from vae_lightning.answers.hashing import Encodes
 from vae_lightning.batches import Batch
 from vae_lightning.callbacks import Diagnostic, GradientVariance, HammingPrecision, MetricDiagnostic, SmoothKNN
 from vae_lightning.callbacks.images.samplers import ImageSamples
 from vae_lightning.latent_variable import Draw
 from vae_lightning.models import Ensemble, HashingVAE
 from vae_lightning.models.codes import codes_in
-from vae_lightning.models.protocols import ChecksData, Encodes, Generates, WritesMembers, part, seed_of
+from vae_lightning.models.protocols import ChecksData, Generates, WritesMembers, part, seed_of
 
 
 class MeanCode(MetricDiagnostic):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
-from lightning.pytorch.cli import instantiate_class
-
 from vae_lightning.construction.specification import specification
-from vae_lightning.data import Newsgroups
 from vae_lightning.data.preparation import Preparation
 from vae_lightning.data.texts.preparation import TextPreparation
 from vae_lightning.data.texts.tokenizers import LatinLetters
@@ -41,12 +39,12 @@ def _built(said: Any) -> Any:
     if not isinstance(said, Mapping) or "class_path" not in said:
         return said
     arguments = {name: _built(value) for name, value in (said.get("init_args") or {}).items()}
-    return instantiate_class((), {"class_path": said["class_path"], "init_args": arguments})
+    return resolve_name(said["class_path"])(**arguments)
 
 
 def _of_newsgroups(content: Mapping[str, Any]) -> dict[str, Any] | None:
     """What checkpoints of 0.1 say of their words."""
-    record = content.get(Newsgroups.__qualname__)
+    record = content.get("Newsgroups")
     if not isinstance(record, Mapping) or not isinstance(record.get("words"), list):
         return None
     return specification(TextPreparation(record["words"], LatinLetters()))

@@ -6,12 +6,13 @@ import lightning.pytorch as pl
 import torch.distributions as td
 from torch import Tensor
 
+from vae_lightning.answers.hashing import Encodes
 from vae_lightning.counts import Counts
 from vae_lightning.data.protocols import InMemory, datamodule
 from vae_lightning.harmonium.harmonium import Harmonium
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.models.preflight import NAMES, SPLITS
-from vae_lightning.models.protocols import Encodes, Generates, WritesMembers, part
+from vae_lightning.models.protocols import Generates, WritesMembers, part
 from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.objectives import Objective
 

@@ -7,6 +7,7 @@ import inspect
 import numbers
 import sys
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from pkgutil import resolve_name
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -85,8 +86,13 @@ def paths_of(named: Any) -> list[str]:
     if "." in name or parts == ["__main__"]:
         return []
     modules = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
-    found = ((module, sys.modules.get(module)) for module in modules)
-    return [f"{path}.{name}" for path, module in found if module is not None and vars(module).get(name) is named]
+    return [f"{module}.{name}" for module in modules if module in sys.modules and _in(module, name) is named]
+
+
+def _in(module: str, name: str) -> Any:
+    """What a module has by this name, or says that it has: some import that once it is used."""
+    found = vars(sys.modules[module])
+    return resolve_name(f"{module}:{name}") if name in found.get("__all__", ()) else found.get(name)
 
 
 def is_within(path: str, packages: Iterable[str]) -> bool:

@@ -7,9 +7,8 @@ not asked of it, or refused in words that say what is missing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
-import lightning.pytorch as pl
 from torch import Tensor
 from torch.distributions import LogNormal
 
@@ -18,6 +17,9 @@ from vae_lightning.data.loaders import View
 from vae_lightning.data.mapped import Mapped
 from vae_lightning.data.preparation import Preparation
 from vae_lightning.nn import TrainingData
+
+if TYPE_CHECKING:
+    import lightning.pytorch as pl
 
 SplitName = Literal["train", "val", "test"]
 Predicted = SplitName | Literal["all"]

@@ -9,9 +9,8 @@ from tempfile import TemporaryDirectory
 
 from vae_lightning.exports.programs import Save, programs, save_onnx, save_pt2
 from vae_lightning.exports.ship import ship
-from vae_lightning.files import atomic_write, expanded
+from vae_lightning.files import atomic_write, expanded, find
 from vae_lightning.loading import load
-from vae_lightning.training.checkpoint import find
 
 _PROGRAMS: dict[str, Save] = {".pt2": save_pt2, ".onnx": save_onnx}
 

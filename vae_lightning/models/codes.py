@@ -8,13 +8,11 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from vae_lightning.answers.hashing import CHUNK_DOCUMENTS, Encodes
 from vae_lightning.counts import Counts
 from vae_lightning.distributions import as_bits
 from vae_lightning.latent_variable import Draw
-from vae_lightning.models.protocols import Encodes
 from vae_lightning.models.rbm import Evaluated
-
-CHUNK_DOCUMENTS = 1024  # encoded at once
 
 
 def encode_all(model: Encodes, x: Counts) -> Iterator[Bool[Tensor, "chunk bits"]]:

@@ -10,22 +10,21 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Size, Tensor
 from torch.distributions import Distribution, LogNormal
 
+from vae_lightning.answers.hashing import most_probable, text_model
 from vae_lightning.batches import Batch, observations
-from vae_lightning.conditional import Conditional, Network, as_conditional
+from vae_lightning.conditional import Network, as_conditional
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.construction.hyperparameters import only_plain
 from vae_lightning.counts import Counts
 from vae_lightning.data.protocols import HasLengths, vocabulary_size
-from vae_lightning.distributions import component, parameters
+from vae_lightning.distributions import component
 from vae_lightning.estimators import DisARM
-from vae_lightning.families import Bernoulli, Multinomial
 from vae_lightning.families.multinomial import log_multinomial_coefficient, saturated_log_likelihood
-from vae_lightning.latent_variable import Draw, LatentVariableModel
+from vae_lightning.latent_variable import Draw
 from vae_lightning.models.latent_variable import LatentVariableModule
 from vae_lightning.models.optimizers import adam
 from vae_lightning.nn import BagOfWordsMLP, WordLogits
 from vae_lightning.objectives import ELBO, Objective
-from vae_lightning.priors import FactorisedPrior
 
 
 class HashingVAE(LatentVariableModule):
@@ -77,12 +76,7 @@ class HashingVAE(LatentVariableModule):
             raise ValueError(f"num_bits is the length of a code and must be at least 1, got {num_bits}")
         if num_words is None:
             raise ValueError("HashingVAE needs the size of the vocabulary: give num_words=data.num_words")
-        bits, words = Bernoulli(num_bits), Multinomial(num_words)
-        model = LatentVariableModel(
-            Conditional(bits, words.event_shape, encoder),
-            Conditional(words, bits.event_shape, decoder),
-            FactorisedPrior(bits),
-        )
+        model = text_model(num_bits, num_words, encoder, decoder)
         super().__init__(model, objective or ELBO(DisARM()), optimizer, scheduler, evaluation_samples)
         with only_plain(self):
             self.save_hyperparameters(logger=False)
@@ -132,9 +126,7 @@ class HashingVAE(LatentVariableModule):
 
     def hashes(self, x: Counts) -> Bool[Tensor, "rows bits"]:
         """The most probable code of each document, in full precision."""
-        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            (logits,) = parameters(self.model.encoder(x))
-            return logits > 0
+        return most_probable(self.model, x, self.device)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Bool[Tensor, "rows bits"]:
         """Codes."""

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any, Protocol, runtime_checkable
 
-import torch
-from jaxtyping import Bool
 from torch import Tensor, nn
 
 from vae_lightning.counts import Counts
@@ -42,18 +40,6 @@ class Generates(Protocol):
 
     def sample(self, n: int) -> Tensor | Counts:
         """(n, *X)."""
-
-
-@runtime_checkable
-class Encodes(Protocol):
-    """Gives each document a code of bits."""
-
-    @property
-    def device(self) -> torch.device:
-        """Where documents have to be."""
-
-    def hashes(self, x: Counts) -> Bool[Tensor, "rows bits"]:
-        """The most probable code of each."""
 
 
 @runtime_checkable

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from vae_lightning.data import Newsgroups, Texts
+from vae_lightning import data as modules
+from vae_lightning.answers.hashing import CHUNK_DOCUMENTS
 from vae_lightning.data.loaders import Observations
 from vae_lightning.data.reading import user_path
-from vae_lightning.data.texts.base import BagsOfWords, counts
+from vae_lightning.data.texts.bag_of_words import counts
 from vae_lightning.data.texts.formats import reader_of
 from vae_lightning.data.texts.readers import TextReader
 from vae_lightning.files import atomic_write
-from vae_lightning.models.codes import CHUNK_DOCUMENTS
 from vae_lightning.search.building import build
 from vae_lightning.search.code_index import CodeIndex, Watch
 from vae_lightning.search.encoder import Encoder
@@ -24,6 +24,9 @@ from vae_lightning.search.sources import Block
 from vae_lightning.search.storage.container import Container
 from vae_lightning.search.words import inverse_document_frequency
 from vae_lightning.search.writing import Batch, first_line
+
+if TYPE_CHECKING:
+    from vae_lightning.data.texts.base import BagsOfWords
 
 Tell = Callable[[str], object]
 
@@ -41,7 +44,8 @@ def own_data(encoder: Encoder, path: Path | None) -> BagsOfWords:
             f"{encoder.path} --data PATH`, and search that by --index"
         )
     moved = {} if path is None else {"path": str(path)}
-    data: BagsOfWords = encoder.trained_on.load_from_checkpoint(encoder.path, map_location="cpu", **moved)
+    kinds: dict[str, type[BagsOfWords]] = {"Newsgroups": modules.Newsgroups, "Texts": modules.Texts}
+    data: BagsOfWords = kinds[encoder.trained_on].load_from_checkpoint(encoder.path, map_location="cpu", **moved)
     data.setup()
     return data
 
@@ -89,9 +93,9 @@ def batches(encoder: Encoder, data: BagsOfWords, documents: Observations) -> Ite
 
 def _shown(data: BagsOfWords) -> Any:
     """A document's id -> its name and its title."""
-    if isinstance(data, Newsgroups):
+    if isinstance(data, modules.Newsgroups):
         return lambda number: (f"train/{number}", "")
-    assert isinstance(data, Texts), "there are no others"
+    assert isinstance(data, modules.Texts), "there are no others"
     path = user_path(data.path)
     reader = data.reader or reader_of(path)
     titles = [first_line(text.text) for text in reader.texts(path)] if isinstance(reader, TextReader) else None

@@ -9,7 +9,6 @@ from typing import Any
 
 from rich.console import Console
 
-from vae_lightning.data import Newsgroups
 from vae_lightning.data.reading import text_lines
 from vae_lightning.files import expanded
 from vae_lightning.messages import printable
@@ -83,7 +82,7 @@ class _OfCheckpoint:
 
     def near_document(self, name: str, k: int) -> tuple[Hits, str]:
         """By its code in the index; any other of 20 Newsgroups is read from the archive and encoded."""
-        if self._encoder.trained_on is not Newsgroups:
+        if self._encoder.trained_on != "Newsgroups":
             return near_own(self._open(), name, k)
         match = re.fullmatch(r"(train|test)/0*(\d+)", name)
         if match is None:

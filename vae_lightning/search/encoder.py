@@ -7,30 +7,40 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 
+import vae_lightning as vl
+from vae_lightning.answers.hashing import Encodes, Hashing
 from vae_lightning.counts import Counts
-from vae_lightning.data import Newsgroups, Texts
 from vae_lightning.data.preparation import Preparation
 from vae_lightning.data.texts.bag_of_words import WordCounter
-from vae_lightning.data.texts.base import BagsOfWords
 from vae_lightning.data.texts.preparation import TextPreparation
 from vae_lightning.data.texts.vocabulary import vocabulary_hash
-from vae_lightning.loading import load
-from vae_lightning.models import HashingVAE
-from vae_lightning.models.protocols import Encodes
-from vae_lightning.models.reproducible import ReproducibleModule
+from vae_lightning.files import find
 from vae_lightning.search.hamming.ranking import Packed
 from vae_lightning.search.sources import Block, blocks
 from vae_lightning.search.words import NUM_TOP_WORDS, rarity, top_words
 from vae_lightning.search.writing import Batch, pack
-from vae_lightning.training.checkpoint import find
-from vae_lightning.trust import read_checkpoint
+from vae_lightning.trust import check_classes, read_unbuilt
 
-OF_TEXTS: tuple[type[BagsOfWords], ...] = (Newsgroups, Texts)
+OF_TEXTS = ("Newsgroups", "Texts")
+"""The classes of `data` by whose names checkpoints keep a vocabulary."""
+
+
+@runtime_checkable
+class Hashes(Encodes, Protocol):
+    """Gives what its preparation has read a code of bits."""
+
+    @property
+    def read_by(self) -> Preparation:
+        """How data become what it sees."""
+
+    @property
+    def observed_shape(self) -> Sequence[int]:
+        """(*X) of an observation; () of a bag of words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,30 +52,33 @@ class Encoder:
 
     path: Path
     sha256: str
-    model: ReproducibleModule = field(repr=False)
-    hashing: Encodes = field(repr=False)
-    trained_on: type[BagsOfWords] | None
+    model: Hashes = field(repr=False)
+    trained_on: str | None  # one of OF_TEXTS
 
     @classmethod
     def read(cls, path: Path) -> Encoder:
         """Read a checkpoint, or that of a run's folder."""
         file = find(str(path), "ckpt", "best", Path("runs"))
-        content = read_checkpoint(file)
-        trained_on = next((kind for kind in OF_TEXTS if kind.__qualname__ in content), None)
+        content = read_unbuilt(file)
+        model: object = Hashing.of(content, file)
+        if model is None:
+            check_classes(content, file)
+        trained_on = next((kind for kind in OF_TEXTS if kind in content), None)
         if trained_on is not None:
-            _check_vocabulary(file, trained_on.__qualname__, content[trained_on.__qualname__])
-        model = _model(file, content)
-        if not isinstance(model, Encodes):
+            _check_vocabulary(file, trained_on, content[trained_on])
+        if model is None:
+            model = _model(file, content)
+        if not isinstance(model, Hashes):
             raise ValueError(
                 f"{file} is of {type(model).__name__}, whose codes are no bits: search needs a HashingVAE, or an RBM "
                 "with hidden bits; `vae-lightning encode` writes the codes of any model"
             )
-        return cls(file, sha256_of(file), model, model, trained_on)
+        return cls(file, sha256_of(file), model, trained_on)
 
     @property
     def kind(self) -> str:
         """The name of the model's class."""
-        return type(self.model).__name__
+        return "HashingVAE" if isinstance(self.model, Hashing) else type(self.model).__name__
 
     @property
     def preparation(self) -> Preparation:
@@ -82,7 +95,7 @@ class Encoder:
         """The length of a code."""
         nothing = Counts.from_dense(torch.zeros(1, 1)) if self.model.observed_shape == () else None
         x = torch.zeros(1, *self.model.observed_shape) if nothing is None else nothing
-        return self.hashing.hashes(x).shape[1]  # type: ignore[arg-type]  # an RBM hashes dense rows, too
+        return self.model.hashes(x).shape[1]  # type: ignore[arg-type]  # an RBM hashes dense rows, too
 
     def batches(self, data: Any, names: Sequence[str] | None = None) -> Iterator[Batch]:
         """Documents with their codes, some at a time; ValueError where the model knows no word of any."""
@@ -118,7 +131,7 @@ class Encoder:
 
     def _packed(self, x: Any) -> Packed:
         with torch.no_grad():
-            return pack(self.hashing.hashes(x).cpu())
+            return pack(self.model.hashes(x).cpu())
 
 
 def sha256_of(path: Path) -> str:
@@ -127,14 +140,14 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _model(path: Path, content: Mapping[str, Any]) -> ReproducibleModule:
-    """The model of a checkpoint; one of texts that names no class is a HashingVAE."""
+def _model(path: Path, content: Mapping[str, Any]) -> object:
+    """The model of a checkpoint; one of texts that names no class is a HashingVAE. Both doors import Lightning."""
     if "_class_path" in content.get("hyper_parameters", {}) or content.get("specified"):
-        return load(path)
-    if not any(kind.__qualname__ in content for kind in OF_TEXTS):
+        return vl.load(path)
+    if not any(kind in content for kind in OF_TEXTS):
         raise ValueError(f"{path} holds no vocabulary: search needs a checkpoint of a model of texts that hashes them")
-    model: ReproducibleModule = HashingVAE.load_from_checkpoint(path, map_location="cpu")
-    return model.eval()
+    model: object = vl.HashingVAE.load_from_checkpoint(path, map_location="cpu").eval()
+    return model
 
 
 def _check_vocabulary(path: Path, name: str, record: object) -> None:

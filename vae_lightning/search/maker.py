@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from vae_lightning.files import find
 from vae_lightning.search.encoder import Encoder, sha256_of
-from vae_lightning.training.checkpoint import find
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from vae_lightning.answers.hashing import CHUNK_DOCUMENTS
 from vae_lightning.counts import Counts
 from vae_lightning.data.preparation import Preparation
 from vae_lightning.data.reading import user_path
@@ -18,7 +19,6 @@ from vae_lightning.data.texts.corpus import Text
 from vae_lightning.data.texts.formats import reader_of
 from vae_lightning.data.texts.preparation import TextPreparation
 from vae_lightning.data.texts.readers import TextReader
-from vae_lightning.models.codes import CHUNK_DOCUMENTS
 from vae_lightning.search.writing import first_line
 
 

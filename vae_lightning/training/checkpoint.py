@@ -10,7 +10,6 @@ from typing import Any
 import lightning.pytorch as pl
 from torch import Size, nn
 
-from vae_lightning.files import expanded
 from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.trust import read_checkpoint
 
@@ -57,31 +56,6 @@ def _described(content: Config, key: str) -> Config | None:
     """What LightningCLI wrote of how an object was built."""
     said = {name: value for name, value in content.get(key, {}).items() if name != "_instantiator"}
     return {"class_path": said.pop("_class_path"), "dict_kwargs": said} if "_class_path" in said else None
-
-
-def find(given: str, option: str, name: str, where: Path) -> Path:
-    """The file that `given` names: a file, or the checkpoint `name` of a run's folder, of the newest run in `where`.
-
-    ValueError if there is none, and for Lightning's `hpc` and `registry`, of which this project has nothing.
-    """
-    if given == "hpc" or given.split(":", maxsplit=1)[0] == "registry":
-        raise ValueError(f"--{option} {given}: there is no such store here; give a file, a run's folder, last or best")
-    if given in ("last", "best"):
-        found = [*where.glob(f"*/checkpoints/{given}.ckpt"), *where.glob(f"checkpoints/{given}.ckpt")]
-        if not found:
-            raise ValueError(f"--{option} {given}: no run in {where} has a {given}.ckpt; give a file or a run's folder")
-        return max(found, key=lambda path: path.stat().st_mtime)
-    path = Path(expanded(given))
-    if not path.is_dir():
-        if not path.is_file():
-            raise ValueError(f"there is no checkpoint {path}")
-        return path
-    for file in (path / "checkpoints" / f"{name}.ckpt", path / f"{name}.ckpt"):
-        if file.is_file():
-            return file
-    others = sorted(str(file) for file in path.rglob("*.ckpt"))
-    has = f"it has {', '.join(others)}: give the file" if others else "it is no run's folder"
-    raise ValueError(f"{path} has no checkpoints/{name}.ckpt; {has}")
 
 
 def start_from(path: Path, module: nn.Module, trust: Iterable[str] = ()) -> None:

@@ -21,14 +21,15 @@ from lightning.pytorch.strategies.launchers.multiprocessing import _MultiProcess
 from lightning.pytorch.utilities import rank_zero_info
 
 from vae_lightning.callbacks import BestCheckpoint, LastCheckpoint
-from vae_lightning.files import expanded
+from vae_lightning.files import expanded, find
 from vae_lightning.models.protocols import ChecksData
-from vae_lightning.process import SignalConnector, keep_large_buffers
+from vae_lightning.process import keep_large_buffers
+from vae_lightning.process.trainers import SignalConnector
 from vae_lightning.training import help as texts
 from vae_lightning.training import place, records
 from vae_lightning.training.arguments import named, options
 from vae_lightning.training.changes import ChangedSettings, Changes, changed_settings, changes, check_weights, misfit
-from vae_lightning.training.checkpoint import Checkpoint, Config, find, start_from
+from vae_lightning.training.checkpoint import Checkpoint, Config, start_from
 from vae_lightning.training.defaults import DEFAULTS, check, own_callbacks, with_atomic_checkpoints
 from vae_lightning.training.parser import Nothing, TeachingParser
 from vae_lightning.training.paths import expand

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
@@ -29,7 +30,11 @@ _OPTIONAL: dict[str, type] = {
 }  # fmt: skip
 _NEVER = ("hparams", "module_arguments")  # by which Lightning took hyper-parameters before 1.0, and still does
 _VERSION = re.compile(r"[2-9]\d*(\.\d+)+((a|b|rc|\.?post|\.?dev)\d+)*")  # for older ones Lightning rewrites contents
-_PARTS = {"hyper_parameters": pl.LightningModule, "datamodule_hyper_parameters": pl.LightningDataModule}
+_PARTS = {
+    "hyper_parameters": "lightning.pytorch:LightningModule",
+    "datamodule_hyper_parameters": "lightning.pytorch:LightningDataModule",
+}
+"""Of what kind the class is that each is for."""
 
 
 def read_checkpoint(path: Path, kind: type | None = None, trust: Iterable[str] = ()) -> dict[str, Any]:
@@ -43,14 +48,26 @@ def read_checkpoint(path: Path, kind: type | None = None, trust: Iterable[str] =
     ValueError, which names the file, unless it is there, whole (by the checksums of all its records), without pickled
     objects, of the right types, and names no class but those that `Trust` allows.
     """
+    content = read_unbuilt(path)
+    check_classes(content, path, kind, trust)
+    return content
+
+
+def read_unbuilt(path: Path) -> dict[str, Any]:
+    """As `read_checkpoint`, for who builds nothing of the class paths in it, or has `Trust` look at them first."""
     content = unpickled(path)
-    try:
+    with _told(path):
         _check_form(content)
         check_states(content)
-        _check_classes(content, kind, Trust(trust))
+    return content
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is no checkpoint to use: {error}") from error
-    return content
 
 
 def unpickled(path: Path) -> Any:
@@ -103,9 +120,16 @@ def _said(kind: type) -> str:
     return {int: "a whole number from 0", str: "text", dict: "a mapping", list: "a list"}[kind]
 
 
+def check_classes(content: Mapping[str, Any], path: Path, kind: type | None = None, trust: Iterable[str] = ()) -> None:
+    """ValueError, which names the file, for class paths that `Trust` does not allow."""
+    with _told(path):
+        _check_classes(content, kind, Trust(trust))
+
+
 def _check_classes(content: Mapping[str, Any], kind: type | None, trust: Trust) -> None:
-    of_kind = {part: base for part, base in _PARTS.items() if kind is not None and issubclass(kind, base)}
-    for part, base in (of_kind or _PARTS).items():
+    parts: dict[str, type] = {part: resolve_name(base) for part, base in _PARTS.items()}
+    of_kind = {part: base for part, base in parts.items() if kind is not None and issubclass(kind, base)}
+    for part, base in (of_kind or parts).items():
         _check_hyperparameters(dict(content.get(part, {})), part, Slot.of(base), kind, trust)
 
 

@@ -18,7 +18,8 @@ from vae_lightning.callbacks.run.loop_state import LoaderStates
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.protocols import datamodule
 from vae_lightning.models.reproducible import is_logged
-from vae_lightning.process import disown_children, peer_failed
+from vae_lightning.process import peer_failed
+from vae_lightning.process.trainers import disown_children
 from vae_lightning.signals import Interrupted, signals
 
 

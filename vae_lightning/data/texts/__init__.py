@@ -1,13 +1,18 @@
 """Texts: documents -> bags of words."""
 
-from vae_lightning.data.texts.base import BagsOfWords
+from typing import TYPE_CHECKING
+
+from vae_lightning.construction.rooms import lazily
 from vae_lightning.data.texts.matrices import BagOfWordsTriples, LdaC, MatrixMarket, SparseArrays, SvmLight
-from vae_lightning.data.texts.newsgroups import Newsgroups
 from vae_lightning.data.texts.readers import CSV, Folder, JSONLines, Parquet, Reader, TextReader
 from vae_lightning.data.texts.stop_words import EnglishStopWords, StopWordsFile
-from vae_lightning.data.texts.texts import Texts
 from vae_lightning.data.texts.tokenizers import LatinLetters, Tokenizer, UnicodeWords
 from vae_lightning.data.texts.vocabulary import ByCount, ByDocuments
+
+if TYPE_CHECKING:
+    from vae_lightning.data.texts.base import BagsOfWords
+    from vae_lightning.data.texts.newsgroups import Newsgroups
+    from vae_lightning.data.texts.texts import Texts
 
 __all__ = [
     "CSV",
@@ -32,3 +37,5 @@ __all__ = [
     "Tokenizer",
     "UnicodeWords",
 ]
+
+__getattr__ = lazily(__name__, {"base": "BagsOfWords", "newsgroups": "Newsgroups", "texts": "Texts"})

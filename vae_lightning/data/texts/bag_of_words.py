@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from vae_lightning.counts import Counts
+from vae_lightning.data.loaders import Observations
 from vae_lightning.data.texts.tokenizers import LatinLetters, Tokenizer
 
 
@@ -45,3 +46,9 @@ class WordCounter:
         values = torch.tensor([float(count) for row in rows for count in row.values()])
         offsets = torch.tensor([0, *(len(row) for row in rows)]).cumsum(0)
         return Counts(indices, offsets, values, torch.tensor([float(sum(row.values())) for row in rows]))
+
+
+def counts(data: Observations) -> Counts:
+    """The documents of a split."""
+    assert isinstance(data.x, Counts), "documents are sparse"
+    return data.x

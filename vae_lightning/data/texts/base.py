@@ -10,10 +10,10 @@ import torch
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 from torch.distributions import LogNormal
 
-from vae_lightning.counts import Counts
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.loaders import Observations
 from vae_lightning.data.protocols import SplitName
+from vae_lightning.data.texts.bag_of_words import counts
 from vae_lightning.data.texts.preparation import TextPreparation
 from vae_lightning.data.texts.readers import Reader
 from vae_lightning.data.texts.tokenizers import Tokenizer
@@ -97,9 +97,3 @@ def fit_lengths(lengths: torch.Tensor) -> LogNormal:
     logs = lengths[lengths > 0].double().log()
     scale = logs.std(correction=0).clamp_min(1e-6)  # equally long documents have no spread, which LogNormal refuses
     return LogNormal(logs.mean().float(), scale.float())
-
-
-def counts(data: Observations) -> Counts:
-    """The documents of a split."""
-    assert isinstance(data.x, Counts), "documents are sparse"
-    return data.x

@@ -13,7 +13,7 @@ from vae_lightning.families import ExponentialFamily
 from vae_lightning.harmonium.harmonium import Harmonium
 from vae_lightning.harmonium.lengths import equally_long
 from vae_lightning.harmonium.phase import NegativePhase
-from vae_lightning.process import broadcasts_buffers
+from vae_lightning.process.trainers import broadcasts_buffers
 
 _ROWS = 1024  # observations at once
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from vae_lightning.executors import chosen_executor
-from vae_lightning.files import expanded
+from vae_lightning.files import expanded, find
 from vae_lightning.metrics.images.features import Features
 from vae_lightning.studies.celeba.beyond.models import joints_of
 from vae_lightning.studies.celeba.beyond.tradeoff import told, tradeoff
@@ -27,7 +27,6 @@ from vae_lightning.studies.names import Scale
 from vae_lightning.studies.provenance import CELLS, Settings
 from vae_lightning.studies.report import Lines, Row
 from vae_lightning.studies.store import CellStore
-from vae_lightning.training.checkpoint import find
 
 SIZES: dict[Scale, CelebASize] = {
     "quick": CelebASize(32, 32, 16, 9, 6_400, 10, 10, 1e-3, 1_000, 20, 2_000, save_every=1_000),

@@ -1,22 +1,15 @@
-"""What holds for a whole process: its memory, the dtype of new tensors, its group of processes until it ends."""
+"""Own: this process -> its memory, the dtype of its new tensors, its group of processes until it ends."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import lightning.pytorch as pl
 import torch
-from lightning.pytorch.strategies import DDPStrategy
-from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
-from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
-
-from vae_lightning.signals import signals
 
 Value = TypeVar("Value")
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # glibc's names for mallopt's parameters
@@ -58,14 +51,6 @@ def from_first(value: Value) -> Value:
     return told[0]
 
 
-def broadcasts_buffers(trainer: pl.Trainer) -> bool:
-    """Whether DDP gives every process the first one's buffers before each step."""
-    strategy = trainer.strategy
-    if trainer.world_size == 1 or not isinstance(strategy, DDPStrategy):
-        return False
-    return bool(strategy._ddp_kwargs.get("broadcast_buffers", True))
-
-
 def leave_process_group() -> None:
     """Wait for gloo's threads, which Lightning leaves running, while there is an interpreter for them to end in.
 
@@ -78,32 +63,10 @@ def leave_process_group() -> None:
         torch.distributed.destroy_process_group()
 
 
-class SignalConnector(_SignalConnector):
-    """Lightning's handlers, such as of SLURM's signal to requeue, but of SIGTERM, at which it would talk to others."""
-
-    def register_signal_handlers(self) -> None:
-        """When a run begins."""
-        super().register_signal_handlers()
-        signals.take()
-
-
 def peer_failed(error: BaseException) -> bool:
     """Whether the error says that another process of this run has ended."""
     lost = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL communicator was aborted")
     return isinstance(error, RuntimeError) and any(words in str(error) for words in lost)
-
-
-def disown_children(trainer: pl.Trainer) -> list[subprocess.Popen[bytes]]:
-    """The processes that Lightning has started for this run, which it does not look after any more.
-
-    It would kill this process when it sees that one of them has ended before.
-    """
-    launcher = trainer.strategy.launcher
-    if not isinstance(launcher, _SubprocessScriptLauncher):
-        return []
-    children = list(launcher.procs)
-    launcher.procs.clear()
-    return children
 
 
 def lacks_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

@@ -1,0 +1,21 @@
+"""Process: what holds for a whole process; what a Trainer does to it, which takes Lightning, is in `trainers`."""
+
+from vae_lightning.process.own import (
+    default_dtype,
+    from_first,
+    keep_large_buffers,
+    lacks_bfloat16,
+    leave_process_group,
+    peer_failed,
+    rank_and_size,
+)
+
+__all__ = [
+    "default_dtype",
+    "from_first",
+    "keep_large_buffers",
+    "lacks_bfloat16",
+    "leave_process_group",
+    "peer_failed",
+    "rank_and_size",
+]

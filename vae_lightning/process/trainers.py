@@ -1,0 +1,42 @@
+"""Trainers: a Trainer of Lightning's -> what it does to this process, and to those that it has started."""
+
+from __future__ import annotations
+
+import subprocess
+
+import lightning.pytorch as pl
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
+from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
+
+from vae_lightning.signals import signals
+
+
+def broadcasts_buffers(trainer: pl.Trainer) -> bool:
+    """Whether DDP gives every process the first one's buffers before each step."""
+    strategy = trainer.strategy
+    if trainer.world_size == 1 or not isinstance(strategy, DDPStrategy):
+        return False
+    return bool(strategy._ddp_kwargs.get("broadcast_buffers", True))
+
+
+class SignalConnector(_SignalConnector):
+    """Lightning's handlers, such as of SLURM's signal to requeue, but of SIGTERM, at which it would talk to others."""
+
+    def register_signal_handlers(self) -> None:
+        """When a run begins."""
+        super().register_signal_handlers()
+        signals.take()
+
+
+def disown_children(trainer: pl.Trainer) -> list[subprocess.Popen[bytes]]:
+    """The processes that Lightning has started for this run, which it does not look after any more.
+
+    It would kill this process when it sees that one of them has ended before.
+    """
+    launcher = trainer.strategy.launcher
+    if not isinstance(launcher, _SubprocessScriptLauncher):
+        return []
+    children = list(launcher.procs)
+    launcher.procs.clear()
+    return children
