@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,15 +133,10 @@ def check_parameters(module: pl.LightningModule) -> None:
         )
 
 
-@contextmanager
-def told_of_batch_norm() -> Iterator[None]:
-    """Within the block, torch's error for BatchNorm of a single observation says the way out."""
-    try:
-        yield
-    except ValueError as error:
-        if not str(error).startswith("Expected more than 1 value per channel"):
-            raise
-        raise ValueError(
+def say_way_out(error: ValueError) -> None:
+    """Note on torch's error for BatchNorm of a single observation what to do."""
+    if str(error).startswith("Expected more than 1 value per channel"):
+        error.add_note(
             "BatchNorm cannot train on a batch of one observation, which this batch has: choose data.batch_size so "
             "that it leaves no single observation over, or another normalisation, such as torch.nn.LayerNorm"
-        ) from error
+        )

@@ -22,7 +22,7 @@ from vae_lightning.construction.hyperparameters import check_objects
 from vae_lightning.construction.specification import Unspecified, specification
 from vae_lightning.data.protocols import InMemory, Prepares, datamodule
 from vae_lightning.metrics.averages import Averages
-from vae_lightning.models.failure import Losses, StopsAtFailure, check_parameters, told_of_batch_norm
+from vae_lightning.models.failure import Losses, StopsAtFailure, check_parameters, say_way_out
 from vae_lightning.models.preflight import Preflight, check_precision, stage_of
 from vae_lightning.models.schedules import scheduled
 from vae_lightning.randomness import reseed, run_seed
@@ -127,8 +127,11 @@ class ReproducibleModule(FromCheckpoint, StopsAtFailure, Answering, abc.ABC):
         """The loss; figures are logged on the steps that the trainer writes, since logging costs as much as a step."""
         trainer, step = self.trainer, self.global_step
         read = is_logged(trainer, step)
-        with told_of_batch_norm():
+        try:
             loss, figures = self.training_loss(batch, step, read)
+        except ValueError as error:
+            say_way_out(error)
+            raise
         self._losses.add(step, loss)
         if read:
             self.check_losses(batch)
