@@ -30,12 +30,15 @@ RUN /opt/pip/bin/pip --python /opt/venv/bin/python install --no-deps --prefix /o
 FROM ${BASE_IMAGE}
 
 # Any user may run it (`--user "$(id -u)"`): that user has no name and no home of its own, hence USER and HOME. What has
-# to be written goes to /app/runs and /data, where volumes go, and to /tmp: the rest may be read-only.
+# to be written goes to /app/runs and /data, where volumes go, and to /tmp: the rest may be read-only. Without Triton,
+# torch would say at every start that it counts no operations of Triton's.
+LABEL org.opencontainers.image.title="vae-lightning" org.opencontainers.image.licenses="Apache-2.0"
 ENV PATH=/opt/venv/bin:$PATH \
     HOME=/tmp \
     USER=vae \
     MPLCONFIGDIR=/tmp/matplotlib \
     PYTHONUNBUFFERED=1 \
+    TORCH_LOGS=-torch.utils.flop_counter \
     VAE_LIGHTNING_DATA=/data \
     XDG_CACHE_HOME=/data/cache
 RUN useradd --uid 1000 --home-dir /app --no-create-home --shell /bin/sh vae \
