@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from types import FrameType
 
 import lightning.pytorch as pl
 from lightning.pytorch.strategies import DDPStrategy
@@ -27,6 +28,10 @@ class SignalConnector(_SignalConnector):
         """When a run begins."""
         super().register_signal_handlers()
         signals.take()
+
+    def _slurm_sigusr_handler_fn(self, signum: int, frame: FrameType | None) -> None:
+        """End as at SIGTERM, when the step is over: Lightning would write a checkpoint in the middle of it."""
+        signals(signum, frame)
 
 
 def disown_children(trainer: pl.Trainer) -> list[subprocess.Popen[bytes]]:

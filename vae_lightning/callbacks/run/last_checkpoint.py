@@ -19,6 +19,7 @@ from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.protocols import datamodule
 from vae_lightning.models.reproducible import is_logged
 from vae_lightning.process import peer_failed
+from vae_lightning.process.slurm import requeue
 from vae_lightning.process.trainers import disown_children
 from vae_lightning.signals import Interrupted, signals
 
@@ -33,6 +34,7 @@ class LastCheckpoint(Checkpoint):
     there is nothing to go on from.
 
     A signal that the command handles, SIGTERM or SIGINT, ends the training on all processes at the next such moment.
+    So does SLURM's before a job's time is over, SIGUSR1, after which the job is requeued.
 
     It is written beside its target and moved over it, so that the last whole one always loads. Machines that share no
     folder have the file each.
@@ -132,6 +134,8 @@ class LastCheckpoint(Checkpoint):
         told = isinstance(exception, Interrupted) and trainer.is_global_zero
         if (told or peer_failed(exception) or isinstance(exception, OSError)) and self._path and self._path.is_file():
             exception.add_note(_how_to_go_on(trainer, self._path))
+        if isinstance(exception, Interrupted) and (said := requeue(trainer, exception)):
+            exception.add_note(said)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
