@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
 from importlib import import_module
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from vae_lightning.executors.base import Executor, Item, Lost, Result
@@ -14,7 +17,8 @@ class RayCluster(Executor):
     """Calls on all machines of a Ray cluster at once, each item on one core.
 
     Ray connects to the cluster that RAY_ADDRESS names, or starts one on this machine. This package must be installed
-    on all of them; results come back to this process, which alone writes them.
+    on all of them; results come back to this process, which alone writes them. A path means the same there as here,
+    where there is such a folder. The items of a machine that is lost are run again on the others.
     ValueError without Ray, which is the extra `ray`.
 
     Args:
@@ -39,8 +43,11 @@ class RayCluster(Executor):
     ) -> Generator[tuple[Item, Result], None, None]:
         """Yield in the order in which they are done; an item that fails raises here, or is `lost`."""
         self.ray.init(ignore_reinit_error=True)
+        here = Path.cwd()
 
         def run(item: Item) -> Result:
+            with suppress(OSError):  # a machine may have no such folder
+                os.chdir(here)
             return work(item)
 
         remote = self.ray.remote(num_cpus=1)(run)  # Ray takes functions alone, not partial ones
