@@ -121,7 +121,7 @@ def end(folder: Path) -> End:
     """What the last run of this folder left."""
     run = newest(folder)
     last, best = (
-        _plain(torch.load(run / "checkpoints" / name, weights_only=True)) for name in ("last.ckpt", "best.ckpt")
+        plain(torch.load(run / "checkpoints" / name, weights_only=True)) for name in ("last.ckpt", "best.ckpt")
     )
     kept = ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step")
     return End(
@@ -130,16 +130,17 @@ def end(folder: Path) -> End:
     )  # fmt: skip
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Tensors as lists, and without the number of a run's folder and what a clock says."""
     if isinstance(value, str):
         return re.sub(r"version_\d+", "version_N", value)
     if isinstance(value, torch.Tensor):
         return (str(value.dtype), value.tolist())
     if isinstance(value, dict):
         # a timer's reading, and what ModelCheckpoint saves but does not load
-        return {_plain(key): _plain(item) for key, item in value.items() if key not in ("Timer", "current_score")}
+        return {plain(key): plain(item) for key, item in value.items() if key not in ("Timer", "current_score")}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value
 
 

@@ -19,6 +19,7 @@ from vae_lightning.signals import Interrupted, signals
 from vae_lightning.sweeps.grid import Run
 from vae_lightning.sweeps.record import Record, State, settings
 from vae_lightning.training import TrainingCLI
+from vae_lightning.training.checkpoint import whole
 from vae_lightning.trust import read_record
 
 OUTPUT = "output.txt"
@@ -75,7 +76,7 @@ def _arguments(task: Task) -> list[str]:
         if not skipped and not argument.startswith("--start_from"):
             kept.append(argument)
         skipped = argument == "--start_from"
-    return ["fit", *kept, f"--ckpt_path={last}"]
+    return ["fit", *kept, f"--ckpt_path={whole(last)}"]
 
 
 def _error(arguments: list[str], folder: Path, observers: Sequence[Callback]) -> str:

@@ -120,7 +120,9 @@ class TrainingCLI(OneSubcommand, AsksData):
     def _find(self, said: dict[str, Any], option: str, name: str) -> Checkpoint | None:
         if not said.get(option):
             return None
-        return Checkpoint.read(find(str(said[option]), option, name, place.root(said)), self.trusted)
+        path = find(str(said[option]), option, name, place.root(said))
+        named_itself = Path(expanded(str(said[option]))).is_file()
+        return (Checkpoint.read if named_itself or name != "last" else Checkpoint.read_newest)(path, self.trusted)
 
     def _first(self, said: dict[str, Any]) -> list[str]:
         """What the checkpoint says, as configurations that every other one comes after."""
