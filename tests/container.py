@@ -98,7 +98,8 @@ def sigterm_in_mid_epoch_leaves_a_checkpoint_and_status_143(bench: Bench) -> str
     assert ended.status == 143, f"status {ended.status}: {ended.err[-500:]}"
     step, epoch = bench.step("stopped"), bench.step("whole") // 3
     assert step % epoch, f"step {step} is the end of an epoch"
-    return f"at step {step} of the {epoch} of an epoch; {ended.err.strip().splitlines()[-1]}"
+    (line,) = [line for line in ended.err.splitlines() if "stopped by SIGTERM" in line]
+    return f"at step {step} of the {epoch} of an epoch; {line}"
 
 
 def another_container_resumes_it_to_the_same_bits(bench: Bench) -> str:
