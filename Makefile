@@ -14,7 +14,7 @@ FLOORS = tests/test_examples.py tests/test_checkpoints.py tests/test_version_0_1
 	tests/objectives tests/sweeps/test_search.py tests/training
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs notebooks soak floors gpu bench measure lock audit image container clean
+.PHONY: help demo test lint docs notebooks soak floors machines gpu bench measure lock audit image container clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r target text; do \
@@ -62,6 +62,9 @@ floors: $(INSTALLED) ## the lowest versions that pyproject.toml promises, in an 
 	$(PYTHON) -m venv $(VENV)/floors
 	$(VENV)/floors/bin/python -m pip install --disable-pip-version-check -c constraints-floors.txt -e '.[dev]'
 	OMP_NUM_THREADS=1 $(VENV)/floors/bin/python -m pytest -n $(WORKERS) -W ignore $(FLOORS) $(ARGS)
+
+machines: $(INSTALLED) ## two machines as network namespaces, as root: torchrun, a lost one, Ray; ARGS="--only lost" selects
+	$(BIN)/python tests/machines.py $(ARGS)
 
 gpu: $(INSTALLED) ## check all models and diagnostics on a CUDA device; ARGS="--only digits/vae" selects, --device cpu tries it
 	$(BIN)/python tests/gpu.py $(ARGS)

@@ -132,6 +132,12 @@ def but_config(one: Path, other: Path) -> list[str]:
     return [each for each in differences(end(one), end(other)) if not each.startswith("/config")]
 
 
+def weights(checkpoint: Path) -> dict[str, list[float]]:
+    """Of a model."""
+    held = torch.load(checkpoint, weights_only=True)["state_dict"]
+    return {name: value.tolist() for name, value in held.items()}
+
+
 def step_of(folder: Path) -> int:
     """The step of a run's last checkpoint."""
     return int(torch.load(folder / LAST, weights_only=True)["global_step"])
