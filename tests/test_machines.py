@@ -109,6 +109,10 @@ def test_the_bits_of_two_processes_though_a_machine_was_killed(pair: Pair, tmp_p
         ["best.ckpt", "config.yaml", "last.ckpt"]
     )
 
+    of_second = second.disk / RUN / "checkpoints"
+    (of_second / "best.ckpt").replace(
+        of_second / "last.ckpt"
+    )  # as if it had been killed before it had got the last one
     assert pair.run("fit", "--ckpt_path", str(RUN)) == [0, 0], pair.told.read_text()
     found = [each for each in differences(expected, end(first.disk)) if not each.startswith("/config")]
     assert found == []

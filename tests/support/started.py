@@ -91,11 +91,11 @@ class Pair:
         return time.monotonic()
 
     def end_of(self, left: Machine) -> str:
-        """What the machine that is left says of it, in one line, when it ends."""
+        """What the machine that is left says of it, in one line, when it ends; where both are left, both say it."""
         status = self.started[left.number].wait(_PATIENCE)
-        lines = [line for line in self.told.read_text().splitlines() if line.startswith("vae-lightning: ")]
+        lines = {line for line in self.told.read_text().splitlines() if line.startswith("vae-lightning: ")}
         hold(status == 1 and len(lines) == 1, f"status {status}, {len(lines)} lines", self.told)
-        return lines[0]
+        return lines.pop()
 
     def clear(self) -> None:
         """Remove the runs of both."""

@@ -66,8 +66,8 @@ def leave_process_group() -> None:
 def peer_failed(error: BaseException) -> bool:
     """Whether the error says that another process of this run has ended, or has not been heard of for too long."""
     lost = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL communicator was aborted")
-    lost += ("Timed out waiting", "Connection timed out", "No route to host")
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in lost)
+    silent = ("Timed out waiting", "Connection timed out", "No route to host")
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in (*lost, *silent))
 
 
 def lacks_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

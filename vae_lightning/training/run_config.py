@@ -37,6 +37,8 @@ class RunConfig(SaveConfigCallback):
                 f"{self.file.parent} holds another run on {', '.join(machines)}: give this one a place of its own, "
                 "on all machines, by --trainer.logger.version or --trainer.logger.save_dir"
             )
+        if self.config.ckpt_path is not None:
+            copies.settle(Path(self.config.ckpt_path), self.file.parent / "checkpoints")
         # the first process decides: another may look when the file has just been written, and would part from it
         if not trainer.strategy.broadcast(written):
             self.config.ckpt_path = None  # the next `fit --config config.yaml` is a run of its own

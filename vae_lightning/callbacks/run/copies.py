@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import socket
 from contextlib import AbstractContextManager, nullcontext
@@ -47,12 +48,23 @@ class Copies:
             for start in range(0, size, _CHUNK):
                 self._send_part(file, min(_CHUNK, size - start))
 
-    def strangers(self, path: Path) -> list[str]:
-        """The machines apart where a file of this path is not the first process's."""
+    def settle(self, checkpoint: Path, folder: Path) -> None:
+        """Give each machine apart the checkpoint that a run goes on from, and those of its folder, as the first has it.
+
+        A machine that was killed while a file was on its way has the one before.
+        """
+        if self._sent:
+            for path in from_first(sorted({checkpoint, *folder.glob("*.ckpt")})):
+                if self.strangers(path, missing=True):
+                    self.send(path)
+
+    def strangers(self, path: Path, missing: bool = False) -> list[str]:
+        """The machines apart where a file of this path is not the first process's, or is missing if that counts."""
         if not self._sent:
             return []
-        here = path.read_bytes() if path.is_file() else b""
-        is_strange = here not in (b"", from_first(here)) and self.keeps
+        here = _digest(path)
+        differs = here != from_first(here)  # all have to ask
+        is_strange = self.keeps and differs and (missing or here != b"")
         told: list[str | None] = [None] * torch.distributed.get_world_size()
         torch.distributed.all_gather_object(told, socket.gethostname() if is_strange else None)
         return [name for name in told if name is not None]
@@ -75,6 +87,14 @@ class Copies:
         told = torch.tensor(number, device=self._device)
         torch.distributed.broadcast(told, 0)
         return int(told)
+
+
+def _digest(path: Path) -> bytes:
+    """Of what a file holds; nothing of one that is not there."""
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _sees(trainer: pl.Trainer, folder: Path) -> bool:
