@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import vae_lightning
 from vae_lightning.files import atomic_write
 
 WRITER = """
@@ -82,3 +84,20 @@ def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}/file'"), atomic_write(tmp_path / "file"):
         raise full
     assert not list(tmp_path.iterdir())
+
+
+def test_every_writer_of_the_package_is_atomic() -> None:
+    """Whatever a full disk or a kill leaves is whole: so these alone open a file to write to it themselves."""
+    writes = re.compile(r"\.write_text\(|\.write_bytes\(|savefig\((?!file)|open\([^)]*\"[wax]")
+    package = Path(vae_lightning.__file__).parent
+    found = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        for line in path.read_text().splitlines()
+        if writes.search(line) and ">>>" not in line and "members.open" not in line
+    }
+    assert found == {
+        "files.py",  # atomic_write and locks
+        "commands/outputs/pictures.py",  # into a folder that is moved into place when it is whole
+        "sweeps/running.py",  # what a run prints, line by line
+    }

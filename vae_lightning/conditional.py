@@ -11,6 +11,7 @@ from torch.distributions import Distribution
 
 from vae_lightning.affine import Eta
 from vae_lightning.construction.arguments import check_kinds
+from vae_lightning.construction.asking import AsksTheObject
 from vae_lightning.counts import Counts
 from vae_lightning.families import ExponentialFamily
 from vae_lightning.nn.outputs import Outputs
@@ -20,7 +21,7 @@ Network = Callable[[Sequence[int], int], nn.Module]
 
 
 @runtime_checkable
-class OfFamily(Protocol):
+class OfFamily(Protocol, metaclass=AsksTheObject):
     """An encoder or decoder whose distributions are all of one exponential family."""
 
     family: ExponentialFamily

@@ -13,6 +13,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from vae_lightning.construction.arguments import check_kinds
+from vae_lightning.construction.asking import AsksTheObject
 from vae_lightning.counts import Counts, device_of, select
 from vae_lightning.distributions import family_name, sample, widened
 from vae_lightning.latent_variable import ConditionalLike
@@ -27,7 +28,7 @@ WEIGHTS = 2**20
 
 
 @runtime_checkable
-class Weighed(Protocol):
+class Weighed(Protocol, metaclass=AsksTheObject):
     """What importance sampling asks of a model; a `LatentVariableModel` is one."""
 
     encoder: ConditionalLike

@@ -7,10 +7,12 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from torch.utils.tensorboard.writer import SummaryWriter
 
+from vae_lightning.files import atomic_write
+
 
 def publish(picture: Figure, out: Path, name: str) -> None:
     """Write `out/NAME.png`, and the same under `name` for `tensorboard --logdir OUT`."""
-    out.mkdir(parents=True, exist_ok=True)
-    picture.savefig(out / f"{name}.png", dpi=120)
+    with atomic_write(out / f"{name}.png") as file:
+        picture.savefig(file, dpi=120, format="png")
     with SummaryWriter(str(out / "tensorboard")) as writer:
         writer.add_figure(name, picture)
