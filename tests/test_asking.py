@@ -1,4 +1,4 @@
-"""A protocol asks a module for its submodules: on Python 3.12 and later, `typing`'s own isinstance does not see them."""
+"""A protocol asks a module for its submodules, which isinstance of `typing` does not see from Python 3.12 on."""
 
 from __future__ import annotations
 

@@ -37,10 +37,10 @@ KILLED = (*WORLDS, "sweep") if AS_NAMED else ("sweep",)  # single kills of model
 MEGABYTE = 2**20
 
 
-def in_a_child(run: Callable[[], int], folder: Path) -> tuple[int, str]:
+def in_a_child(run: Callable[[], int], folder: Path, patience: float | None = None) -> tuple[int, str]:
     """Its exit status, and what it said."""
     told = folder / f"told-{time.monotonic_ns()}"
-    (status,) = in_children([run], folder, told, told)
+    (status,) = in_children([run], folder, told, told, patience)
     return status, told.read_text()
 
 
@@ -85,13 +85,13 @@ class Meter(pl.Callback):
 def test_memory_and_handles_stay_flat_over_many_epochs(config: Path, tmp_path: Path) -> None:
     """A thousand epochs in `make soak`; logging, checkpoints and validation in each."""
     meter = Meter(tmp_path / "meter")
-    arguments = ["fit", "--config", str(config), "--trainer.max_epochs", str(EPOCHS), "--last.every_n_steps", "5"]
+    arguments = ["fit", "--config", str(config), "--trainer.max_epochs", str(EPOCHS)]
 
     def train() -> int:
         TrainingCLI.run(arguments, observers=[meter])
         return 0
 
-    status, told = in_a_child(train, tmp_path)
+    status, told = in_a_child(train, tmp_path, patience=60 + 3 * EPOCHS)
     assert status == 0, told
     (memory, handles, threads), last = (tuple(map(int, line.split())) for line in meter.file.read_text().splitlines())
     print(f"{EPOCHS} epochs: {memory / MEGABYTE:.1f} and {last[0] / MEGABYTE:.1f} MB, {handles} and {last[1]} handles")

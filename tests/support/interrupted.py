@@ -87,12 +87,17 @@ def _command(arguments: Sequence[str], probe: Probe) -> int:
 
 def newest(folder: Path) -> Path:
     """The folder of the last run that was begun in this folder."""
-    return max((folder / "runs").glob("version_*"), key=lambda run: int(run.name.removeprefix("version_")))
+    return max((folder / "runs").glob("version_*"), key=_number)
+
+
+def _number(run: Path) -> int:
+    return int(run.name.removeprefix("version_"))
 
 
 def go_on(folder: Path) -> list[str]:
     """The option that resumes the last run, if it has left something to resume from."""
-    last = sorted((folder / "runs").glob("version_*/checkpoints/last.ckpt"))[-1:]
+    found = (folder / "runs").glob("version_*/checkpoints/last.ckpt")
+    last = sorted(found, key=lambda file: _number(file.parents[1]))[-1:]
     return ["--ckpt_path", str(last[0].relative_to(folder))] if last else []
 
 
