@@ -19,11 +19,14 @@ ROOT = Path(__file__).parent.parent
 BENCHMARKS = "benchmarks/RESULTS.md", "benchmarks/bench.md"
 OTHERS = "README.md", "CONTRIBUTING.md", *BENCHMARKS, "checkpoints/newsgroups-8bit.md"
 DOCUMENTS = [*sorted((ROOT / "docs").rglob("*.md")), *(ROOT / name for name in OTHERS)]
+TOUR = ROOT / "docs" / "tour.md"
 PARTS = ("models", "diagnostics", "studies")  # whose pages run in test_part_pages.py
 PAGES = [
     page
     for page in DOCUMENTS
-    if {block.language for block in blocks(page.read_text())} & {"python", "text"} and page.parent.name not in PARTS
+    if {block.language for block in blocks(page.read_text())} & {"python", "text"}
+    and page.parent.name not in PARTS
+    and page != TOUR
 ]
 OWN = sorted((ROOT / "docs" / "guides").glob("own-*.md"))
 MEASURED = [page for page in DOCUMENTS if page.relative_to(ROOT).parts[0] in ("docs", "benchmarks")]
@@ -49,6 +52,17 @@ def test_a_guide_to_own_data_runs_in_an_empty_folder(
     pairs = shown_and_printed(page.read_text(), every_command=True)
     assert [line for pair in pairs for line in differences(*pair)] == []
     assert len(page.read_text().splitlines()) < 60
+
+
+def test_the_tour_runs_in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an epoch in place of forty; its figures and pictures come from docs/pictures/tour.py, which runs all."""
+    monkeypatch.chdir(tmp_path)
+    brief = TOUR.read_text().replace("--trainer.max_epochs 40", "--trainer.max_epochs 1")
+    brief = brief.replace("beta.steps 200", "beta.steps 10").replace(" test ", " test --trainer.limit_test_batches 1 ")
+    pairs = shown_and_printed(brief, every_command=True)
+    shapes = [[line.split()[0] for line in text.splitlines()] for pair in pairs for text in pair]
+    assert shapes[::2] == shapes[1::2]
+    assert (tmp_path / "report.html").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize("page", DOCUMENTS, ids=name)

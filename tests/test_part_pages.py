@@ -7,18 +7,20 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import lightning.pytorch as pl
 import pytest
-from support.command import command
+from support.command import command, figures
 from support.pages import Block, blocks, differences, shown_and_printed
 from support.shipped import options
 
-from vae_lightning import models
+from vae_lightning import callbacks, metrics, models
 
 DOCS = Path(__file__).parent.parent / "docs"
-MODELS = sorted((DOCS / "models").glob("*.md"))
-PAGES = MODELS
+MODELS, DIAGNOSTICS = (sorted((DOCS / folder).glob("*.md")) for folder in ("models", "diagnostics"))
+PAGES = MODELS + DIAGNOSTICS
+BASES = {"Diagnostic", "MetricDiagnostic"}  # of which guides/own-metric.md makes one
 MODULES = {name for name in models.__all__ if issubclass(getattr(models, name), pl.LightningModule)}
 PARTS = ["When to use it", "The equation", "What it costs", "How to read it", "Run it"]
 BRIEF = [
@@ -52,6 +54,14 @@ def commands(page: Path) -> Iterator[list[str]]:
 def test_no_model_lacks_a_page() -> None:
     named = {path.rsplit(".", 1)[1] for page in MODELS for path in described(page)}
     assert sorted(MODULES - named) == []
+
+
+@pytest.mark.parametrize("room", [callbacks, metrics], ids=lambda room: room.__name__)
+def test_no_callback_and_no_metric_lacks_a_page(room: ModuleType) -> None:
+    """Callbacks that are no diagnostics share one, guides/callbacks.md."""
+    pages = [*PAGES, DOCS / "guides" / "callbacks.md"]
+    named = {path for page in pages for path in re.findall(r"`(vae_lightning\.[\w.]+)`", page.read_text())}
+    assert [name for name in room.__all__ if f"{room.__name__}.{name}" not in named and name not in BASES] == []
 
 
 def test_nothing_has_two_pages() -> None:
@@ -88,3 +98,27 @@ def test_the_command_of_a_model_trains_it(page: Path, tmp_path: Path) -> None:
     command("fit", *options(config, tmp_path, steps=4), *BRIEF, tmp_path)
     (path,) = {path for path in described(page) if path.rsplit(".", 1)[1] in MODULES}
     assert f"class_path: {path}" in (tmp_path / "version_0" / "config.yaml").read_text()
+
+
+BASED = {"annealed-likelihood": "rbm/digits", "hashing": "newsgroups/8bit"}  # the others: digits with two codes
+NEEDED = {
+    "digits/vamp": ["--model.latent_dim", "2", "--model.prior.latent_shape", "2", "--model.prior.num_components", "9"],
+    "rbm/digits": ["--best.monitor", "val/free_energy", "--trainer.check_val_every_n_epoch", "1"],
+}
+
+
+@pytest.mark.parametrize("config", ["digits/vamp", *BASED.values()])
+def test_the_commands_of_diagnostics_watch_a_run(config: str, tmp_path: Path) -> None:
+    """All that are of one kind of model in one command, which logs a figure or a picture of every page."""
+    pages = [page for page in DIAGNOSTICS if BASED.get(page.stem, "digits/vamp") == config]
+    small = [*options(config, tmp_path, steps=4), *NEEDED.get(config, ())]
+    command("fit", *small, "--trainer.limit_train_batches", "4", *BRIEF, tmp_path)
+    asked = {page: next(commands(page)) for page in pages}
+    watchers = [word for words in asked.values() for word in words[3:]]
+    run = tmp_path / "version_0"
+    command("test", "--ckpt_path", run, "--trainer.limit_test_batches", "1", *watchers)
+    logged = set(figures(run)) | {f"test/{path.name.split('-')[1]}" for path in (run / "pictures").glob("test-*")}
+    for page, words in asked.items():
+        if words[0] == "test":
+            told = re.findall(r"`(\w+)`", page.read_text().partition("## How to read it")[2])
+            assert logged & {f"test/{figure}" for figure in told}, page.name
