@@ -1,6 +1,7 @@
 """Process: what holds for a whole process; what a Trainer does to it, which takes Lightning, is in `trainers`."""
 
 from vae_lightning.process.own import (
+    ask_cuda_itself,
     default_dtype,
     from_first,
     keep_large_buffers,
@@ -11,6 +12,7 @@ from vae_lightning.process.own import (
 )
 
 __all__ = [
+    "ask_cuda_itself",
     "default_dtype",
     "from_first",
     "keep_large_buffers",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,15 @@ def keep_large_buffers() -> None:
         libc.mallopt(_TRIM_THRESHOLD, 1 << 30)
     except (OSError, AttributeError):
         return  # another C library: nothing to ask
+
+
+def ask_cuda_itself() -> None:
+    """Where there is no GPU, let torch ask CUDA for one, which knows at once; Adam wants to know at every step.
+
+    Lightning has it ask NVML, whose library is then looked for on disk each time.
+    """
+    if not torch.cuda.is_available():
+        os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
 
 
 @contextmanager
