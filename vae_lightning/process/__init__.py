@@ -9,6 +9,7 @@ from vae_lightning.process.own import (
     leave_process_group,
     peer_failed,
     rank_and_size,
+    ready_to_train,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "leave_process_group",
     "peer_failed",
     "rank_and_size",
+    "ready_to_train",
 ]

@@ -35,6 +35,12 @@ def ask_cuda_itself() -> None:
         os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
 
 
+def ready_to_train() -> None:
+    """What every step of a training is then spared: see `keep_large_buffers` and `ask_cuda_itself`."""
+    keep_large_buffers()
+    ask_cuda_itself()
+
+
 @contextmanager
 def default_dtype(dtype: torch.dtype) -> Iterator[None]:
     """Within the block, new tensors are of this type."""

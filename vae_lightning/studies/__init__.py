@@ -61,7 +61,7 @@ def reproduce(
             trained again.
     """
     # imported only when a study runs, so that asking for help is quick
-    from vae_lightning.process import ask_cuda_itself, keep_large_buffers
+    from vae_lightning.process import ready_to_train
     from vae_lightning.studies.catalogue import STUDIES
 
     options = {
@@ -74,8 +74,7 @@ def reproduce(
     }
     given = {name: value for name, value in options.items() if value is not None}
     _check_options(study, given.keys(), {name: kind.options for name, kind in STUDIES.items()})
-    keep_large_buffers()
-    ask_cuda_itself()
+    ready_to_train()
     _say_once()
     folder = Path(expanded(str(out))) if out else Path("runs", "reproduce", study)
     STUDIES[study](scale, seed, **given).reproduce(folder)

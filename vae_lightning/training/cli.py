@@ -23,7 +23,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from vae_lightning.callbacks import BestCheckpoint, LastCheckpoint
 from vae_lightning.files import expanded, find
 from vae_lightning.models.protocols import ChecksData
-from vae_lightning.process import ask_cuda_itself, keep_large_buffers
+from vae_lightning.process import ready_to_train
 from vae_lightning.process.trainers import SignalConnector
 from vae_lightning.training import help as texts
 from vae_lightning.training import place, records
@@ -63,8 +63,7 @@ class TrainingCLI(OneSubcommand, AsksData):
         cls, arguments: Sequence[str], folder: Path | None = None, observers: Sequence[Callback] = ()
     ) -> TrainingCLI:
         """Parse and run one subcommand in its options' folder, or this one; `observers` are in no configuration."""
-        keep_large_buffers()
-        ask_cuda_itself()
+        ready_to_train()
         register_type(torch.device, fail_already_registered=False)  # which config.yaml could not hold otherwise
         return cls(
             model_class=pl.LightningModule,
