@@ -96,7 +96,7 @@ def study(pair: Pair) -> Iterator[str]:
 
 def sweep(pair: Pair) -> Iterator[str]:
     """Runs of a sweep on a Ray cluster, whose machines share its folder; one dies with a run."""
-    asked = ["sweep", *DIGITS[1:], FOR, "40", "--grid.seed_everything", "0..3"]
+    asked = ["sweep", *DIGITS[1:], FOR, "30", "--grid.seed_everything", "0..3"]
     one = alone(pair.top / "one", *asked, "--out", str(pair.top / "one" / "out"))
     out = pair.top / "out"  # both machines see it
     seconds = shared(pair, [*asked, "--out", str(out)], lambda: at_work(pair.second) and any(out.rglob("last.ckpt")))

@@ -14,7 +14,7 @@ from support.started import HERE, Pair, hold
 
 _PORT = 6379
 _START = (sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus", "1", "--disable-usage-stats")
-_SMALL = ("--object-store-memory", "100000000", "--include-dashboard", "false")
+_SMALL = ("--object-store-memory", "100000000")
 _PATIENCE = 600.0  # seconds
 
 
@@ -22,7 +22,7 @@ _PATIENCE = 600.0  # seconds
 def cluster(pair: Pair) -> Iterator[str]:
     """One core of each machine; the address."""
     address, own = f"{pair.first.address}:{_PORT}", pair.top / "ray"
-    head = ("--head", "--port", str(_PORT), "--temp-dir", str(own))
+    head = ("--head", "--port", str(_PORT), "--temp-dir", str(own), "--include-dashboard", "false")
     for each, role in ((pair.first, head), (pair.second, ("--address", address))):
         said = pair.top / f"ray-{each.number}"
         each.start([*_START, *_SMALL, "--node-ip-address", each.address, *role], said, **HERE)
