@@ -131,7 +131,7 @@ def end(folder: Path) -> End:
     kept = ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step")
     return End(
         last, {name: best[name] for name in kept}, (run / "metrics.json").read_text(), _points(run),
-        (run / "config.yaml").read_text(), {path.name: path.read_bytes() for path in run.glob("pictures/*")},
+        (run / "config.yaml").read_text(), {path.name: path.read_bytes() for path in run.glob("pictures/[!.]*")},
     )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ def remember(owner: type, arguments: Mapping[str, Any]) -> None:
 
 def _can_be_kept(value: Any) -> bool:
     """Whether it can be a key that does not keep it alive."""
-    return isinstance(value, Hashable) and type(value).__weakrefoffset__ > 0
+    return isinstance(value, Hashable) and type(value).__weakrefoffset__ != 0  # below 0 from Python 3.12 on
 
 
 def specification(value: Any, within: Sequence[str] = ()) -> Any:
