@@ -52,6 +52,8 @@ def test_a_guide_to_own_data_runs_in_an_empty_folder(
     pairs = shown_and_printed(page.read_text(), every_command=True)
     assert [line for pair in pairs for line in differences(*pair)] == []
     assert len(page.read_text().splitlines()) < 60
+    code = [line for block in blocks(page.read_text()) if block.language != "text" for line in block.text.splitlines()]
+    assert len([line for line in code if line]) < 40
 
 
 def test_the_tour_runs_in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

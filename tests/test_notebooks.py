@@ -16,7 +16,7 @@ from support.pages import blocks, differences
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "docs" / "notebooks"
 MAKE = runpy.run_path(str(FOLDER / "make.py"))
-GUIDES = sorted((ROOT / "docs" / "guides").glob("own-*.md"))
+GUIDES = [ROOT / "docs" / "guides" / f"{name}.md" for name in sorted(MAKE["NAMES"])]
 
 
 def notebook(guide: Path) -> dict[str, Any]:

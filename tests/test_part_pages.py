@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import shlex
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import lightning.pytorch as pl
 import pytest
@@ -16,10 +18,12 @@ from support.pages import Block, blocks, differences, shown_and_printed
 from support.shipped import options
 
 from vae_lightning import callbacks, metrics, models
+from vae_lightning.studies.base import Study
+from vae_lightning.studies.catalogue import STUDIES
 
 DOCS = Path(__file__).parent.parent / "docs"
-MODELS, DIAGNOSTICS = (sorted((DOCS / folder).glob("*.md")) for folder in ("models", "diagnostics"))
-PAGES = MODELS + DIAGNOSTICS
+MODELS, DIAGNOSTICS, STUDIED = (sorted((DOCS / folder).glob("*.md")) for folder in ("models", "diagnostics", "studies"))
+PAGES = MODELS + DIAGNOSTICS + STUDIED
 BASES = {"Diagnostic", "MetricDiagnostic"}  # of which guides/own-metric.md makes one
 MODULES = {name for name in models.__all__ if issubclass(getattr(models, name), pl.LightningModule)}
 PARTS = ["When to use it", "The equation", "What it costs", "How to read it", "Run it"]
@@ -62,6 +66,13 @@ def test_no_callback_and_no_metric_lacks_a_page(room: ModuleType) -> None:
     pages = [*PAGES, DOCS / "guides" / "callbacks.md"]
     named = {path for page in pages for path in re.findall(r"`(vae_lightning\.[\w.]+)`", page.read_text())}
     assert [name for name in room.__all__ if f"{room.__name__}.{name}" not in named and name not in BASES] == []
+
+
+def test_every_study_has_a_page_of_its_name() -> None:
+    assert {page.stem for page in STUDIED} == set(STUDIES)
+    for page in STUDIED:
+        (path,) = described(page)
+        assert pkgutil.resolve_name(path) is STUDIES[page.stem], page.stem
 
 
 def test_nothing_has_two_pages() -> None:
@@ -122,3 +133,16 @@ def test_the_commands_of_diagnostics_watch_a_run(config: str, tmp_path: Path) ->
         if words[0] == "test":
             told = re.findall(r"`(\w+)`", page.read_text().partition("## How to read it")[2])
             assert logged & {f"test/{figure}" for figure in told}, page.name
+
+
+@pytest.mark.parametrize("page", STUDIED, ids=name)
+def test_the_command_of_a_study_begins_it(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The study is made as the words say; tests/studies run each of them."""
+    begun: list[Study[Any, Any]] = []
+    monkeypatch.setattr(Study, "reproduce", lambda study, out: begun.append(study))
+    monkeypatch.chdir(DOCS.parent)
+    (words,) = commands(page)
+    command(*words)
+    (study,) = begun
+    assert type(study) is STUDIES[page.stem]
+    assert study.scale == "quick"
