@@ -14,7 +14,7 @@ FLOORS = tests/test_examples.py tests/test_checkpoints.py tests/test_version_0_1
 	tests/objectives tests/sweeps/test_search.py tests/training
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs notebooks soak floors machines gpu bench measure lock audit image container clean
+.PHONY: help demo test lint docs browse notebooks soak floors machines gpu bench measure lock audit image container clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r target text; do \
@@ -46,6 +46,9 @@ lint: $(INSTALLED) ## style, format, types, and who may import whom
 
 docs: $(INSTALLED) ## the documentation as a site in site/, whose links and references all have to hold
 	$(BIN)/zensical build --strict --clean
+
+browse: docs ## open every page of it in Chromium, wide, narrow, light and dark; status 1 where something sticks out
+	$(BIN)/python tests/browse.py $(ARGS)
 
 notebooks: $(INSTALLED) ## execute the guides to own data as notebooks in docs/notebooks; ARGS="own-table" selects
 	OMP_NUM_THREADS=1 $(BIN)/python docs/notebooks/make.py $(ARGS)

@@ -1,6 +1,8 @@
-"""The built site, site/ -> every page in a headless Chromium at 400 and 1400 pixels: what is wider than its window.
+"""The built site, site/ -> every page in a headless Chromium at 400 and 1400 pixels, light and dark: what is wrong.
 
-python docs/browse.py [PAGE ...]    (after `zensical build`; status 1 and a line for each page that is too wide)
+    make browse ARGS="tour.html"
+
+A page is wrong that is wider than its window, or whose paper is not light or dark as the reader's system asks for.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ const pages = %s, found = [];
     frame.style = `width: ${width}px; height: 900px; border: 0`;
     await new Promise(done => { frame.onload = done; frame.src = page; document.body.append(frame); });
     const root = frame.contentDocument.documentElement;
-    found.push([page, width, root.clientWidth, root.scrollWidth]);
+    const paper = getComputedStyle(frame.contentDocument.body).backgroundColor.match(/\\d+/g);
+    found.push([page, width, root.clientWidth, root.scrollWidth, Number(paper[0]) < 128]);
     frame.remove();
   }
   document.getElementById("found").textContent = JSON.stringify(found);
@@ -42,8 +45,8 @@ class Quiet(SimpleHTTPRequestHandler):
         """Nothing."""
 
 
-def measured(site: Path, pages: list[str]) -> list[tuple[str, int, int, int]]:
-    """(page, width asked for, width of the window, width of what is in it) of each page at both widths."""
+def measured(site: Path, pages: list[str], dark: bool) -> list[tuple[str, int, int, int, bool]]:
+    """(page, width asked for, width of the window, of what is in it, whether it is dark) of each at both widths."""
     with tempfile.TemporaryDirectory() as folder:
         ask = site / "_browse.html"
         ask.write_text(ASK % json.dumps(pages), encoding="utf-8")
@@ -55,6 +58,7 @@ def measured(site: Path, pages: list[str]) -> list[tuple[str, int, int, int]]:
             "--disable-gpu",
             f"--user-data-dir={folder}",
             "--window-size=1500,1000",
+            *(["--blink-settings=preferredColorScheme=0"] if dark else []),
         ]
         where = f"http://127.0.0.1:{server.server_port}/_browse.html"
         try:
@@ -73,9 +77,13 @@ if __name__ == "__main__":
     if BROWSER is None:
         raise SystemExit("there is no Chromium on the path")
     asked = sys.argv[1:] or sorted(str(page.relative_to(SITE)) for page in SITE.rglob("*.html"))
-    rows = measured(SITE, asked)
-    wide = [row for row in rows if row[3] > row[2]]
-    for page, width, inner, wider in wide:
-        print(f"{page} at {width} pixels: {wider} in a window of {inner}")
-    print(f"{len(rows)} views of {len(asked)} pages, {len(wide)} too wide")
-    raise SystemExit(bool(wide) or len(rows) != 2 * len(asked))
+    wrong = views = 0
+    for dark in (False, True):
+        for page, width, inner, wider, is_dark in measured(SITE, asked, dark):
+            views += 1
+            if wider > inner or is_dark != dark:
+                wrong += 1
+                theme = "dark" if is_dark else "light"
+                print(f"{page} at {width} pixels, dark {dark}: {wider} in a window of {inner}, {theme}")
+    print(f"{views} views of {len(asked)} pages, {wrong} wrong")
+    raise SystemExit(bool(wrong) or views != 4 * len(asked))
