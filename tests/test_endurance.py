@@ -28,6 +28,7 @@ from support.killed import FORK, KILLS, killed_at_random
 from support.short_run import saved, tiny
 
 from vae_lightning.data import Digits, StaticBinarisation
+from vae_lightning.files import locked
 from vae_lightning.training import TrainingCLI
 
 AS_NAMED = "ENDURANCE" in os.environ
@@ -236,6 +237,8 @@ def test_killed_at_random_moments_all_ends_with_the_same_bits(
     def work(patience: float | None = None) -> int:
         folder.mkdir(exist_ok=True)
         on = [] if world == "sweep" else go_on(folder)
+        with locked(folder / "runs" / "sweep" / "sweep"):
+            pass  # the run that a killed sweep had begun goes on to its end, and until then keeps others away
         (status,) = forked(folder, [*typed, *on], Probe(), patience=patience)
         return status
 
