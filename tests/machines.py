@@ -15,7 +15,7 @@ from pathlib import Path
 
 from support.machines import machines, why_not
 from support.ray_cluster import at_work, shared
-from support.started import DDP, Failed, Pair, alone, but_config, farthest, figures, hold, step_of, weights
+from support.started import DDP, Failed, Pair, alone, but_config, farthest, hold, step_of, validated, weights
 
 QUIET = ("--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false")
 FIT = ("fit", *QUIET, "--trainer.log_every_n_steps", "2", "--last.every_n_steps", "1")
@@ -34,7 +34,7 @@ def equal(pair: Pair) -> Iterator[str]:
     for told, data, most in (("even steps", EVEN, 1e-5), ("a last step of 3 and 2 points", UNEVEN, 0.05)):
         one = alone(pair.top / told.replace(" ", "-"), *MIXTURE, *data, FOR, "3", "--data.batch_size", "32")
         seconds = pair.both(*MIXTURE, *data, FOR, "3", "--data.batch_size", "16", *TWO)
-        far = farthest(figures(one), figures(pair.first.disk))
+        far = farthest(validated(one), validated(pair.first.disk))
         hold(far < most, f"{told}: figures differ by {far:.1e}", pair.told)
         yield f"two machines and one process, {told}: figures differ by at most {far:.0e} of them; {seconds:.0f} s"
         pair.clear()
@@ -66,7 +66,7 @@ def lost(pair: Pair) -> Iterator[str]:
     epochs = str(step // 3 + 3)
     one = alone(pair.top / "one", *MIXTURE, *EVEN, FOR, epochs, "--data.batch_size", "32")
     pair.on(left, "fit", "--ckpt_path", "runs/version_0", *more, FOR, epochs)
-    far = farthest(figures(one), figures(left.disk))
+    far = farthest(validated(one), validated(left.disk))
     hold(far < 1e-4, f"figures differ by {far:.1e}", pair.told)
     yield f"resumed on the one that is left at step {step}, to {3 * int(epochs)}: figures differ by at most {far:.0e}"
 

@@ -24,7 +24,7 @@ from support.command import command, figures, left_with
 from support.forked import in_children
 from support.interrupted import Probe, differences, end, forked, go_on, plain
 from support.interruptions import WORLDS, Bench
-from support.killed import FORK, KILLS, killed_at_random
+from support.killed import FORK, KILLS, always_ends_alike
 from support.short_run import saved, tiny
 
 from vae_lightning.data import Digits, StaticBinarisation
@@ -234,7 +234,7 @@ def test_killed_at_random_moments_all_ends_with_the_same_bits(
     else:
         typed, parts = [*bench.worlds[world], "--last.every_n_steps", "2"], end
 
-    def work(patience: float | None = None) -> int:
+    def work(patience: float | None) -> int:
         folder.mkdir(exist_ok=True)
         on = [] if world == "sweep" else go_on(folder)
         with locked(folder / "runs" / "sweep" / "sweep"):
@@ -242,16 +242,7 @@ def test_killed_at_random_moments_all_ends_with_the_same_bits(
         (status,) = forked(folder, [*typed, *on], Probe(), patience=patience)
         return status
 
-    began = time.monotonic()
-    assert work() == 0, (folder / "told").read_text()
-    took, expected = time.monotonic() - began, parts(folder)
-    shutil.rmtree(folder)
-
-    def check() -> None:
-        assert differences(expected, parts(folder)) == []
-        shutil.rmtree(folder)
-
-    wholes = killed_at_random(work, check, longest=3 * took / 4, shortest=took / 4)
+    wholes = always_ends_alike(work, folder, parts)
     print(f"{world}: {KILLS} kills at random moments, {wholes} whole, all with the same bits")
 
 

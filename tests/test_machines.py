@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.command import ROOT, figures, left_with
-from support.forked import in_children
+from support.forked import free_port, in_children
 from support.interrupted import Moment, Probe, differences, end
 from support.machines import Machine, machines, of_run, why_not
 
@@ -46,7 +45,7 @@ class Pair:
 
     def run(self, *arguments: str, killed: int | None = None, alone: int | None = None) -> list[int]:
         """The command on both, or on one alone; one may be killed in mid-epoch. Exit statuses, in the order of both."""
-        port = _free_port()
+        port = free_port()
         on = [each for each in self.machines if alone in (None, each.number)]
         runs = [partial(_on, each, self.machines[0], len(on), port, arguments, each.number == killed) for each in on]
         self.told.unlink(missing_ok=True)
@@ -56,12 +55,6 @@ class Pair:
     def lines(self) -> list[str]:
         """Those of this project."""
         return [line for line in self.told.read_text().splitlines() if line.startswith("vae-lightning: ")]
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def _on(each: Machine, first: Machine, number: int, port: int, arguments: tuple[str, ...], killed: bool) -> int:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
-import time
 import warnings
 from functools import partial
 from pathlib import Path
@@ -15,9 +13,9 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from support.command import ROOT, command, figures, forked
-from support.interrupted import Probe, differences, end, go_on
+from support.interrupted import Probe, end, go_on
 from support.interrupted import forked as run_in
-from support.killed import KILLS, killed_at_random
+from support.killed import KILLS, always_ends_alike
 from support.models import Save, events, trainer
 from test_resume import assert_equal
 from torch import Tensor, nn
@@ -218,21 +216,12 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path: Path) -> 
     longer = ["--trainer.max_epochs", "5", "--model.steps", "30"]
     arguments, folder = [str(each) for each in (*options(Path("runs")), *longer)], tmp_path / "parts"
 
-    def run(patience: float | None = None) -> int:
+    def run(patience: float | None) -> int:
         folder.mkdir(exist_ok=True)
         (status,) = run_in(folder, [*arguments, *go_on(folder)], Probe(), patience=patience)
         return status
 
-    began = time.monotonic()
-    assert run() == 0
-    took, expected = time.monotonic() - began, end(folder)
-    shutil.rmtree(folder)
-
-    def check() -> None:
-        assert differences(expected, end(folder)) == []
-        shutil.rmtree(folder)
-
-    wholes = killed_at_random(run, check, longest=3 * took / 4, shortest=took / 4)
+    wholes = always_ends_alike(run, folder, end)
     print(f"{KILLS} kills at random moments: {wholes} whole trainings, all with the same bits")
 
 

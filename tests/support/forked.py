@@ -36,11 +36,20 @@ def in_children(
 
 def environments(processes: int) -> list[dict[str, str]]:
     """What each process of a run on one machine finds in its environment."""
+    world = {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(free_port()),
+        "WORLD_SIZE": str(processes),
+        "NODE_RANK": "0",
+    }
+    return [world | {"LOCAL_RANK": str(rank)} for rank in range(processes)]
+
+
+def free_port() -> int:
+    """One that nothing listens at."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
-        port = str(found.getsockname()[1])
-    world = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(processes), "NODE_RANK": "0"}
-    return [world | {"LOCAL_RANK": str(rank)} for rank in range(processes)]
+        return int(found.getsockname()[1])
 
 
 def _child(run: Callable[[], int], folder: Path, environment: dict[str, str], streams: dict[int, Path]) -> NoReturn:

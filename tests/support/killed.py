@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from unittest.mock import patch
 
 import numpy as np
 
+from support.interrupted import differences
 from vae_lightning.studies.base import Study
 
 FORK = multiprocessing.get_context("fork")
@@ -63,3 +66,19 @@ def killed_at_random(
     assert run(None) == 0
     check()
     return wholes + 1
+
+
+def always_ends_alike(
+    run: Callable[[float | None], int], folder: Path, parts: Callable[[Path], object], kills: int = KILLS
+) -> int:
+    """Run in this folder once; then kill as `killed_at_random` does: the same parts are left. How often it ended."""
+    began = time.monotonic()
+    assert run(None) == 0, (folder / "told").read_text()
+    took, expected = time.monotonic() - began, parts(folder)
+    shutil.rmtree(folder)
+
+    def check() -> None:
+        assert differences(expected, parts(folder)) == []
+        shutil.rmtree(folder)
+
+    return killed_at_random(run, check, longest=3 * took / 4, shortest=took / 4, kills=kills)

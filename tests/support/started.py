@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -12,11 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-
-from support.command import ROOT
+from support.command import ROOT, figures
 from support.interrupted import differences, end
 from support.machines import Machine
+from support.short_run import saved
 
 RUN = Path("runs", "version_0")
 LAST = RUN / "checkpoints" / "last.ckpt"
@@ -114,10 +112,9 @@ def alone(folder: Path, *arguments: str, processes: int = 1) -> Path:
     return folder
 
 
-def figures(folder: Path) -> dict[str, float]:
-    """Of the last validation of the run in this folder."""
-    read = json.loads((folder / RUN / "metrics.json").read_text())
-    return {name: value for name, value in read.items() if name.startswith("val/")}
+def validated(folder: Path) -> dict[str, float]:
+    """The figures of the last validation of the run in this folder."""
+    return {name: value for name, value in figures(folder / RUN).items() if name.startswith("val/")}
 
 
 def farthest(one: dict[str, float], other: dict[str, float]) -> float:
@@ -134,10 +131,9 @@ def but_config(one: Path, other: Path) -> list[str]:
 
 def weights(checkpoint: Path) -> dict[str, list[float]]:
     """Of a model."""
-    held = torch.load(checkpoint, weights_only=True)["state_dict"]
-    return {name: value.tolist() for name, value in held.items()}
+    return {name: value.tolist() for name, value in saved(checkpoint)["state_dict"].items()}
 
 
 def step_of(folder: Path) -> int:
     """The step of a run's last checkpoint."""
-    return int(torch.load(folder / LAST, weights_only=True)["global_step"])
+    return int(saved(folder / LAST)["global_step"])
