@@ -29,7 +29,7 @@ from vae_lightning.data.images.decode import Shape, decode_all, decoded
 from vae_lightning.data.images.files import ImageFile, Packed
 from vae_lightning.data.images.unfinished import Unfinished, add_checksum, checksum_of_none, remove
 from vae_lightning.data.mapped import Mapped, RowsFile
-from vae_lightning.files import atomic_write, locked
+from vae_lightning.files import locked
 
 FORMAT = 1  # raise it when the file changes: old ones are then left alone
 _END = struct.Struct("<4I")  # C, H, W and the checksum
@@ -125,5 +125,6 @@ def _keep_left_out(place: Path, damaged: dict[int, str]) -> None:
     """Write the list of the files that could not be read, if there are any."""
     _beside(place).unlink(missing_ok=True)
     if damaged:
-        with atomic_write(_beside(place)) as file:
-            file.write(json.dumps(damaged).encode())
+        written = place.with_name(f".{place.name}.left-out")
+        written.write_text(json.dumps(damaged))
+        written.replace(_beside(place))
