@@ -186,14 +186,15 @@ def test_models_that_the_paper_does_not_have_are_a_table_of_their_own(small: par
     assert study.table(rows) == [["what", "deviance (nats)", "epoch (chosen)"], ["3 bits, RBM", "54.250", "2.000"]]
 
 
-def test_only_takes_folders(small: partial[NewsgroupsStudy]) -> None:
+def test_only_takes_folders(small: partial[NewsgroupsStudy], tmp_path: Path) -> None:
     assert [cell.path for cell in small(only="3-bits/RBM").cells()] == ["3-bits/RBM/seed-3"]
     assert len(small(only="3-bits/depth-0/e1").cells()) == 2
     assert len(small(only="3-bits", models="paper").cells()) == 9 + 3
     with pytest.raises(
         ValueError, match=r"there is no cell '4-bits'; --only takes the folder of one, .* 3-bits/depth-0"
     ):
-        small(only="4-bits")
+        small(only="4-bits").reproduce(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
     with pytest.raises(ValueError, match="there is no model e4; --models takes paper, all, or some of e1, e2, e3,"):
         small(models="e1,e4")
     with pytest.raises(ValueError, match="priors takes no --test_every_epoch; newsgroups does"):

@@ -35,6 +35,16 @@ def ask_cuda_itself() -> None:
         os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
 
 
+def let_autograd_count_devices() -> None:
+    """Have autograd start its threads, one for each GPU, now; it does so once in a process.
+
+    While torch traces a function it pretends that there are GPUs. Autograd would take these for real, start eight
+    threads, and let no forked child train.
+    """
+    with torch.enable_grad():
+        torch.zeros((), requires_grad=True).backward()
+
+
 def ready_to_train() -> None:
     """What every step of a training is then spared: see `keep_large_buffers` and `ask_cuda_itself`."""
     keep_large_buffers()

@@ -47,9 +47,9 @@ def reproduce(
         faces: of celeba: a folder or a zip file of faces; by default celeba in the data folder.
         generator: of celeba: a run's folder or a checkpoint of a trained GAN, which is then not trained here.
         images: of celeba: how many of each model distances are taken from; by default what the scale says.
-        only: one cell of celeba, such as joint-fixed-sigma, and what it needs, or the cells of newsgroups in a folder,
-            such as 8-bits or 8-bits/depth-0/e1: so that several commands, at once in one OUT, share the work; run it
-            without this at the end.
+        only: of documents, libi, newsgroups, priors: the cells of a folder below OUT/cells, such as LinearJTEx/LiBI of
+            libi or 8-bits/depth-0/e1 of newsgroups. Of celeba: one cell, such as joint-fixed-sigma, and what it needs.
+            So several commands, at once in one OUT, share the work; run it without this at the end.
         models: of celeba: which joint trainings: paper, all, or some by the names of their folders, with commas.
             Beyond the paper there are IWAE, a decoder that is kept, a VampPrior, encoders with a covariance in blocks
             or a flow, and other weights of the KL: which of them spares the decoder?

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Generic
 
@@ -11,21 +12,33 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from vae_lightning.executors import chosen_executor
 from vae_lightning.studies.base import Size, Study
+from vae_lightning.studies.names import Scale
 from vae_lightning.studies.provenance import CELLS, Settings
+from vae_lightning.studies.report import Row
 from vae_lightning.studies.store import CellStore, CellT, Format, Result
 
 
 class CellStudy(Study[Size, Mapping[CellT, Result]], Generic[Size, CellT, Result]):
     """A study that finds a result for each of its cells.
 
-    Where the environment names a Ray cluster, in RAY_ADDRESS, its machines share the cells.
+    Where the environment names a Ray cluster, in RAY_ADDRESS, its machines share the cells. So do commands that run at
+    once in one folder: a cell that one of them is at is waited for by the others, and not run again.
+
+    Args:
+        scale, seed, size: as of any study.
+        only: the folder of a cell, or of several: run these and no other.
     """
 
+    options = frozenset({"only"})
     format: Format[Result]
     """How results are kept."""
 
+    def __init__(self, scale: Scale, seed: int, size: Size | None = None, only: str | None = None) -> None:
+        super().__init__(scale, seed, size)
+        self.only = only
+
     @abc.abstractmethod
-    def cells(self) -> Sequence[CellT]:
+    def all_cells(self) -> Sequence[CellT]:
         """All cells, in the order in which they are run."""
 
     @abc.abstractmethod
@@ -36,10 +49,31 @@ class CellStudy(Study[Size, Mapping[CellT, Result]], Generic[Size, CellT, Result
     def depends_on(self, cell: CellT) -> Settings:
         """All that a cell's result depends on, beside the code."""
 
+    def cells(self) -> Sequence[CellT]:
+        """Those that are run; ValueError if there is nothing in the folder that is asked for."""
+        return self.all_cells() if self.only is None else within(self.all_cells(), self.only)
+
+    def reproduce(self, out: Path) -> list[Row]:
+        """As any study's; a folder that no cell has is refused before anything is written."""
+        self.cells()
+        return super().reproduce(out)
+
     def find(self, out: Path) -> dict[CellT, Result]:
         """The result of every cell; those that are finished in `out` are not run again."""
         store = CellStore(out / CELLS, self.depends_on, self.format)
-        return store.get_or_run(self.cells(), lambda cell: self.run(cell, store.folder_of(cell)), chosen_executor())
+        return store.get_or_run(self.cells(), partial(store.run_alone, run=self.run), chosen_executor())
+
+
+def within(cells: Sequence[CellT], folder: str) -> list[CellT]:
+    """Those whose folder this is, or is below it; ValueError if there are none."""
+    wanted = folder.strip("/").split("/")
+    if found := [cell for cell in cells if cell.path.split("/")[: len(wanted)] == wanted]:
+        return found
+    first = cells[0].path.split("/")
+    raise ValueError(
+        f"there is no cell {folder!r}; --only takes the folder of one, or of several, such as "
+        + " or ".join("/".join(first[:parts]) for parts in range(1, len(first) + 1))
+    )
 
 
 def logs(folder: Path) -> TensorBoardLogger:

@@ -60,7 +60,7 @@ class Trainings:
 
     def fit(
         self,
-        module: ReproducibleModule,
+        module: pl.LightningModule,
         data: pl.LightningDataModule,
         epochs: int,
         callbacks: Sequence[pl.Callback] = (),

@@ -21,6 +21,7 @@ from vae_lightning.models.recording.fold_constants import fold_constants
 from vae_lightning.models.recording.layout import layout
 from vae_lightning.models.recording.remove_identities import remove_identities
 from vae_lightning.models.recording.replay import Inputs, Replay, Result
+from vae_lightning.process import let_autograd_count_devices
 
 # What each gains, with 50 members and 500 observations: milliseconds of processor time a member and step in a bare
 # loop, their ratio to the default's, and seconds of the first 15 steps (benchmarks/recording.py; measured beside other
@@ -113,6 +114,7 @@ def _copied(run: Callable[..., Result]) -> Callable[..., Result]:
 
 def compiled(run: Callable[..., Made], **how: Any) -> Callable[..., Made]:
     """The same function by `torch.compile`, for each shape of its tensors anew."""
+    let_autograd_count_devices()
     checks = Distribution._validate_args
     made = torch.compile(run, dynamic=False, **how)
     Distribution.set_default_validate_args(checks)  # torch.compile turns them off, in the whole process

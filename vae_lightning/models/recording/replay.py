@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from vae_lightning.models.ensemble.noise import Request
 from vae_lightning.models.ensemble.stack import Stack, StackedBatch, Tensors, named_tensors, over_members
+from vae_lightning.process import let_autograd_count_devices
 
 Inputs = tuple[Tensors, Tensors, StackedBatch, list[Tensor]]
 """All that the operations of a step read: weights and settings by name, data, noise."""
@@ -81,6 +82,7 @@ class Replay:
             stack.losses(weights, values, batch, step)
         requests = list(stack.noise.drawn)
         inputs = (weights, values, batch, [stack.noise.stacked(request) for request in requests])
+        let_autograd_count_devices()
         graph = make_fx(self._with_gradients(step))(*inputs)
         with torch.autocast(batch[0].device.type, enabled=False):  # what it casts is recorded
             run = self.optimised(graph, inputs)

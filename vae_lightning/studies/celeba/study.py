@@ -60,7 +60,7 @@ class CelebAStudy(CellStudy[CelebASize, Cell, Result]):
     title = "How the ELBO harms a decoder that was right: CelebA"
     sizes = SIZES
     format = FiguresAndModel()
-    options = frozenset({"faces", "generator", "images", "models", "only"})
+    options = CellStudy.options | {"faces", "generator", "images", "models"}
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class CelebAStudy(CellStudy[CelebASize, Cell, Result]):
         self.features, self.joints = features or chosen_features(), joints_of(models) if models else tuple(joints)
         self.chosen = _chosen(only, stages(self.joints))
 
-    def cells(self) -> list[Cell]:
+    def all_cells(self) -> list[Cell]:
         """All of the stages, or those that the chosen one needs."""
         return [cell for stage in self.chosen for cell in stage]
 

@@ -58,6 +58,7 @@ class DocumentsStudy(CellStudy[DocumentsSize, Repeat[Cell], Figures]):
         seed: the first of the study's seeds.
         size: in place of the scale's.
         domains: `text` and `digits` by these names, in place of the study's own.
+        only: the folder of a cell, or of several.
     """
 
     title = "RBM against VAE: test split"
@@ -70,12 +71,13 @@ class DocumentsStudy(CellStudy[DocumentsSize, Repeat[Cell], Figures]):
         seed: int,
         size: DocumentsSize | None = None,
         domains: Mapping[str, Domain] | None = None,
+        only: str | None = None,
     ) -> None:
-        super().__init__(scale, seed, size)
+        super().__init__(scale, seed, size, only)
         self.seeds = range(seed, seed + self.size.seeds)
         self.domains = {"text": text(), "digits": digits()} if domains is None else domains
 
-    def cells(self) -> list[Repeat[Cell]]:
+    def all_cells(self) -> list[Repeat[Cell]]:
         """All models under the first seed, then under the next."""
         return repeats(cells_of(self.size, self.domains["text"], self.domains["digits"]), self.seeds)
 

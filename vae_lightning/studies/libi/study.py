@@ -42,6 +42,7 @@ class LiBIStudy(CellStudy[LiBISize, Cell, Result]):
         size: in place of the scale's.
         worlds: some of them; by default all.
         methods: some of them; by default all.
+        only: the folder of a cell, or of several.
     """
 
     title = "LiBI, Table 1"
@@ -55,11 +56,12 @@ class LiBIStudy(CellStudy[LiBISize, Cell, Result]):
         size: LiBISize | None = None,
         worlds: Mapping[str, World] = WORLDS,
         methods: Mapping[str, Method] = METHODS,
+        only: str | None = None,
     ) -> None:
-        super().__init__(scale, seed, size)
+        super().__init__(scale, seed, size, only)
         self.worlds, self.methods = worlds, methods
 
-    def cells(self) -> list[Cell]:
+    def all_cells(self) -> list[Cell]:
         """World by world, method by method, one for each group of settings that may share an ensemble."""
         return [
             Cell(world, method, group, settings)
@@ -84,7 +86,7 @@ class LiBIStudy(CellStudy[LiBISize, Cell, Result]):
 
     def run(self, cell: Cell, folder: Path) -> Result:
         """Train and judge one ensemble."""
-        return train_and_judge(cell, self.size, self.seed, folder)
+        return train_and_judge(cell, self.size, self.seed, folder, self.depends_on(cell))
 
     def rows(self, found: Mapping[Cell, Result]) -> list[Row]:
         """The chosen setting of each method in each world beside the paper's, then closed forms of linear worlds."""
@@ -140,7 +142,8 @@ class LiBIStudy(CellStudy[LiBISize, Cell, Result]):
 
     def _gathered(self, found: Mapping[Cell, Result]) -> list[Found]:
         """What each method found in each world."""
-        pairs = product(self.worlds, self.methods)
+        asked = {cell.pair for cell in self.cells()}
+        pairs = [pair for pair in product(self.worlds, self.methods) if pair in asked]
         return [gather(*pair, [result for cell, result in found.items() if cell.pair == pair]) for pair in pairs]
 
     def _finished(self, found: Mapping[Cell, Result]) -> list[Found]:

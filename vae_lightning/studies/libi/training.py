@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_warn
 
@@ -15,28 +16,35 @@ from vae_lightning.models.ensemble import NoMemberLeft
 from vae_lightning.models.latent_variable import LatentVariableModule
 from vae_lightning.process import default_dtype
 from vae_lightning.randomness import derive_seed, seeded
-from vae_lightning.studies.cell_study import logs
 from vae_lightning.studies.libi.cell import Cell, LiBISize, Member, data_of
 from vae_lightning.studies.libi.evaluation import evaluate
 from vae_lightning.studies.libi.methods import STEPS_OF_EPOCH, Setting, label
 from vae_lightning.studies.libi.results import Evaluation, Result, Weights
+from vae_lightning.studies.provenance import Settings
 from vae_lightning.studies.store import Figures
-from vae_lightning.training import trainer
+from vae_lightning.studies.trainings import Trainings
 
 VALIDATIONS = 10
 
 
-def train_and_judge(cell: Cell, size: LiBISize, seed: int, folder: Path) -> Result:
+def train_and_judge(cell: Cell, size: LiBISize, seed: int, folder: Path, settings: Settings) -> Result:
     """Train, choose each setting's restart on each data set by the method's own objective on validation, and test it.
 
-    A setting none of whose restarts went to the end has no evaluation on that data set.
+    A setting none of whose restarts went to the end has no evaluation on that data set. A training that is killed goes
+    on in its last epoch; `settings` are what it depends on.
     """
     with default_dtype(cell.world.dtype):
         data, members = [data_of(cell.world, number, seed) for number in range(size.data_sets)], cell.members(size)
         modules = [_module(cell, member, size, seed) for member in members]
         ensemble = Ensemble(modules, names=[member.name for member in members])
         try:
-            train(ensemble, [data[member.data_set] for member in members], _epochs(modules[0], size), folder)
+            epochs = _epochs(modules[0], size)
+            train(
+                ensemble,
+                [data[member.data_set] for member in members],
+                epochs,
+                Trainings(folder, settings, options=_options(epochs)),
+            )
         except NoMemberLeft as error:  # the other cells go on, and the study names this one
             rank_zero_warn(f"{cell.name}: {error}")
             return Result([], {})
@@ -64,16 +72,15 @@ def _epochs(module: LatentVariableModule, size: LiBISize) -> int:
     return size.training.steps * repeats // STEPS_OF_EPOCH
 
 
-def train(ensemble: Ensemble, data: Sequence[Synthetic], epochs: int, folder: Path) -> None:
+def train(ensemble: Ensemble, data: Sequence[Synthetic], epochs: int, trainings: Trainings) -> None:
     """All members, by one Trainer."""
     shared = {id(its_data): FullBatch(its_data, STEPS_OF_EPOCH) for its_data in data}
-    run = trainer(
-        logger=logs(folder),
-        max_epochs=epochs,
-        check_val_every_n_epoch=max(1, epochs // VALIDATIONS),
-        log_every_n_steps=STEPS_OF_EPOCH,
-    )
-    run.fit(ensemble, Stacked([shared[id(its_data)] for its_data in data]))
+    trainings.fit(ensemble, Stacked([shared[id(its_data)] for its_data in data]), epochs)
+
+
+def _options(epochs: int) -> Mapping[str, Any]:
+    """Of the Trainer."""
+    return {"check_val_every_n_epoch": max(1, epochs // VALIDATIONS), "log_every_n_steps": STEPS_OF_EPOCH}
 
 
 def _chosen(

@@ -51,15 +51,3 @@ def cells_of(size: NewsgroupsSize, models: Sequence[DocumentModel], first: int) 
     linear = [cell for cell in cells if cell.model.linear]
     more = range(first + size.seeds, first + size.linear_seeds)
     return repeats(cells, range(first, first + size.seeds)) + repeats(linear, more)
-
-
-def within(cells: Sequence[Repeat[Cell]], folder: str) -> list[Repeat[Cell]]:
-    """Those whose folder this is, or is below it; ValueError if there are none."""
-    wanted = folder.strip("/").split("/")
-    if found := [cell for cell in cells if cell.path.split("/")[: len(wanted)] == wanted]:
-        return found
-    first = cells[0].path.split("/")
-    raise ValueError(
-        f"there is no cell {folder!r}; --only takes the folder of one, or of several, such as "
-        + " or ".join("/".join(first[:parts]) for parts in range(1, len(first)))
-    )

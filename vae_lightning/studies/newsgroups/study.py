@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from vae_lightning.data import Newsgroups
 from vae_lightning.data.texts.vocabulary import Ranking
-from vae_lightning.executors import chosen_executor
 from vae_lightning.studies.cell_study import CellStudy
 from vae_lightning.studies.names import Scale
-from vae_lightning.studies.newsgroups.cell import Cell, cells_of, models_of, within
+from vae_lightning.studies.newsgroups.cell import Cell, cells_of, models_of
 from vae_lightning.studies.newsgroups.paper import Place
 from vae_lightning.studies.newsgroups.pictures import table_two_picture
 from vae_lightning.studies.newsgroups.remarks import remarks_of
 from vae_lightning.studies.newsgroups.size import SIZES, NewsgroupsSize
 from vae_lightning.studies.newsgroups.table import Grid, rows_of
 from vae_lightning.studies.newsgroups.training import Table2
-from vae_lightning.studies.provenance import CELLS, Settings
+from vae_lightning.studies.provenance import Settings
 from vae_lightning.studies.repeats import Repeat, by_cell
 from vae_lightning.studies.report import Lines, Row, wide
-from vae_lightning.studies.store import CellStore, Figures
+from vae_lightning.studies.store import Figures
 from vae_lightning.studies.trainings import PlainOfTrainings
 
 Corpus = Callable[[Ranking], Newsgroups]
@@ -53,7 +51,7 @@ class NewsgroupsStudy(CellStudy[NewsgroupsSize, Repeat[Cell], Figures]):
 
     title = "Semantic hashing of 20 Newsgroups: deviances, in nats a document"
     sizes = SIZES
-    options = frozenset({"only", "models", "test_every_epoch"})
+    options = CellStudy.options | {"models", "test_every_epoch"}
     format = PlainOfTrainings()
 
     def __init__(
@@ -66,19 +64,13 @@ class NewsgroupsStudy(CellStudy[NewsgroupsSize, Repeat[Cell], Figures]):
         test_every_epoch: bool = False,
         corpus: Corpus = official,
     ) -> None:
-        super().__init__(scale, seed, size)
+        super().__init__(scale, seed, size, only)
         self.table_two, self.corpus = Table2(self.size, test_every_epoch), corpus
-        of_all = cells_of(self.size, models_of(models or self.size.models), seed)
-        self.chosen = of_all if only is None else within(of_all, only)
+        self.models = models_of(models or self.size.models)
 
-    def cells(self) -> list[Repeat[Cell]]:
+    def all_cells(self) -> list[Repeat[Cell]]:
         """All models under the first seed, then those of linear decoders under the next."""
-        return self.chosen
-
-    def find(self, out: Path) -> dict[Repeat[Cell], Figures]:
-        """The result of every cell, each run by one command alone, of those that are at work in `out`."""
-        store = CellStore(out / CELLS, self.depends_on, self.format)
-        return store.get_or_run(self.cells(), partial(store.run_alone, run=self.run), chosen_executor())
+        return cells_of(self.size, self.models, self.seed)
 
     def depends_on(self, cell: Repeat[Cell]) -> Settings:
         """What the training does, and how many documents are retrieved."""
@@ -122,7 +114,7 @@ class NewsgroupsStudy(CellStudy[NewsgroupsSize, Repeat[Cell], Figures]):
 
     @property
     def _alone(self) -> list[Cell]:
-        return list(dict.fromkeys(cell.cell for cell in self.chosen))
+        return list(dict.fromkeys(cell.cell for cell in self.cells()))
 
     @property
     def _places(self) -> dict[str, Place]:

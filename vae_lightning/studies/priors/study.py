@@ -46,6 +46,7 @@ class PriorsStudy(CellStudy[PriorsSize, Repeat[Cell], Judged]):
         seed: the first of the study's seeds.
         size: in place of the scale's.
         models: some of the study's cells, or the names of their folders, with commas; by default all.
+        only: the folder of a cell, or of several.
 
     ValueError for a name that is none of them.
     """
@@ -53,16 +54,21 @@ class PriorsStudy(CellStudy[PriorsSize, Repeat[Cell], Judged]):
     title = "Priors and objectives on binary digits: test split"
     sizes = SIZES
     format = FiguresAndImages()
-    options = frozenset({"models"})
+    options = CellStudy.options | {"models"}
 
     def __init__(
-        self, scale: Scale, seed: int, size: PriorsSize | None = None, models: Sequence[Cell] | str = CELLS
+        self,
+        scale: Scale,
+        seed: int,
+        size: PriorsSize | None = None,
+        models: Sequence[Cell] | str = CELLS,
+        only: str | None = None,
     ) -> None:
-        super().__init__(scale, seed, size)
+        super().__init__(scale, seed, size, only)
         self.models = named(models) if isinstance(models, str) else models
         self.seeds = range(seed, seed + self.size.seeds)
 
-    def cells(self) -> list[Repeat[Cell]]:
+    def all_cells(self) -> list[Repeat[Cell]]:
         """All models under the first seed, then under the next."""
         return repeats(self.models, self.seeds)
 
