@@ -7,6 +7,8 @@ INSTALLED := $(VENV)/installed
 # two test processes of one thread each: the same on a laptop and on a large machine
 WORKERS ?= 2
 IMAGE ?= vae-lightning
+# how long `make soak` reproduces studies; it goes on with them the next time
+STUDIES_TIME ?= 30m
 # what needs most of the packages, and the least time
 FLOORS = tests/test_examples.py tests/test_checkpoints.py tests/test_version_0_1.py tests/test_resume.py tests/test_trust.py \
 	tests/test_cli.py tests/acceptance tests/answers tests/callbacks/run tests/data/arrays tests/data/images tests/data/texts \
@@ -59,6 +61,8 @@ soak: $(INSTALLED) ## damage files, fill disks, train long, kill runs at random 
 	ENDURANCE=1 RANDOM_KILLS=17 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -rP tests/test_endurance.py
 	FUZZ_INPUTS=840 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -rP tests/test_fuzz.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/soak.py --workers $(WORKERS) $(ARGS)
+	timeout $(STUDIES_TIME) $(BIN)/vae-lightning reproduce all --scale quick --out runs/soak \
+		--generator checkpoints/celeba.ckpt && rm -rf runs/soak/*/cells || [ $$? -eq 124 ]
 
 floors: $(INSTALLED) ## the lowest versions that pyproject.toml promises, in an environment of their own: tests of what needs them most
 	$(BIN)/python tests/floors.py

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Mapping, Set
+from functools import partial
 from pathlib import Path
 
 from vae_lightning.files import expanded
-from vae_lightning.studies.names import Scale, StudyName
+from vae_lightning.studies.names import Asked, Scale
 
 
 def reproduce(
-    study: StudyName,
+    study: Asked,
     scale: Scale = "medium",
     out: Path | None = None,
     seed: int = 0,
@@ -26,7 +27,8 @@ def reproduce(
     """Run a paper's experiment and put its figures beside the paper's.
 
     What celeba, documents, libi, newsgroups and priors have finished in OUT is kept, and they go on where they were
-    interrupted; on all machines of the Ray cluster that RAY_ADDRESS names, if it is set.
+    interrupted; on all machines of the Ray cluster that RAY_ADDRESS names, if it is set. mixture and tradeoff, which
+    take minutes, begin anew.
 
     Args:
         study: which experiment. celeba: how the ELBO harms a decoder that was right, VAE Approximation Error (2022),
@@ -41,8 +43,13 @@ def reproduce(
             priors: standard normal, mixture, VampPrior, aggregated posterior, IWAE, HVAE and PixelHVAE on digits, as in
             the slides.
             tradeoff: likelihood against mismatch as the ELBO's weight moves, VAE Approximation Error's Fig. 1, exactly.
+            all: every one of these in turn, which takes hours at scale quick. A line tells of each that has ended, and
+            a table at the end how long each took and where its table lies. One that fails, since its data is missing or
+            for any other reason, is named, and the others still run; the exit status is 1 then, and the same command
+            tries it again. An option that only one study takes is handed on to it.
         scale: how much to compute: quick is for a look, full for the figures to quote.
         out: folder for results.json, table.md, pictures and TensorBoard logs; by default runs/reproduce/STUDY.
+            Of all, the folder of theirs: each goes into OUT/STUDY, and what it prints into its output.txt.
         seed: of the data, the initial weights and the order of training.
         faces: of celeba: a folder or a zip file of faces; by default celeba in the data folder.
         generator: of celeba: a run's folder or a checkpoint of a trained GAN, which is then not trained here.
@@ -63,6 +70,7 @@ def reproduce(
     # imported only when a study runs, so that asking for help is quick
     from vae_lightning.process import ready_to_train
     from vae_lightning.studies.catalogue import STUDIES
+    from vae_lightning.studies.every import Task, reproduce_every
 
     options = {
         "faces": faces,
@@ -73,20 +81,39 @@ def reproduce(
         "test_every_epoch": test_every_epoch,
     }
     given = {name: value for name, value in options.items() if value is not None}
-    _check_options(study, given.keys(), {name: kind.options for name, kind in STUDIES.items()})
-    ready_to_train()
+    folder = Path(expanded(str(out))) if out else Path("runs", "reproduce")
+    taken: dict[str, Set[str]] = {name: kind.options for name, kind in STUDIES.items()}
     _say_once()
-    folder = Path(expanded(str(out))) if out else Path("runs", "reproduce", study)
-    STUDIES[study](scale, seed, **given).reproduce(folder)
+    if study == "all":
+        _check_options_of_all(given.keys(), taken)
+        own = {name: {key: given[key] for key in given.keys() & kind.options} for name, kind in STUDIES.items()}
+        reproduce_every(
+            [Task(name, folder / name, partial(kind, scale, seed, **own[name])) for name, kind in STUDIES.items()]
+        )
+    else:
+        _check_options(study, given.keys(), taken)
+        ready_to_train()
+        STUDIES[study](scale, seed, **given).reproduce(folder if out else folder / study)
 
 
 def _check_options(study: str, given: Set[str], taken: Mapping[str, Set[str]]) -> None:
     """ValueError for an unknown study, and for options of others."""
     if study not in taken:
-        raise ValueError(f"there is no study {study!r}; there are {', '.join(taken)}")
+        raise ValueError(f"there is no study {study!r}; there are {', '.join(taken)}, and all")
     if foreign := given - taken[study]:
         known = ", ".join(name for name, options in taken.items() if foreign <= options)
         raise ValueError(f"{study} takes no {', '.join(f'--{name}' for name in sorted(foreign))}; {known} does")
+
+
+def _check_options_of_all(given: Set[str], taken: Mapping[str, Set[str]]) -> None:
+    """What one study takes is handed on to it; ValueError for what several do, since it means another thing to each."""
+    for option in sorted(given):
+        takers = [name for name, options in taken.items() if option in options]
+        if len(takers) > 1:
+            raise ValueError(
+                f"all takes no --{option}, which means another thing to each of {', '.join(takers)}: give it to one by"
+                f" itself, as in vae-lightning reproduce {takers[0]} --{option} ... --out OUT/{takers[0]}"
+            )
 
 
 def _say_once() -> None:

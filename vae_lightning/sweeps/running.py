@@ -6,8 +6,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from vae_lightning.messages import in_one_line
+from vae_lightning.process.output import printing_to
 from vae_lightning.signals import Interrupted, signals
 from vae_lightning.sweeps.grid import Run
 from vae_lightning.sweeps.record import Record, State, settings
@@ -59,7 +59,7 @@ def train(task: Task, observers: Sequence[Callback] = ()) -> Outcome:
     Record(asked, "started").write(folder)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     os.environ.pop("PL_GLOBAL_SEED", None)  # of a run that this process has had before
-    with _printing_to(folder / OUTPUT), signals.handling():
+    with printing_to(folder / OUTPUT), signals.handling():
         error = _error(_arguments(task), folder, observers)
     state: State = "failed" if error else "finished"
     Record(asked, state, error).write(folder)
@@ -98,27 +98,6 @@ def _last_line(output: Path) -> str:
     sys.stderr.flush()
     lines = output.read_text(errors="replace").strip().splitlines()
     return lines[-1].removeprefix("vae-lightning: ") if lines else "it ended without a word"
-
-
-@contextmanager
-def _printing_to(file: Path) -> Iterator[None]:
-    """Within the block, all that this process prints goes to the end of a file: of Python, and of any library."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    before = os.dup(1), os.dup(2)
-    streams = sys.stdout, sys.stderr
-    with file.open("a", buffering=1, errors="replace") as out:
-        for number in (1, 2):
-            os.dup2(out.fileno(), number)
-        sys.stdout = sys.stderr = out
-        try:
-            yield
-        finally:
-            out.flush()
-            sys.stdout, sys.stderr = streams
-            for number, kept in zip((1, 2), before, strict=True):
-                os.dup2(kept, number)
-                os.close(kept)
 
 
 def figure(folder: Path, name: str) -> float | None:
