@@ -34,7 +34,8 @@ from vae_lightning.training import TrainingCLI
 AS_NAMED = "ENDURANCE" in os.environ
 EPOCHS = 1_000 if AS_NAMED else 20
 STARTS = 10 if AS_NAMED else 3
-KILLED = (*WORLDS, "sweep") if AS_NAMED else ("sweep",)  # single kills of models are in tests/test_interrupted.py
+# single kills of models are in tests/test_interrupted.py
+KILLED = (*WORLDS, "hvae", "mrf-vae", "sweep") if AS_NAMED else ("sweep",)
 MEGABYTE = 2**20
 
 

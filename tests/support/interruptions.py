@@ -32,17 +32,36 @@ _MOMENTUM = """, {class_path: vae_lightning.callbacks.Momentum, init_args: {sche
   vae_lightning.objectives.WarmUp, init_args: {steps: 9, start: 0.5, end: 0.9}}}}"""
 _PLATEAU = "{class_path: lightning.pytorch.cli.ReduceLROnPlateau, init_args: {monitor: val/nelbo, patience: 0}}"
 _DIGITS = ("--data", "vae_lightning.data.Digits", "--data.val_size", "61", "--data.test_size", "1636")
+_PIXELS = (*_DIGITS, "--data.binarisation", "vae_lightning.data.DynamicBinarisation")
+_PIXELS += ("--data.batch_size", "20", "--data.eval_batch_size", "31")
+_BITS = "{class_path: vae_lightning.families.Bernoulli, init_args: {event_shape: [1, 8, 8]}}"
 
 
 def _vae() -> tuple[str, ...]:
     """5 steps an epoch, of which one has a plateau of its learning rate in sight."""
-    observed = "{class_path: vae_lightning.families.Bernoulli, init_args: {event_shape: [1, 8, 8]}}"
-    model = f"{{latent_dim: 2, observed: {observed}, encoder: {_MLP}, decoder: {_MLP}, scheduler: {_PLATEAU}}}"
+    model = f"{{latent_dim: 2, observed: {_BITS}, encoder: {_MLP}, decoder: {_MLP}, scheduler: {_PLATEAU}}}"
     model = f"{{class_path: vae_lightning.models.GaussianVAE, init_args: {model}}}"
-    pixels = ("--data.binarisation", "vae_lightning.data.DynamicBinarisation")
-    sizes = ("--data.batch_size", "20", "--data.eval_batch_size", "31")
-    callbacks = ("--trainer.callbacks", _PICTURES % ("Samples", _WATCH))
-    return ("--model", model, *_DIGITS, *pixels, *sizes, *callbacks)
+    return ("--model", model, *_PIXELS, "--trainer.callbacks", _PICTURES % ("Samples", _WATCH))
+
+
+def _hvae() -> tuple[str, ...]:
+    """5 steps an epoch, under a prior that is learned."""
+    networks = ", ".join(f"{name}: {_MLP}" for name in ("top_encoder", "lower_encoder", "lower_prior", "decoder"))
+    prior = """{class_path: vae_lightning.priors.VampPrior, init_args:
+      {latent_shape: 2, observed_shape: [1, 8, 8], num_components: 5}}"""
+    model = f"{{latent_dims: [2, 2], observed: {_BITS}, {networks}, prior: {prior}}}"
+    model = f"{{class_path: vae_lightning.models.HVAE, init_args: {model}}}"
+    return ("--model", model, *_PIXELS, "--trainer.callbacks", _PICTURES % ("PseudoInputs", ""))
+
+
+def _mrf_vae() -> tuple[str, ...]:
+    """5 steps an epoch, by an estimator that draws."""
+    bits = "{class_path: vae_lightning.families.BernoulliMRF, init_args: {first: 2, second: 2}}"
+    objective = """{class_path: vae_lightning.objectives.ELBO, init_args:
+      {estimator: {class_path: vae_lightning.estimators.LeaveOneOut, init_args: {num_samples: 4}}}}"""
+    model = f"{{latent: {bits}, observed: {_BITS}, encoder: {_MLP}, decoder: {_MLP}, objective: {objective}}}"
+    model = f"{{class_path: vae_lightning.models.MRFVAE, init_args: {model}}}"
+    return ("--model", model, *_PIXELS, "--trainer.callbacks", _PICTURES % ("Samples", ""))
 
 
 def _hashing(miniature: Path) -> tuple[str, ...]:
@@ -77,6 +96,7 @@ def _ensemble() -> tuple[str, ...]:
 def worlds(miniature: Path) -> dict[str, tuple[str, ...]]:
     """The arguments of each."""
     runs = {"vae": _vae(), "hashing": _hashing(miniature), "rbm": _rbm(), "libi": _libi(), "ensemble": _ensemble()}
+    runs |= {"hvae": _hvae(), "mrf-vae": _mrf_vae()}
     return {name: ("fit", *run, *_QUIET, *_stopper(run)) for name, run in runs.items()}
 
 
@@ -141,6 +161,8 @@ SCHEDULER = "module.lr_scheduler_step"
 """Called of a model with a scheduler alone."""
 
 WORLDS = ("vae", "hashing", "rbm", "libi", "ensemble")
+"""Those that are interrupted at every hook."""
+
 HANDLED = (signal.SIGTERM, signal.SIGINT)
 
 

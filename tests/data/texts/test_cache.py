@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
 from support.forked import in_children
+from support.killed import KILLS, end_of, killed_at_random
 from support.mutations import damaged_bytes
 from support.own_files import ROWS
 
+from vae_lightning import files
 from vae_lightning.data import Texts
 from vae_lightning.data.texts import JSONLines, LatinLetters, Reader, Tokenizer, UnicodeWords, cache
 from vae_lightning.data.texts.cache import cached_texts
@@ -248,6 +252,37 @@ def test_a_killed_writer_leaves_nothing_behind(table: Path, kept: Path, tmp_path
     assert len(read(table, reader=Killed())) == len(ROWS)
     [file] = kept.iterdir()
     assert file.suffix == ".npz"
+
+
+def test_killed_at_random_moments_the_cache_is_whole_or_not_there(
+    kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left has the bytes of one that nobody killed; a file that was begun is removed by the next writer."""
+    monkeypatch.setattr(files, "_SURELY_LOCKED", 0.0)
+    table = tmp_path / "long.jsonl"
+    table.write_text("\n".join(json.dumps({"text": f"word{n % 97} word{n} and another"}) for n in range(3_000)))
+    began = time.monotonic()
+    read(table)
+    took, expected = time.monotonic() - began, contents(kept)
+    shutil.rmtree(kept)
+
+    def check() -> None:
+        assert contents(kept) == expected
+        shutil.rmtree(kept)
+
+    def run(patience: float | None) -> int:
+        status = end_of(partial(read, table), patience)
+        whole = {name: content for name, content in contents(kept).items() if not name.startswith(".")}
+        assert whole in ({}, expected)
+        return status
+
+    wholes = killed_at_random(run, check, longest=1.2 * took)
+    print(f"the cache of texts: {KILLS} kills at random moments, {wholes} whole, all with the same bytes")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Of each file."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else {}
 
 
 def test_a_lock_keeps_others_out_and_goes_with_its_block(tmp_path: Path) -> None:
