@@ -21,7 +21,9 @@ OF_FILES = {
     "CelebA", "CheckpointReference", "DataReference", "ImageFolder", "InceptionFeatures", "MNIST", "Newsgroups",
     "Omniglot",
 }  # fmt: skip
-OF_A_RUN = {"AtomicCheckpointIO", "Compiled", "Eager", "EveryStep", "ImageMeans", "ImageSamples", "Replayed"}
+OF_A_RUN = {
+    "AtomicCheckpointIO", "Automatic", "Compiled", "Eager", "EveryStep", "ImageMeans", "ImageSamples", "Replayed",
+}  # fmt: skip
 OF_AN_EXTRA = {"FlowEncoder", "Hamiltonian", "PosteriorFit"}
 OF_MINUTES = {"MobiusNetwork"}  # it trains a network
 OF_OTHERS = {"ByCount", "ByDocuments", "Features"}  # what other classes are made of: shown there

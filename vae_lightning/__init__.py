@@ -15,8 +15,8 @@ _NAMES = {
     "exports": "export",
     "search": "CodeIndex",
     "models": """
-        Attributes Classifier Compiled Eager Ensemble EveryStep GaussianVAE HVAE HashingVAE LiBI MRFVAE RBM Replayed
-        Rotations Task VAE
+        Attributes Automatic Classifier Compiled Eager Ensemble EveryStep GaussianVAE HVAE HashingVAE LiBI MRFVAE RBM
+        Replayed Rotations Task VAE
     """,
     "data": """
         Arrays Binarisation ByCount ByDocuments CelebA Digits DynamicBinarisation FullBatch ImageFolder

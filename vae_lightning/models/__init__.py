@@ -8,7 +8,7 @@ from vae_lightning.models.hierarchical import HVAE
 from vae_lightning.models.libi import LiBI
 from vae_lightning.models.mrf import MRFVAE
 from vae_lightning.models.rbm import RBM
-from vae_lightning.models.recording import Compiled, Eager, Replayed
+from vae_lightning.models.recording import Automatic, Compiled, Eager, Replayed
 from vae_lightning.models.schedules import EveryStep
 from vae_lightning.models.vae import VAE
 
@@ -18,6 +18,7 @@ __all__ = [
     "RBM",
     "VAE",
     "Attributes",
+    "Automatic",
     "Classifier",
     "Compiled",
     "Eager",

@@ -22,7 +22,7 @@ from vae_lightning.models.ensemble.ranked import RankedMembers
 from vae_lightning.models.ensemble.resting import Failures, NoMemberLeft, farewell, way_out
 from vae_lightning.models.ensemble.stack import StackedBatch
 from vae_lightning.models.ensemble.updates import clear_gradients, clip_norms, finite_members, gradients, scale_steps
-from vae_lightning.models.recording import Execution, Replayed
+from vae_lightning.models.recording import Automatic, Execution
 from vae_lightning.models.reproducible import ReproducibleModule, is_logged
 
 
@@ -94,7 +94,8 @@ class Ensemble(RankedMembers):
             self.save_hyperparameters(logger=False)
         restore_hparams(built, self.hparams)
         self.register_buffer("rates", torch.tensor([learning_rate(each) for each in built]), persistent=False)
-        self._losses_at = (execution or Replayed()).losses(self.stack)
+        self._execution = execution or Automatic()
+        self._losses_at = self._execution.losses(self.stack)
         self._quickest = int(self.rates.argmax())
         self._rates_differ = bool((self.rates != self.rates.max()).any())
         self._before: list[Tensor] = []
@@ -130,8 +131,10 @@ class Ensemble(RankedMembers):
 
     def on_train_start(self) -> None:
         """ValueError if the run ends before a member's schedule does, or without data that a member chooses by."""
+        steps = float(self.trainer.estimated_stepping_batches)
         for each in self.members:
-            each.objective.check_run(float(self.trainer.estimated_stepping_batches))
+            each.objective.check_run(steps)
+        self._losses_at = self._execution.in_run(steps).losses(self.stack)
         self.phases.start([its_data for _, its_data in with_data(self.members, self.trainer)])
 
     def on_train_batch_start(self, batch: StackedBatch, batch_idx: int) -> None:

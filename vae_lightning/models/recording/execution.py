@@ -51,6 +51,10 @@ class Execution(abc.ABC):
     def losses(self, stack: Stack) -> Losses:
         """The losses of these members, `stack(batch, step)`, in this way."""
 
+    def in_run(self, steps: float) -> Execution:
+        """The way of a run of so many optimizer steps: this one, unless it chooses by them."""
+        return self
+
 
 class Eager(Execution):
     """Run each step as it is written, so that a debugger stops in the formulas."""
@@ -77,7 +81,7 @@ class Replayed(Recorded):
 
     def optimised(self, graph: GraphModule, inputs: Inputs) -> Callable[..., Result]:
         """The graph after three passes."""
-        return _after_passes(graph, inputs)
+        return after_passes(graph, inputs)
 
 
 class Compiled(Recorded):
@@ -92,13 +96,18 @@ class Compiled(Recorded):
         on_gpu = inputs[2][0].is_cuda
         if not on_gpu:
             require_compiler("Compiled", "leave the ensemble's execution out: Replayed needs none")
-        mode = "reduce-overhead" if on_gpu else None
-        run = compiled(_after_passes(graph, inputs), fullgraph=True, mode=mode)
-        return _copied(run) if on_gpu else run
+        return compiled_graph(after_passes(graph, inputs), on_gpu)
 
 
-def _after_passes(graph: GraphModule, inputs: Inputs) -> GraphModule:
+def after_passes(graph: GraphModule, inputs: Inputs) -> GraphModule:
+    """The graph after all three passes."""
     return fold_constants(remove_identities(layout(graph)), inputs)
+
+
+def compiled_graph(graph: GraphModule, on_gpu: bool) -> Callable[..., Result]:
+    """What `torch.compile` makes of a graph, at its first run."""
+    run = compiled(graph, fullgraph=True, mode="reduce-overhead" if on_gpu else None)
+    return _copied(run) if on_gpu else run
 
 
 def _copied(run: Callable[..., Result]) -> Callable[..., Result]:
@@ -123,11 +132,22 @@ def compiled(run: Callable[..., Made], **how: Any) -> Callable[..., Made]:
 
 def require_compiler(what: str, instead: str, on_gpu: bool = False) -> None:
     """ValueError without the compiler that torch needs here: for C++ on a CPU, for C on a GPU, as it looks for them."""
-    language, variable = ("C", "CC") if on_gpu else ("C++", "CXX")
-    usual = {"C": "cc", "C++": "clang++" if sys.platform == "darwin" else "g++"}[language]
-    named = os.environ.get(variable, usual)
-    if shutil.which(shlex.split(named)[0]) is None:
+    language, variable, named = _compiler(on_gpu)
+    if not has_compiler(on_gpu):
         raise ValueError(
             f"{what} needs a {language} compiler, and there is no {named!r}: install one, name yours in {variable}, or "
             f"{instead}"
         )
+
+
+def has_compiler(on_gpu: bool = False) -> bool:
+    """Whether there is the compiler that torch needs here."""
+    *_, named = _compiler(on_gpu)
+    return shutil.which(shlex.split(named)[0]) is not None
+
+
+def _compiler(on_gpu: bool) -> tuple[str, str, str]:
+    """Its language, the variable that names it, and its name."""
+    language, variable = ("C", "CC") if on_gpu else ("C++", "CXX")
+    usual = {"C": "cc", "C++": "clang++" if sys.platform == "darwin" else "g++"}[language]
+    return language, variable, os.environ.get(variable, usual)

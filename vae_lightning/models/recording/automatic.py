@@ -1,0 +1,113 @@
+"""Automatic: a run of so many steps -> each kind of step compiled if that pays for itself, else replayed."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from jaxtyping import Float
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from torch import Tensor
+from torch.fx import GraphModule, Node
+
+from vae_lightning.models.ensemble.stack import Stack, StackedBatch, Tensors
+from vae_lightning.models.recording.execution import (
+    Execution,
+    Losses,
+    after_passes,
+    compiled_graph,
+    has_compiler,
+)
+from vae_lightning.models.recording.replay import Inputs, Optimised, Replay, Result
+from vae_lightning.objectives import Objective
+
+_PROBES, _LONGEST = 1_000, 1 << 31
+
+
+class Automatic(Execution):
+    """Compile the kinds of step that a run has so many of that compiling pays for itself; replay the others.
+
+    On CPUs with a C++ compiler. What pays is a function of the operations and of the length of the whole run, so that a
+    resumed run does as the one it resumes. Where compiling fails a line says so, and the steps are replayed.
+    """
+
+    def __init__(self) -> None:
+        self._steps = 0
+
+    def in_run(self, steps: float) -> Execution:
+        """The same for a run of so many steps."""
+        of_run = Automatic()
+        of_run._steps = int(min(steps, _LONGEST))
+        return of_run
+
+    def losses(self, stack: Stack) -> Losses:
+        """The stack's, by what pays for each kind of step; replayed as long as no run is known."""
+        return _ByKind(stack, self._steps)
+
+
+class _ByKind:
+    """The losses of a stack in a run of so many steps."""
+
+    def __init__(self, stack: Stack, steps: int) -> None:
+        self.stack, self.steps = stack, steps
+        self._counts: dict[Objective, int] = {}
+        self._replays: dict[int, Replay] = {}
+
+    def __call__(self, batch: StackedBatch, step: int) -> tuple[Float[Tensor, " M"], Tensors]:
+        """`stack(batch, step)`."""
+        count = self._count(step)
+        if count not in self._replays:
+            self._replays[count] = Replay(self.stack, optimised_for(count))
+        return self._replays[count](batch, step)
+
+    def _count(self, step: int) -> int:
+        """About how many steps of the run are of this one's kind: exactly those in a short run, else by a sample."""
+        objective = self.stack.objective_at(step)
+        if objective not in self._counts:
+            if objective is not self.stack.objective_at(step):
+                return 0  # made for this step
+            probes = random.Random(0).sample(range(self.steps), min(self.steps, _PROBES))
+            found = sum(self.stack.objective_at(probe) is objective for probe in probes)
+            self._counts[objective] = found * self.steps // max(1, len(probes))
+        return self._counts[objective]
+
+
+def optimised_for(steps: int) -> Optimised:
+    """What makes the most of a graph that is run so often."""
+    return partial(_optimised, steps)
+
+
+def _optimised(steps: int, graph: GraphModule, inputs: Inputs) -> Callable[..., Result]:
+    on_cpu = inputs[2][0].device.type == "cpu"
+    replayed = after_passes(graph, inputs)
+    if not (on_cpu and pays(replayed.graph.nodes, steps) and has_compiler()):
+        return replayed
+    rank_zero_info(f"Compiling a step that this run takes about {steps:,} times; execution=Replayed() leaves that out")
+    try:
+        made = compiled_graph(replayed, on_gpu=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # those of torch to itself
+            made(*inputs)  # compiles
+    except Exception as error:
+        rank_zero_warn(f"a step could not be compiled, and is replayed ({_first_line(error)})")
+        return replayed
+    return made
+
+
+def pays(nodes: Iterable[Node], steps: int) -> bool:
+    """Whether so many steps save, compiled, twice the time that compiling takes.
+
+    Of the operations of a recording each takes 5 microseconds to call, and its numbers some 0.08 nanoseconds each to
+    go through memory once more; it takes 2 seconds to compile, and 0.03 for each operation. 50 linear members of 500
+    observations (174 operations) have to make 11,300 steps, 100 of 50 hidden units 3,200 (benchmarks/recording.py).
+    """
+    made = [node.meta.get("val") for node in nodes if node.op == "call_function"]
+    numbers = sum(value.numel() for value in made if isinstance(value, Tensor))
+    return steps * (5e-6 * len(made) + 8e-11 * numbers) > 2 * (2.0 + 0.03 * len(made))
+
+
+def _first_line(error: Exception) -> str:
+    told = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {told[0]}" if told else type(error).__name__
