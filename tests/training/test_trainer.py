@@ -11,6 +11,7 @@ from support.models import digits, gaussian_vae
 
 from vae_lightning.callbacks import AtomicCheckpointIO, LastCheckpoint
 from vae_lightning.training import TrainingCLI, trainer
+from vae_lightning.training.defaults import Unwatched
 
 SHORT = {"max_epochs": 1, "accelerator": "cpu", "limit_train_batches": 2, "limit_val_batches": 1}
 
@@ -38,6 +39,16 @@ def test_checkpoints_are_written_atomically_unless_another_plugin_writes_them() 
 
     assert isinstance(trainer().strategy.checkpoint_io, AtomicCheckpointIO)
     assert isinstance(trainer(plugins=Own()).strategy.checkpoint_io, Own)
+
+
+def test_a_profiler_records_only_what_somebody_asked_for() -> None:
+    run = trainer(**SHORT)
+    assert isinstance(run.profiler, Unwatched)
+    with run.profiler.profile("a"), run.profiler.profile("a"):
+        assert run.profiler.summary() == ""
+    run = trainer(profiler="simple", **SHORT)
+    run.fit(gaussian_vae(), digits())
+    assert "run_training_batch" in run.profiler.summary()
 
 
 def test_changes_win_and_the_rest_is_what_the_command_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

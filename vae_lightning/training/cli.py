@@ -30,7 +30,7 @@ from vae_lightning.training import place, records
 from vae_lightning.training.arguments import named, options
 from vae_lightning.training.changes import ChangedSettings, Changes, changed_settings, changes, check_weights, misfit
 from vae_lightning.training.checkpoint import Checkpoint, Config, start_from
-from vae_lightning.training.defaults import DEFAULTS, check, own_callbacks, with_atomic_checkpoints
+from vae_lightning.training.defaults import DEFAULTS, check, own_callbacks, own_parts
 from vae_lightning.training.parser import Nothing, TeachingParser
 from vae_lightning.training.paths import expand
 from vae_lightning.training.run_config import RunConfig, read_options
@@ -211,9 +211,7 @@ class TrainingCLI(OneSubcommand, AsksData):
         if config["barebones"]:
             self.save_config_callback = None
         own = own_callbacks(config, callbacks) + self._resumed() + list(self.observers)
-        trainer = super()._instantiate_trainer(
-            config | {"plugins": with_atomic_checkpoints(config["plugins"], self.trusted)}, own
-        )
+        trainer = super()._instantiate_trainer(config | own_parts(config, self.trusted), own)
         trainer._signal_connector = SignalConnector(trainer)
         return trainer
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar, RichProgressBar
 from lightning.pytorch.plugins import CheckpointIO
+from lightning.pytorch.profilers import PassThroughProfiler
 from rich.console import Console
 
 from vae_lightning.callbacks import AboutFile, AtomicCheckpointIO, CodeWriter, EpochLines, FinalFigures, MetricsFile
@@ -16,6 +18,8 @@ from vae_lightning.training.loggers import RunTensorBoard
 
 DEFAULTS: dict[str, Any] = {"log_every_n_steps": 20, "num_sanity_val_steps": 0}
 """Of every Trainer, the command's and those that `trainer` makes."""
+
+_NOTHING = nullcontext("")
 
 
 def trainer(folder: Path | str | None = None, **changes: Any) -> pl.Trainer:
@@ -35,7 +39,23 @@ def trainer(folder: Path | str | None = None, **changes: Any) -> pl.Trainer:
         "enable_model_summary": False,
         "devices": 1,
     }
-    return pl.Trainer(**settings | changes | {"plugins": with_atomic_checkpoints(changes.get("plugins"))})
+    return pl.Trainer(**settings | changes | own_parts(settings | changes))
+
+
+def own_parts(options: Mapping[str, Any], trust: Iterable[str] = ()) -> dict[str, Any]:
+    """What takes the place of Lightning's own: how checkpoints are written, and a profiler if none was asked for."""
+    profiler = options.get("profiler")
+    bare = profiler is None and not options.get("barebones")  # which takes none, not even one that does nothing
+    plugins = with_atomic_checkpoints(options.get("plugins"), trust)
+    return {"plugins": plugins, "profiler": Unwatched() if bare else profiler}
+
+
+class Unwatched(PassThroughProfiler):
+    """Lightning's profiler that records nothing, without a generator at each of the fifty or more hooks of a step."""
+
+    def profile(self, action_name: str) -> AbstractContextManager[str]:  # type: ignore[override]
+        """A context that does nothing."""
+        return _NOTHING
 
 
 def own_callbacks(options: Mapping[str, Any], checkpoints: list[Callback]) -> list[Callback]:
