@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from torch.optim import Adam
 from vae_lightning.families import Normal
 from vae_lightning.models import Ensemble, GaussianVAE, LiBI
 from vae_lightning.models.libi import adam as adam_of_libi
-from vae_lightning.models.optimizers import adam, quick_adam
+from vae_lightning.models.optimizers import adam, quick_adam, without_asking
 
 RATES = {adam: 1e-3, adam_of_libi: 0.01}
 
@@ -91,3 +92,23 @@ def test_an_ensemble_may_mix_it_with_torchs() -> None:
     members = [GaussianVAE(2, Normal(2, 0.1)), GaussianVAE(2, Normal(2, 0.1), optimizer=partial(Adam, lr=0.01))]
     assert Ensemble(members).rates.tolist() == pytest.approx([1e-3, 0.01])
     assert LiBI(2, Normal(2, 0.1)).optimizer is adam_of_libi
+
+
+@pytest.mark.parametrize(("device", "looked"), [("cpu", 0), ("meta", 5)])
+def test_a_step_on_the_cpu_does_not_look_for_gpus(monkeypatch: pytest.MonkeyPatch, device: str, looked: int) -> None:
+    """Which torch's does, for three times as long as the step takes."""
+    calls = Mock(return_value=None)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", calls)
+    made = [nn.Parameter(parameter.to(device)) for parameter in parameters()]
+    steps(made, without_asking(Adam(made)), range(5))
+    assert calls.call_count == looked
+
+
+def test_a_model_and_an_ensemble_train_by_such_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = GaussianVAE(2, Normal(2, 0.1))
+    optimizers = [
+        module.configure_optimizers() for module in (alone, Ensemble([alone, GaussianVAE(2, Normal(2, 0.1))]))
+    ]
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", Mock(side_effect=AssertionError))
+    for optimizer in optimizers:
+        steps(optimizer.param_groups[0]["params"], optimizer, range(2))

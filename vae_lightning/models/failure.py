@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vae_lightning.batches import Batch
+from vae_lightning.models.hooks import QuickHooks
 from vae_lightning.models.preflight import Preflight
 
 _STACKED = 1024  # losses that become one tensor
@@ -54,7 +55,7 @@ class Losses:
         return NotFinite(steps[first], float(losses[first]))
 
 
-class StopsAtFailure(pl.LightningModule, abc.ABC):
+class StopsAtFailure(QuickHooks, abc.ABC):
     """A module that stops at a loss which is not finite, once it is looked at: at logged steps, and before all saves.
 
     No other step waits for the device. What is saved or validated has finite losses behind it.

@@ -23,6 +23,8 @@ from vae_lightning.construction.specification import Unspecified, specification
 from vae_lightning.data.protocols import InMemory, Prepares, datamodule
 from vae_lightning.metrics.averages import Averages
 from vae_lightning.models.failure import Losses, StopsAtFailure, check_parameters, say_way_out
+from vae_lightning.models.hooks import signed
+from vae_lightning.models.optimizers import without_asking
 from vae_lightning.models.preflight import Preflight, check_precision, stage_of
 from vae_lightning.models.schedules import scheduled
 from vae_lightning.randomness import reseed, run_seed
@@ -123,6 +125,7 @@ class ReproducibleModule(FromCheckpoint, StopsAtFailure, Answering, abc.ABC):
         part = batch_idx % self.trainer.accumulate_grad_batches
         reseed(self.seed, "train", self.global_step, self.global_rank, *([part] if part else []))
 
+    @signed
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss; figures are logged on the steps that the trainer writes, since logging costs as much as a step."""
         trainer, step = self.trainer, self.global_step
@@ -156,6 +159,7 @@ class ReproducibleModule(FromCheckpoint, StopsAtFailure, Answering, abc.ABC):
 
     def scheduled(self, optimizer: Optimizer) -> OptimizerLRScheduler:
         """The optimizer with its scheduler: ReduceLROnPlateau is stepped where its figure is validated."""
+        without_asking(optimizer)
         if self.scheduler is None:
             return optimizer
         return scheduled(optimizer, self.scheduler(optimizer), self.trainer.check_val_every_n_epoch)

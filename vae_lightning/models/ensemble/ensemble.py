@@ -22,6 +22,7 @@ from vae_lightning.models.ensemble.ranked import RankedMembers
 from vae_lightning.models.ensemble.resting import Failures, NoMemberLeft, farewell, way_out
 from vae_lightning.models.ensemble.stack import StackedBatch
 from vae_lightning.models.ensemble.updates import clear_gradients, clip_norms, finite_members, gradients, scale_steps
+from vae_lightning.models.hooks import signed
 from vae_lightning.models.recording import Automatic, Execution
 from vae_lightning.models.reproducible import ReproducibleModule, is_logged
 
@@ -164,6 +165,7 @@ class Ensemble(RankedMembers):
             for logger in self.loggers:
                 logger.log_metrics({name: float(value) for name, value in figures.items()}, self.global_step - 1)
 
+    @signed
     def training_step(self, batch: StackedBatch, batch_idx: int) -> Tensor:
         """The sum of the losses: the members share no weights, so each has the gradient it has alone."""
         part, batch = batch_idx % self.trainer.accumulate_grad_batches, stacked(batch, len(self.members))

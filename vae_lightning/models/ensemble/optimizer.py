@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim import SGD, Adagrad, Adam, Adamax, AdamW, NAdam, Optimizer, RAdam, RMSprop
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from vae_lightning.models.optimizers import without_asking
 from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.models.schedules import scheduled
 
@@ -29,6 +30,7 @@ def shared_optimizer(member: ReproducibleModule, parameters: Iterable[nn.Paramet
     if not isinstance(optimizer, _ELEMENTWISE):
         known = ", ".join(kind.__name__ for kind in _ELEMENTWISE)
         raise TypeError(f"{type(optimizer).__name__} would mix the members' gradients: use one of {known}")
+    without_asking(optimizer)
     if member.scheduler is None:
         return optimizer
     scheduler = member.scheduler(optimizer)
