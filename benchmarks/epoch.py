@@ -23,7 +23,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from comparisons import Comparison, Costs, Row, Share, in_turns, main
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
 
 from vae_lightning import callbacks
@@ -94,7 +94,7 @@ def fit(watching: list[Any], epochs: int) -> list[float]:
     objective = ELBO(Reparameterised())
     module = GaussianVAE(16, Bernoulli((1, 8, 8)), encoder=hidden, decoder=hidden, objective=objective)
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
-        bar = RichProgressBar(refresh_rate=10, console_kwargs={"file": nowhere})
+        bar = callbacks.Bar(console_kwargs={"file": nowhere})
         best = ModelCheckpoint(filename="best", monitor="val/nelbo", enable_version_counter=False)
         all_callbacks = [*watching, bar, callbacks.MetricsFile(), best, callbacks.LastCheckpoint(), ticking]
         run = trainer(folder, max_epochs=epochs, accelerator="cpu", callbacks=all_callbacks)

@@ -27,7 +27,7 @@ from comparisons import AsFast, Comparison, Contestants, Row, Share, given_data,
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from vae_lightning.callbacks import LastCheckpoint, MetricsFile
+from vae_lightning.callbacks import Bar, LastCheckpoint, MetricsFile
 from vae_lightning.counts import Counts
 from vae_lightning.data import Newsgroups
 from vae_lightning.data.base import InMemoryDataModule
@@ -180,7 +180,7 @@ def trainer_epoch(module: pl.LightningModule, data: Small, as_the_command: bool)
         if as_the_command:
             callbacks = [
                 clock,
-                pl.callbacks.RichProgressBar(10, console_kwargs={"stderr": True}),
+                Bar(console_kwargs={"stderr": True}),
                 MetricsFile(),
                 LastCheckpoint(),
             ]

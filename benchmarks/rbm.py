@@ -27,10 +27,9 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from comparisons import AsFast, Comparison, Contestants, Measure, Row, Share, given_data, in_turns, main, peer, timed
-from lightning.pytorch.callbacks import RichProgressBar
 from peers.rbm import learnergy, learnergy_fit, rbms, scikit_learn
 
-from vae_lightning.callbacks import LastCheckpoint, MetricsFile
+from vae_lightning.callbacks import Bar, LastCheckpoint, MetricsFile
 from vae_lightning.data import Newsgroups
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.loaders import Observations
@@ -116,7 +115,7 @@ def in_the_trainer(data: Bits, persistent: bool, steps: int) -> float:
     """Milliseconds a step, batches included."""
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
-        callbacks = [clock, RichProgressBar(10, console_kwargs={"quiet": True}), MetricsFile(), LastCheckpoint()]
+        callbacks = [clock, Bar(console_kwargs={"quiet": True}), MetricsFile(), LastCheckpoint()]
         length = {"max_epochs": 1, "limit_train_batches": steps, "limit_val_batches": 0, "accelerator": "cpu"}
         run = trainer(folder, callbacks=callbacks, log_every_n_steps=50, **length)
         module = rbm(persistent)

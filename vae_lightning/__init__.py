@@ -51,8 +51,8 @@ _NAMES = {
         AggregatedPosterior FactorisedPrior HierarchicalPrior Mixture MixturePrior Prior VampPrior
     """,
     "callbacks": """
-        AboutFile ActiveUnits AggressiveInference AnnealedLikelihood AtomicCheckpointIO BestCheckpoint BitUse Chains
-        ChannelsLast
+        AboutFile ActiveUnits AggressiveInference AnnealedLikelihood AtomicCheckpointIO Bar BestCheckpoint BitUse
+        Chains ChannelsLast
         CheckpointReference CodeWriter CollapseWatch CompiledLoss Consistency DataReference Diagnostic ELBOSurgery
         EpochLines ExponentialMovingAverage FinalFigures FrechetInceptionDistance Freeze GradientVariance
         HammingPrecision ImageMeans ImageSamples InferenceGaps Interpolations LastCheckpoint LatentScatter LogLikelihood

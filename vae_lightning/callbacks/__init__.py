@@ -35,6 +35,7 @@ from vae_lightning.callbacks.pictures import (
 )
 from vae_lightning.callbacks.resampled_posterior import ResampledPosterior
 from vae_lightning.callbacks.run.about import AboutFile
+from vae_lightning.callbacks.run.bar import Bar
 from vae_lightning.callbacks.run.best_checkpoint import BestCheckpoint
 from vae_lightning.callbacks.run.checkpoint_io import AtomicCheckpointIO
 from vae_lightning.callbacks.run.code_writer import CodeWriter
@@ -51,6 +52,7 @@ __all__ = [
     "AggressiveInference",
     "AnnealedLikelihood",
     "AtomicCheckpointIO",
+    "Bar",
     "BestCheckpoint",
     "BitUse",
     "Chains",

@@ -8,12 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar, RichProgressBar
+from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar
 from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.profilers import PassThroughProfiler
 from rich.console import Console
 
-from vae_lightning.callbacks import AboutFile, AtomicCheckpointIO, CodeWriter, EpochLines, FinalFigures, MetricsFile
+from vae_lightning.callbacks import (
+    AboutFile,
+    AtomicCheckpointIO,
+    Bar,
+    CodeWriter,
+    EpochLines,
+    FinalFigures,
+    MetricsFile,
+)
 from vae_lightning.training.loggers import RunTensorBoard
 
 DEFAULTS: dict[str, Any] = {"log_every_n_steps": 20, "num_sanity_val_steps": 0}
@@ -74,7 +82,7 @@ def own_callbacks(options: Mapping[str, Any], checkpoints: list[Callback]) -> li
 def _progress() -> ProgressBar:
     """A bar; where there is no terminal that it can move in, and no notebook, a line for each epoch."""
     console = Console()
-    return RichProgressBar(refresh_rate=10) if console.is_terminal or console.is_jupyter else EpochLines()
+    return Bar() if console.is_terminal or console.is_jupyter else EpochLines()
 
 
 def check(options: Mapping[str, Any]) -> None:

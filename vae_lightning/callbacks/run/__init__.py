@@ -1,6 +1,7 @@
 """A run's files: checkpoints that are whole, the last figures, the codes."""
 
 from vae_lightning.callbacks.run.about import AboutFile
+from vae_lightning.callbacks.run.bar import Bar
 from vae_lightning.callbacks.run.best_checkpoint import BestCheckpoint
 from vae_lightning.callbacks.run.checkpoint_io import AtomicCheckpointIO
 from vae_lightning.callbacks.run.code_writer import CodeWriter
@@ -13,6 +14,7 @@ from vae_lightning.callbacks.run.records import MetricsFile
 __all__ = [
     "AboutFile",
     "AtomicCheckpointIO",
+    "Bar",
     "BestCheckpoint",
     "CodeWriter",
     "EpochLines",
