@@ -12,6 +12,7 @@ import pytest
 from lightning.pytorch.loggers import CSVLogger
 from PIL import Image
 from support.models import events, trainer
+from torch.utils.tensorboard.summary import image
 
 from vae_lightning.callbacks import ActiveUnits, Samples
 from vae_lightning.callbacks.gallery import KEPT, show
@@ -44,6 +45,9 @@ def test_a_file_has_the_pixels_that_tensorboard_has(tmp_path: Path) -> None:
             Image.open(folder / "pictures" / f"test-{name}-00000000.png"),
         )
         assert np.array_equal(np.asarray(one), np.asarray(other))
+        torchs = image("", np.asarray(one), dataformats="HWC").value[0].image
+        assert logged.encoded_image_string == torchs.encoded_image_string
+        assert (logged.height, logged.width) == (torchs.height, torchs.width)
 
 
 def test_a_run_without_tensorboard_has_its_pictures_too(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:

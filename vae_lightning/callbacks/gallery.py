@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
+from tensorboard.compat.proto.summary_pb2 import Summary
 
 from vae_lightning.callbacks.reporting import logged_step, say_lost, silent_tensorboard
 from vae_lightning.files import atomic_write
@@ -38,12 +40,15 @@ def show(trainer: pl.Trainer, split: str, name: str, picture: Pixels | Figure) -
     what was drawn after it, so that its pictures are those of a run that nothing interrupted.
     """
     pixels, step = render(picture) if isinstance(picture, Figure) else picture, logged_step(trainer)
+    png = compressed(pixels)
     if writer := silent_tensorboard(trainer):
-        writer.add_image(f"{split}/{name}", pixels, step, dataformats="HWC")
+        # as its add_image does, which would compress it once more
+        image = Summary.Image(height=len(pixels), width=pixels.shape[1], colorspace=3, encoded_image_string=png)
+        writer._get_file_writer().add_summary(Summary(value=[Summary.Value(tag=f"{split}/{name}", image=image)]), step)
     if trainer.is_global_zero and (folder := run_folder(trainer)) is not None:
         target = folder / FOLDER / f"{split}-{name}-{step:08}.png"
         with atomic_write(target) as file:
-            Image.fromarray(pixels).save(file, "PNG")
+            file.write(png)
         _tidy(target, trainer.state.fn == "fit")
 
 
@@ -61,6 +66,13 @@ def render(figure: Figure) -> Pixels:
     canvas: Any = FigureCanvasAgg(figure)  # without annotations
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def compressed(pixels: Pixels) -> bytes:
+    """A picture as a PNG file."""
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
 
 
 def _tidy(newest: Path, trains: bool) -> None:
