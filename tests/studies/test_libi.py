@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,10 +12,10 @@ from itertools import pairwise
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
-from support.killed import end_of, killed
 
 from vae_lightning.executors import Local, RayCluster, chosen_executor
 from vae_lightning.studies.libi.cell import LiBISize
@@ -58,22 +57,17 @@ def test_a_miniature_study_trains_chooses_draws_and_reports_and_is_not_run_again
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("figures.json")} == before
 
 
-def test_killed_at_any_moment_or_in_parts_it_ends_with_the_same_rows(tmp_path: Path) -> None:
-    """Killed as its n-th file since it went on was being written; and each method by a command of its own."""
+def test_commands_that_share_the_work_end_with_the_rows_of_one(tmp_path: Path) -> None:
     worlds, methods = {"Gaussian": WORLDS["Gaussian"]}, {name: METHODS[name] for name in ("beta-VAE", "LiBI")}
     study = partial(LiBIStudy, "quick", 0, TINY, worlds, methods)
-    study().reproduce(tmp_path / "whole")
-    for number in (2, 4):
-        assert end_of(partial(killed, study(), tmp_path / "killed", number)) == -signal.SIGKILL
-    study().reproduce(tmp_path / "killed")
-    assert not list((tmp_path / "killed").rglob("last.ckpt"))
-    cells = {row.cell for row in study(only="Gaussian/beta-VAE").reproduce(tmp_path / "parts")}
-    assert cells == {"Gaussian / beta-VAE"}
-    assert "no restart went to the end" not in (tmp_path / "parts" / "table.md").read_text()
-    assert {row.cell for row in study(only="Gaussian/LiBI/R-1").reproduce(tmp_path / "parts")} == {"LinearJTEx / LiBI"}
-    study().reproduce(tmp_path / "parts")
-    (rows,) = {(tmp_path / name / "results.json").read_text() for name in ("whole", "killed", "parts")}
-    assert rows
+    whole = study().reproduce(tmp_path / "whole")
+    for folder, method in (("Gaussian/beta-VAE", "beta-VAE"), ("Gaussian/LiBI/R-1", "LiBI")):
+        assert {row.cell for row in study(only=folder).reproduce(tmp_path / "parts")} == {f"Gaussian / {method}"}
+        assert "no restart went to the end" not in (tmp_path / "parts" / "table.md").read_text()
+    with patch.object(LiBIStudy, "run") as run:
+        assert study().reproduce(tmp_path / "parts") == whole
+    run.assert_not_called()
+    assert not list(tmp_path.rglob("last.ckpt"))
 
 
 def test_a_method_that_fails_throughout_is_named_and_the_others_have_their_table(tmp_path: Path) -> None:
