@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -214,6 +216,21 @@ def test_a_subclass_is_not_taken_for_its_base() -> None:
 
     with pytest.raises(Unspecified):
         specification(Wider())
+
+
+@pytest.mark.parametrize(
+    "made_of",
+    [copy.copy, copy.deepcopy, lambda built: pickle.loads(pickle.dumps(built))],
+    ids=("shallow", "deep", "pickled"),
+)
+def test_a_copy_says_nothing_of_how_it_is_built(made_of: Callable[[nn.Module], nn.Module]) -> None:
+    """It may have been changed since."""
+    built = vl.ELBO(vl.DisARM(2), beta=0.5)
+    changed = made_of(built)
+    changed.beta = 2.0
+    with pytest.raises(Unspecified):
+        specification(changed)
+    assert specification(built)["init_args"]["beta"] == 0.5
 
 
 # -- names -----------------------------------------------------------------------------------------------------------

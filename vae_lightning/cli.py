@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import sysconfig
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
+from contextvars import copy_context
 from pkgutil import resolve_name
 
 from vae_lightning.commands.importing import importing
+from vae_lightning.commands.surroundings import surroundings
 from vae_lightning.signals import Interrupted, signals
 
 HELP = """usage: vae-lightning COMMAND [options]
@@ -87,7 +86,10 @@ COMMANDS = {  # each is a function of the words behind its name, imported when i
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command; a user's mistake ends in one line on standard error and exit status 1."""
+    """Run one command; a user's mistake ends in one line on standard error and exit status 1.
+
+    It leaves the process as it was, so that a program may run several.
+    """
     command, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if command in ("-h", "--help"):
         print(HELP, end="")
@@ -99,24 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"vae-lightning: no command '{command}'; there are {', '.join(COMMANDS)}; see --help", file=sys.stderr)
         raise SystemExit(2)
     else:
-        _silence_lightning()
-        if not {"", str(here := Path.cwd())} & set(sys.path):
-            sys.path.append(str(here))  # where `python -m vae_lightning` finds a class path's module, too
-        _one_line_errors(COMMANDS[command], rest)
-
-
-def _silence_lightning() -> None:
-    """Filter out Lightning's warnings about its own calls of its dependencies, and its advertisements."""
-    warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
-    # said of every run that goes on in its folder: best.ckpt and the rows of metrics.csv are kept there
-    warnings.filterwarnings("ignore", message="(Checkpoint|Experiment logs) directory .* exists and is not empty")
-    # torch's successor of it synchronises buffers when a run begins, and torch says to wait for a better one
-    warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated")
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_no_advertisement)
-
-
-def _no_advertisement(record: logging.LogRecord) -> bool:
-    return not any(name in record.getMessage() for name in ("litlogger", "TPU available: False"))
+        with surroundings():
+            copy_context().run(_one_line_errors, COMMANDS[command], rest)  # jsonargparse's has the last parser
 
 
 def _one_line_errors(command: str, arguments: list[str]) -> None:

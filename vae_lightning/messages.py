@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from itertools import takewhile
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, cast
 
 _NO_FILE = "Expected a path but"  # a class path is tried as the name of a file first
 
@@ -82,6 +82,26 @@ def one_line_warnings() -> Iterator[None]:
         yield
     finally:
         warnings.formatwarning = others
+
+
+@contextmanager
+def unheard(*messages: str) -> Iterator[None]:
+    """Within this block, no warning that one of these expressions matches.
+
+    What modules filter as they are imported within it stays filtered, since they are imported once.
+    """
+    imported: list[object] = []
+    try:
+        with warnings.catch_warnings():
+            for message in messages:
+                warnings.filterwarnings("ignore", message=message)
+            before = list(warnings.filters)
+            try:
+                yield
+            finally:
+                imported += [each for each in warnings.filters if each not in before]
+    finally:
+        cast("list[object]", warnings.filters)[:0] = imported
 
 
 def moved(old: str, new: str) -> None:

@@ -6,10 +6,10 @@ import functools
 import inspect
 import numbers
 import sys
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pkgutil import resolve_name
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import ref
 
 OURS = ("vae_lightning", "torch.nn", "torch.optim", "lightning.pytorch.cli.ReduceLROnPlateau")
 """Of what packages and classes a checkpoint may have things built, whoever wrote it."""
@@ -17,23 +17,47 @@ OURS = ("vae_lightning", "torch.nn", "torch.optim", "lightning.pytorch.cli.Reduc
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
 """What a checkpoint says that its class paths are built by."""
 
-_given: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+_GIVEN = "_given_to_constructor"  # among the attributes of an object
 
 
 class Unspecified(TypeError):
     """There is no class path and plain arguments that say what this is."""
 
 
+class _Given:
+    """What an object was built with: an attribute of that object, which lives as long; None in what is made of it.
+
+    A copy may have been changed since, so that nothing says how it is built.
+    """
+
+    def __init__(self, built: object, arguments: dict[str, Any]) -> None:
+        self.built, self.arguments = ref(built), arguments
+
+    def __deepcopy__(self, memo: object) -> None:
+        return None
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        return type(None), ()
+
+
 def remember(owner: type, arguments: Mapping[str, Any]) -> None:
     """What an object of exactly this class is built with; `arguments` is its constructor's `locals()`."""
     built = arguments.get("self")
-    if type(built).__init__ is owner.__init__ and _can_be_kept(built):  # type: ignore[misc]  # compared alone
-        _given[built] = {name: value for name, value in arguments.items() if name not in ("self", "__class__")}
+    if type(built).__init__ is owner.__init__ and _has_attributes(built):  # type: ignore[misc]  # compared alone
+        given = {name: value for name, value in arguments.items() if name not in ("self", "__class__")}
+        vars(built)[_GIVEN] = _Given(built, given)  # a module's own __setattr__ waits for the constructor of nn.Module
 
 
-def _can_be_kept(value: Any) -> bool:
-    """Whether it can be a key that does not keep it alive."""
-    return isinstance(value, Hashable) and type(value).__weakrefoffset__ != 0  # below 0 from Python 3.12 on
+def _given(value: object) -> dict[str, Any] | None:
+    """What it was built with, if it remembers that: not what something that it is a shallow copy of does."""
+    given = vars(value).get(_GIVEN) if _has_attributes(value) else None
+    return given.arguments if given is not None and given.built() is value else None
+
+
+def _has_attributes(value: object) -> bool:
+    """Whether any can be added to it, and it can be referred to without being kept alive."""
+    kind = type(value)
+    return kind.__dictoffset__ != 0 and kind.__weakrefoffset__ != 0  # below 0 from Python 3.12 on
 
 
 def specification(value: Any, within: Sequence[str] = ()) -> Any:
@@ -63,7 +87,7 @@ def _of_object(value: Any, within: Sequence[str]) -> str | dict[str, Any]:
         return {"class_path": path_of(value, within)}
     if isinstance(value, functools.partial) and inspect.isclass(value.func) and not value.args:
         return _specified(value.func, value.keywords, within)
-    if (given := _given.get(value) if _can_be_kept(value) else None) is not None:
+    if (given := _given(value)) is not None:
         return _specified(_built_by(type(value)), given, within)
     if _has_no_arguments(type(value)) and not vars(value):
         return {"class_path": path_of(type(value), within)}

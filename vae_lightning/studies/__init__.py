@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-import warnings
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from vae_lightning.files import expanded
+from vae_lightning.messages import unheard
 from vae_lightning.studies.names import Asked, Scale
 
 
@@ -83,17 +84,17 @@ def reproduce(
     given = {name: value for name, value in options.items() if value is not None}
     folder = Path(expanded(str(out))) if out else Path("runs", "reproduce")
     taken: dict[str, Set[str]] = {name: kind.options for name, kind in STUDIES.items()}
-    _say_once()
-    if study == "all":
-        _check_options_of_all(given.keys(), taken)
-        own = {name: {key: given[key] for key in given.keys() & kind.options} for name, kind in STUDIES.items()}
-        reproduce_every(
-            [Task(name, folder / name, partial(kind, scale, seed, **own[name])) for name, kind in STUDIES.items()]
-        )
-    else:
-        _check_options(study, given.keys(), taken)
-        ready_to_train()
-        STUDIES[study](scale, seed, **given).reproduce(folder if out else folder / study)
+    with _lightning_says_little():
+        if study == "all":
+            _check_options_of_all(given.keys(), taken)
+            own = {name: {key: given[key] for key in given.keys() & kind.options} for name, kind in STUDIES.items()}
+            reproduce_every(
+                [Task(name, folder / name, partial(kind, scale, seed, **own[name])) for name, kind in STUDIES.items()]
+            )
+        else:
+            _check_options(study, given.keys(), taken)
+            ready_to_train()
+            STUDIES[study](scale, seed, **given).reproduce(folder if out else folder / study)
 
 
 def _check_options(study: str, given: Set[str], taken: Mapping[str, Set[str]]) -> None:
@@ -116,14 +117,20 @@ def _check_options_of_all(given: Set[str], taken: Mapping[str, Set[str]]) -> Non
             )
 
 
-def _say_once() -> None:
-    """Keep Lightning from telling of every fit what it found: a study has dozens of them."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+@contextmanager
+def _lightning_says_little() -> Iterator[None]:
+    """Within this block, Lightning does not tell of every fit what it found: a study has dozens of them."""
     told = ("Checkpoint directory .* exists", ".*does not have many workers", ".*treespec, LeafSpec")
     of_faces = (
         ".*no `val_dataloader`",
         r".*module\(s\) in eval mode at the start",
         ".*smaller than the logging interval",
     )
-    for message in told + of_faces:
-        warnings.filterwarnings("ignore", message=message)
+    logger = logging.getLogger("lightning.pytorch")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with unheard(*told, *of_faces):
+            yield
+    finally:
+        logger.setLevel(before)

@@ -1,0 +1,115 @@
+"""Surroundings: the process that a command runs in -> the same when the command is over, but for what was imported."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vae_lightning.messages import unheard
+
+# the seed and the place among the processes of a run, which the next one must not find
+_OF_RUN = re.compile(
+    r"PL_\w+|CUBLAS_WORKSPACE_CONFIG|MASTER_(ADDR|PORT)|(LOCAL_|NODE_|GROUP_)?RANK|(LOCAL_)?WORLD_SIZE"
+)
+_LOGGERS = "lightning.pytorch", "lightning.pytorch.utilities.rank_zero"
+_NOISE = (
+    ".*treespec, LeafSpec.*",
+    # said of every run that goes on in its folder: best.ckpt and the rows of metrics.csv are kept there
+    "(Checkpoint|Experiment logs) directory .* exists and is not empty",
+    # torch's successor of it synchronises buffers when a run begins, and torch says to wait for a better one
+    "`broadcast_buffers` is deprecated",
+)
+
+
+@contextmanager
+def surroundings() -> Iterator[None]:
+    """Within the block, Lightning's remarks about itself are unheard, and classes of this folder can be imported.
+
+    Afterwards environment, search path, warnings, Lightning's loggers, torch's choice of algorithms and what prints an
+    uncaught exception are as before, so that a process may run many commands. What random numbers come next is not: a
+    run seeds their generators.
+    """
+    with _environment(), _search_path(), unheard(*_NOISE), _loggers(), _algorithms(), _hook():
+        yield
+
+
+@contextmanager
+def _environment() -> Iterator[None]:
+    before = _of_run()
+    try:
+        yield
+    finally:
+        for name in _of_run().keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
+
+
+def _of_run() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if _OF_RUN.fullmatch(name)}
+
+
+@contextmanager
+def _search_path() -> Iterator[None]:
+    """With this folder, where `python -m vae_lightning` finds a class path's module, too."""
+    here = str(Path.cwd())
+    if {"", here} & set(sys.path):
+        yield
+        return
+    sys.path.append(here)
+    try:
+        yield
+    finally:
+        if here in sys.path:
+            sys.path.remove(here)
+
+
+@contextmanager
+def _loggers() -> Iterator[None]:
+    """Without Lightning's advertisements; a study has its loggers say less."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [(logger.level, list(logger.filters)) for logger in loggers]
+    loggers[-1].addFilter(_no_advertisement)
+    try:
+        yield
+    finally:
+        for logger, (level, filters) in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+            logger.filters[:] = filters
+
+
+def _no_advertisement(record: logging.LogRecord) -> bool:
+    return not any(name in record.getMessage() for name in ("litlogger", "TPU available: False"))
+
+
+@contextmanager
+def _hook() -> Iterator[None]:
+    """With torch's, which tells the rank of the process, in a run of several."""
+    before = sys.excepthook
+    try:
+        yield
+    finally:
+        sys.excepthook = before
+
+
+@contextmanager
+def _algorithms() -> Iterator[None]:
+    """With those of torch that --trainer.deterministic asks for."""
+    before = _deterministic()
+    try:
+        yield
+    finally:
+        if before != _deterministic():
+            sys.modules["torch"].use_deterministic_algorithms(before[0], warn_only=before[1])
+
+
+def _deterministic() -> tuple[bool, bool]:
+    """Whether torch was asked for algorithms that repeat their bits, or to warn of others alone."""
+    if "torch" not in sys.modules:
+        return False, False
+    torch = sys.modules["torch"]
+    return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
