@@ -14,8 +14,8 @@ import json
 import os
 import shutil
 import struct
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from math import prod
 from pathlib import Path
 
@@ -115,16 +115,26 @@ def _write(place: Path, paths: Sequence[ImageFile], shape: Shape, damaged: dict[
             if rows.num == begun and (len(paths) - rows.done) * image.numel() > shutil.disk_usage(place.parent).free:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(place))
             rows.append(image)
-        _keep_left_out(place, rows.left_out)
-        rows.finish(_END.pack(*(rows.row or ()), rows.checksum))
+        with _keeping_left_out(place, rows.left_out):
+            rows.finish(_END.pack(*(rows.row or ()), rows.checksum))
     if damaged is not None:
         damaged.update(rows.left_out)
 
 
-def _keep_left_out(place: Path, damaged: dict[int, str]) -> None:
-    """Write the list of the files that could not be read, if there are any."""
+@contextmanager
+def _keeping_left_out(place: Path, damaged: dict[int, str]) -> Iterator[None]:
+    """Write the list of the files that could not be read, if there are any, before this block makes the cache file.
+
+    OSError, and no list, if there is no room for either.
+    """
+    written = place.with_name(f".{place.name}.left-out")
     _beside(place).unlink(missing_ok=True)
-    if damaged:
-        written = place.with_name(f".{place.name}.left-out")
-        written.write_text(json.dumps(damaged))
-        written.replace(_beside(place))
+    try:
+        if damaged:
+            written.write_text(json.dumps(damaged))
+            written.replace(_beside(place))
+        yield
+    except OSError:
+        written.unlink(missing_ok=True)
+        _beside(place).unlink(missing_ok=True)
+        raise

@@ -131,9 +131,11 @@ class Unfinished:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._opened.close()
-        if isinstance(error, Exception):
-            remove(self.place)
+        try:
+            self._opened.close()  # which tries once more to write what a full disk has refused
+        finally:
+            if isinstance(error, Exception):
+                remove(self.place)
 
 
 def _opened(path: Path) -> BinaryIO:
