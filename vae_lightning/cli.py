@@ -106,9 +106,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _one_line_errors(command: str, arguments: list[str]) -> None:
+    from vae_lightning.messages import silent_event_writers
+
     status: int | str | None = 0
     try:
-        with signals.handling():
+        with signals.handling(), silent_event_writers():
             with importing():
                 run = resolve_name(command)
             run(arguments)

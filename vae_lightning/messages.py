@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import threading
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -102,6 +103,22 @@ def unheard(*messages: str) -> Iterator[None]:
                 imported += [each for each in warnings.filters if each not in before]
     finally:
         cast("list[object]", warnings.filters)[:0] = imported
+
+
+@contextmanager
+def silent_event_writers() -> Iterator[None]:
+    """Within this block, print no traceback of TensorBoard's threads: what ends one is raised where events are from."""
+    others = threading.excepthook
+
+    def of_others(args: threading.ExceptHookArgs) -> None:
+        if not type(args.thread).__module__.startswith("tensorboard."):
+            others(args)
+
+    threading.excepthook = of_others
+    try:
+        yield
+    finally:
+        threading.excepthook = others
 
 
 def moved(old: str, new: str) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,12 @@ class _OwnFolder(Logger):
     """A logger of Lightning whose `version_N` is this run's alone."""
 
     def finalize(self, status: str) -> None:
-        """Write what is left; a run that failed before it began leaves no folder."""
-        super().finalize(status)
+        """Write what is left; a run that failed before it began leaves no folder.
+
+        Of one that failed since its disk is full, that cannot be written either: why it failed is what is told.
+        """
+        with suppress(*(OSError,) if status == "failed" else ()):
+            super().finalize(status)
         folder: Any = self
         if status == "failed" and folder._version is not None:
             _give_back(folder.log_dir)
@@ -41,8 +45,14 @@ class RunTensorBoard(_OwnFolder, TensorBoardLogger):
     """
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Write figures at a step."""
-        super().log_metrics({name: value for name, value in metrics.items() if name != "epoch"}, step)
+        """Write figures at a step; OSError names the folder that cannot hold them."""
+        with _naming(self):
+            super().log_metrics({name: value for name, value in metrics.items() if name != "epoch"}, step)
+
+    def save(self) -> None:
+        """Write what waits; OSError as `log_metrics` has it."""
+        with _naming(self):
+            super().save()
 
 
 class RunCSV(_OwnFolder, CSVLogger):
@@ -55,6 +65,18 @@ class RunCSV(_OwnFolder, CSVLogger):
         >>> first.version, second.version
         (0, 1)
     """
+
+
+@contextmanager
+def _naming(logger: TensorBoardLogger) -> Iterator[None]:
+    """Name the run's folder in an error of TensorBoard's writer, which Lightning may tell as a figure that is none."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        found = error if isinstance(error, OSError) else error.__cause__
+        if isinstance(found, OSError) and found.errno is not None and found.filename is None:
+            raise OSError(found.errno, os.strerror(found.errno), logger.log_dir) from error
+        raise
 
 
 def _own(root: str, first: int) -> int:
