@@ -1,4 +1,4 @@
-"""Long trainings, full disks, damaged checkpoints, runs that start at once, clocks that jump, random kills: all hold.
+"""Long trainings, damaged checkpoints, runs that start at once, clocks that jump, random kills: all hold.
 
 The suite tries each in small. `make soak` sets ENDURANCE, for a thousand epochs, ten runs at once and all models, and
 RANDOM_KILLS, for so many kills of each.
@@ -12,22 +12,18 @@ import os
 import resource
 import shutil
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
 import lightning.pytorch as pl
-import numpy as np
 import pytest
 from support.command import command, figures, left_with
-from support.forked import in_children
-from support.interrupted import Probe, differences, end, forked, go_on, plain
+from support.interrupted import Probe, end, forked, go_on, plain
 from support.interruptions import WORLDS, Bench
 from support.killed import FORK, KILLS, always_ends_alike
 from support.short_run import saved, tiny
 
-from vae_lightning.data import Digits, StaticBinarisation
 from vae_lightning.files import locked
 from vae_lightning.training import TrainingCLI
 
@@ -37,13 +33,6 @@ STARTS = 10 if AS_NAMED else 3
 # single kills of models are in tests/test_interrupted.py
 KILLED = (*WORLDS, "hvae", "mrf-vae", "sweep") if AS_NAMED else ("sweep",)
 MEGABYTE = 2**20
-
-
-def in_a_child(run: Callable[[], int], folder: Path, patience: float | None = None) -> tuple[int, str]:
-    """Its exit status, and what it said."""
-    told = folder / f"told-{time.monotonic_ns()}"
-    (status,) = in_children([run], folder, told, told, patience)
-    return status, told.read_text()
 
 
 @pytest.fixture(scope="module")
@@ -57,16 +46,6 @@ def run(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
     command("fit", "--config", config, "--trainer.max_epochs", "3", "--trainer.logger.save_dir", folder)
     return folder / "version_0"
-
-
-def unlike(one: Path, other: Path) -> list[str]:
-    """In what the weights, the optimizer and the figures of two ended runs differ; empty for the same bits."""
-    parts = ("state_dict", "optimizer_states", "global_step", "epoch")
-    ends = []
-    for folder in (one, other):
-        state = saved(folder / "checkpoints" / "last.ckpt")
-        ends.append({part: plain(state[part]) for part in parts} | {"figures": figures(folder)})
-    return differences(*ends)
 
 
 class Meter(pl.Callback):
@@ -138,68 +117,6 @@ def test_a_damaged_file_that_was_named_itself_is_refused(run: Path, tmp_path: Pa
     status, told = in_a_child(partial(left_with, ["fit", "--ckpt_path", str(last)]), tmp_path)
     assert status == 1
     assert f"{last} is not a whole checkpoint" in told.splitlines()[-1]
-
-
-@pytest.fixture(scope="module")
-def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """More pictures than fit into a kilobyte of answers."""
-    data = Digits(StaticBinarisation())
-    data.setup()
-    np.save(path := tmp_path_factory.mktemp("rows") / "rows.npy", data.test.x[:200].numpy())
-    return path
-
-
-WRITERS = {
-    "encode": ("codes.csv", "--ckpt", "RUN", "--data", "ROWS"),
-    "score": ("scores.csv", "--ckpt", "RUN", "--data", "ROWS"),
-    "sample": ("samples.png", "--ckpt", "RUN", "--n", "64"),
-    "export": ("model.ckpt", "--ckpt", "RUN"),
-    "card": ("card.md", "RUN"),
-    "report": ("report.html", "RUN"),
-}
-
-
-def on_a_full_disk(arguments: list[str], room: int = 1024) -> int:
-    """The command, where no file can become larger than this, as on a disk that has no more left."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
-    return left_with(arguments)
-
-
-@pytest.mark.parametrize("name", WRITERS)
-def test_a_full_disk_is_said_in_one_line_and_leaves_nothing(name: str, run: Path, rows: Path, tmp_path: Path) -> None:
-    """And with room the same command succeeds."""
-    out, *given = WRITERS[name]
-    target = tmp_path / "out" / out
-    target.parent.mkdir()
-    places = {"RUN": str(run), "ROWS": str(rows)}
-    typed = [name, *(places.get(word, word) for word in given), "--to" if name == "export" else "--out", str(target)]
-    status, told = in_a_child(partial(on_a_full_disk, typed), tmp_path)
-    assert status == 1, told
-    assert told.splitlines()[-1].startswith("vae-lightning: ")
-    assert f"File too large: '{target}'" in told.splitlines()[-1]
-    assert "Traceback" not in told
-    assert list(target.parent.iterdir()) == []
-    status, told = in_a_child(partial(left_with, typed), tmp_path)
-    assert status == 0, told
-    assert target.stat().st_size > 1024
-
-
-def test_a_training_whose_disk_is_full_keeps_its_checkpoint_and_goes_on(
-    config: Path, run: Path, tmp_path: Path
-) -> None:
-    """With the bits of one that always had room."""
-    command("fit", "--config", config, "--trainer.max_epochs", "1", "--trainer.logger.save_dir", tmp_path)
-    begun = tmp_path / "version_0"
-    last = begun / "checkpoints" / "last.ckpt"
-    before, on = last.read_bytes(), ["fit", "--ckpt_path", str(begun), "--trainer.max_epochs", "3"]
-    status, told = in_a_child(partial(on_a_full_disk, on, room=10_000), tmp_path)
-    assert status == 1, told
-    assert "Traceback" not in told
-    assert "File too large: " in told
-    assert last.read_bytes() == before
-    assert not list(begun.rglob("*.part"))
-    command(*on)
-    assert unlike(begun, run) == []
 
 
 @pytest.mark.parametrize("jump", [-86_400.0, 86_400.0])
