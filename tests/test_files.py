@@ -100,5 +100,5 @@ def test_every_writer_of_the_package_is_atomic() -> None:
         "files.py",  # atomic_write and locks
         "data/images/cache.py",  # one file of a fixed name, under the cache's lock: a build that goes on writes over it
         "commands/outputs/pictures.py",  # into a folder that is moved into place when it is whole
-        "sweeps/running.py",  # what a run prints, line by line
+        "process/output.py",  # what a run or a study prints, line by line
     }
