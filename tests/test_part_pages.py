@@ -139,7 +139,7 @@ def test_the_commands_of_diagnostics_watch_a_run(config: str, tmp_path: Path) ->
 def test_the_command_of_a_study_begins_it(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The study is made as the words say; tests/studies run each of them."""
     begun: list[Study[Any, Any]] = []
-    monkeypatch.setattr(Study, "reproduce", lambda study, out: begun.append(study))
+    monkeypatch.setattr(Study, "reproduce", lambda study, out: begun.append(study) or [])
     monkeypatch.chdir(DOCS.parent)
     (words,) = commands(page)
     command(*words)

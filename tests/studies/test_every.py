@@ -28,7 +28,7 @@ class Troubled(Powers):
     trouble = ""
 
     def __init__(self, scale: Any, seed: int, faces: Path | None = None, only: str | None = None) -> None:
-        super().__init__(scale, seed)
+        super().__init__(scale, seed, only=only)
         self.faces = faces
 
     def run(self, cell: Power, folder: Path) -> Figures:
@@ -49,7 +49,7 @@ class Other(Powers):
     options = frozenset({"images", "only"})
 
     def __init__(self, scale: Any, seed: int, images: int = 0, only: str | None = None) -> None:
-        super().__init__(scale, seed + images)
+        super().__init__(scale, seed + images, only=only)
 
 
 class Curve(TradeoffStudy):

@@ -41,7 +41,7 @@ class Powers(CellStudy[int, Power, Figures]):
     format = Plain()
     breaks_at = -1
 
-    def cells(self) -> list[Power]:
+    def all_cells(self) -> list[Power]:
         return [Power(n) for n in range(self.size)]
 
     def depends_on(self, cell: Power) -> Settings:
