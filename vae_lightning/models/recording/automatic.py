@@ -7,10 +7,13 @@ import warnings
 from collections.abc import Callable, Iterable
 from functools import partial
 
+import torch
 from jaxtyping import Float
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
+from torch._dynamo.exc import BackendCompilerFailed
 from torch.fx import GraphModule, Node
+from torch.utils._pytree import tree_map
 
 from vae_lightning.models.ensemble.stack import Stack, StackedBatch, Tensors
 from vae_lightning.models.recording.execution import (
@@ -87,9 +90,9 @@ def _optimised(steps: int, graph: GraphModule, inputs: Inputs) -> Callable[..., 
     rank_zero_info(f"Compiling a step that this run takes about {steps:,} times; execution=Replayed() leaves that out")
     try:
         made = compiled_graph(replayed, on_gpu=False)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # those of torch to itself
-            made(*inputs)  # compiles
+            made(*tree_map(torch.detach, inputs))  # compiles, for inputs as they come later
     except Exception as error:
         rank_zero_warn(f"a step could not be compiled, and is replayed ({_first_line(error)})")
         return replayed
@@ -109,5 +112,6 @@ def pays(nodes: Iterable[Node], steps: int) -> bool:
 
 
 def _first_line(error: Exception) -> str:
+    error = error.inner_exception if isinstance(error, BackendCompilerFailed) else error
     told = str(error).strip().splitlines()
     return f"{type(error).__name__}: {told[0]}" if told else type(error).__name__

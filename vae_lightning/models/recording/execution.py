@@ -18,6 +18,7 @@ from torch.fx import GraphModule
 
 from vae_lightning.models.ensemble.stack import Stack, StackedBatch
 from vae_lightning.models.recording.fold_constants import fold_constants
+from vae_lightning.models.recording.fusable import fusable
 from vae_lightning.models.recording.layout import layout
 from vae_lightning.models.recording.remove_identities import remove_identities
 from vae_lightning.models.recording.replay import Inputs, Replay, Result
@@ -106,7 +107,7 @@ def after_passes(graph: GraphModule, inputs: Inputs) -> GraphModule:
 
 def compiled_graph(graph: GraphModule, on_gpu: bool) -> Callable[..., Result]:
     """What `torch.compile` makes of a graph, at its first run."""
-    run = compiled(graph, fullgraph=True, mode="reduce-overhead" if on_gpu else None)
+    run = compiled(fusable(graph), fullgraph=True, mode="reduce-overhead" if on_gpu else None)
     return _copied(run) if on_gpu else run
 
 
