@@ -19,14 +19,14 @@ import torch
 
 from vae_lightning.executors import Local, RayCluster, chosen_executor
 from vae_lightning.studies.libi.cell import LiBISize
-from vae_lightning.studies.libi.methods import METHODS, PAPER_GRID, Grid, Training, label, late_decay
+from vae_lightning.studies.libi.methods import METHODS, PAPER_GRID, Combined, Grid, Training, label, late_decay
 from vae_lightning.studies.libi.results import Evaluation, Result
 from vae_lightning.studies.libi.study import SIZES, LiBIStudy
 from vae_lightning.studies.libi.table import TABLE_ONE, gather
 from vae_lightning.studies.libi.worlds import WORLDS
 from vae_lightning.studies.report import Row
 
-TINY = LiBISize(1, 2, Training(200, True), Grid((0.5, 2.0), (1.0,), 1, (1.0,), (0.2,), (0.2,), (1,)), 50, 5)
+TINY = LiBISize(1, 2, Training(200, True), Grid((0.5, 2.0), (1.0,), 1, Combined((1.0,), (0.2,), (0.2,), (1,))), 50, 5)
 
 
 def test_a_miniature_study_trains_chooses_draws_and_reports_and_is_not_run_again(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from vae_lightning.batches import Batch
-from vae_lightning.models.hooks import QuickHooks
 from vae_lightning.models.preflight import Preflight
+from vae_lightning.process.hooks import QuickHooks
 
 _STACKED = 1024  # losses that become one tensor
 

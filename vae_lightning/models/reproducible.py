@@ -23,10 +23,10 @@ from vae_lightning.construction.specification import Unspecified, specification
 from vae_lightning.data.protocols import InMemory, Prepares, datamodule
 from vae_lightning.metrics.averages import Averages
 from vae_lightning.models.failure import Losses, StopsAtFailure, check_parameters, say_way_out
-from vae_lightning.models.hooks import signed
 from vae_lightning.models.optimizers import without_asking
 from vae_lightning.models.preflight import Preflight, check_precision, stage_of
 from vae_lightning.models.schedules import scheduled
+from vae_lightning.process.hooks import signed
 from vae_lightning.randomness import reseed, run_seed
 from vae_lightning.trust import FromCheckpoint
 
@@ -51,8 +51,7 @@ class ReproducibleModule(FromCheckpoint, StopsAtFailure, Answering, abc.ABC):
         self.optimizer, self.scheduler = optimizer, scheduler
         self.averages: Metric = Averages(figure_names)
         self.seed = run_seed()
-        self.started = False  # whether what starts from the training data has seen them
-        self.preparation = None
+        self.started, self.preparation = False, None  # whether what starts from the training data has seen them
         self._unseen = False  # whether the data cannot be looked at before they come in batches
         self.trained_steps = 0  # that the weights have behind them, once a `fit` is over or a checkpoint read
 

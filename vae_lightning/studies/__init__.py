@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from vae_lightning.files import expanded
 from vae_lightning.messages import unheard
-from vae_lightning.studies.names import Asked, Scale
+from vae_lightning.studies.names import Asked, Scale, StudyName
 
 
 def reproduce(
@@ -68,11 +69,6 @@ def reproduce(
             deviance, which is what the paper reports. Nothing is chosen by it. A cell that was finished without is
             trained again.
     """
-    # imported only when a study runs, so that asking for help is quick
-    from vae_lightning.process import ready_to_train
-    from vae_lightning.studies.catalogue import STUDIES
-    from vae_lightning.studies.every import Task, reproduce_every
-
     options = {
         "faces": faces,
         "generator": generator,
@@ -83,18 +79,32 @@ def reproduce(
     }
     given = {name: value for name, value in options.items() if value is not None}
     folder = Path(expanded(str(out))) if out else Path("runs", "reproduce")
-    taken: dict[str, Set[str]] = {name: kind.options for name, kind in STUDIES.items()}
     with _lightning_says_little():
         if study == "all":
-            _check_options_of_all(given.keys(), taken)
-            own = {name: {key: given[key] for key in given.keys() & kind.options} for name, kind in STUDIES.items()}
-            reproduce_every(
-                [Task(name, folder / name, partial(kind, scale, seed, **own[name])) for name, kind in STUDIES.items()]
-            )
+            _reproduce_all(scale, seed, given, folder)
         else:
-            _check_options(study, given.keys(), taken)
-            ready_to_train()
-            STUDIES[study](scale, seed, **given).reproduce(folder if out else folder / study)
+            _reproduce_one(study, scale, seed, given, folder if out else folder / study)
+
+
+# what takes torch is imported only when a study runs, so that asking for help is quick
+def _reproduce_one(study: StudyName, scale: Scale, seed: int, given: Mapping[str, Any], folder: Path) -> None:
+    from vae_lightning.process import ready_to_train
+    from vae_lightning.studies.catalogue import STUDIES
+
+    _check_options(study, given.keys(), {name: kind.options for name, kind in STUDIES.items()})
+    ready_to_train()
+    STUDIES[study](scale, seed, **given).reproduce(folder)
+
+
+def _reproduce_all(scale: Scale, seed: int, given: Mapping[str, Any], folder: Path) -> None:
+    from vae_lightning.studies.catalogue import STUDIES
+    from vae_lightning.studies.every import Task, reproduce_every
+
+    _check_options_of_all(given.keys(), {name: kind.options for name, kind in STUDIES.items()})
+    own = {name: {key: given[key] for key in given.keys() & kind.options} for name, kind in STUDIES.items()}
+    reproduce_every(
+        [Task(name, folder / name, partial(kind, scale, seed, **own[name])) for name, kind in STUDIES.items()]
+    )
 
 
 def _check_options(study: str, given: Set[str], taken: Mapping[str, Set[str]]) -> None:

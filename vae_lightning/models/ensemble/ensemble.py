@@ -22,9 +22,9 @@ from vae_lightning.models.ensemble.ranked import RankedMembers
 from vae_lightning.models.ensemble.resting import Failures, NoMemberLeft, farewell, way_out
 from vae_lightning.models.ensemble.stack import StackedBatch
 from vae_lightning.models.ensemble.updates import clear_gradients, clip_norms, finite_members, gradients, scale_steps
-from vae_lightning.models.hooks import signed
 from vae_lightning.models.recording import Automatic, Execution
 from vae_lightning.models.reproducible import ReproducibleModule, is_logged
+from vae_lightning.process.hooks import signed
 
 
 class Ensemble(RankedMembers):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -24,19 +24,52 @@ Setting = Mapping[str, float | int]
 
 
 @dataclass(frozen=True)
+class Combined:
+    """Of LiBI every combination of these, with the weights of a world among them."""
+
+    weights: tuple[float, ...]
+    covariances: tuple[float, ...]
+    means: tuple[float, ...]
+    repeats: tuple[int, ...]
+    told: str = "every combination"
+
+    def settings(self, world: World) -> list[Setting]:
+        """One for each combination."""
+        weights = [weight for weight in self.weights if weight in world.weights]
+        return [
+            {"HZ": weight, "cov": covariance, "mean": mean, "R": repeats}
+            for repeats, weight, covariance, mean in product(self.repeats, weights, self.covariances, self.means)
+        ]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Of LiBI these settings, by the names of worlds."""
+
+    by_world: Mapping[str, Sequence[Setting]]
+    told: str
+
+    def settings(self, world: World) -> list[Setting]:
+        """Those of the world."""
+        return list(self.by_world[world.name])
+
+
+@dataclass(frozen=True)
 class Grid:
     """Which hyper-parameters are searched over."""
 
     betas: tuple[float, ...]
     annealed: tuple[float, ...]
     segments: int  # how many of the world's
-    weights: tuple[float, ...]  # those of the world among these
-    covariances: tuple[float, ...]
-    means: tuple[float, ...]
-    repeats: tuple[int, ...]
+    libi: Combined | Listed
 
 
-PAPER_GRID = Grid((0.5, 2.0, 5.0), (0.5, 1.0, 2.0, 5.0), 4, (0.001, 1.0, 10.0, 20.0), (0.2, 0.5), (0.2, 0.5), (1, 6))
+PAPER_GRID = Grid(
+    (0.5, 2.0, 5.0),
+    (0.5, 1.0, 2.0, 5.0),
+    4,
+    Combined((0.001, 1.0, 10.0, 20.0), (0.2, 0.5), (0.2, 0.5), (1, 6)),
+)
 """Appendix E."""
 
 
@@ -114,14 +147,6 @@ def _libi(world: World, setting: Setting, training: Training) -> LiBI:
     )
 
 
-def _libi_settings(world: World, grid: Grid) -> list[Setting]:
-    weights = [weight for weight in grid.weights if weight in world.weights]
-    return [
-        {"HZ": weight, "cov": covariance, "mean": mean, "R": repeats}
-        for repeats, weight, covariance, mean in product(grid.repeats, weights, grid.covariances, grid.means)
-    ]
-
-
 METHODS = {
     method.name: method
     for method in (
@@ -141,6 +166,6 @@ METHODS = {
             lambda world, grid: [{"R": segments} for segments in world.segments[: grid.segments]],
             lambda world, s, training: _vae(world, training, Segments(_elbo(), training.steps, int(s["R"]))),
         ),
-        Method("LiBI", _libi_settings, _libi),
+        Method("LiBI", lambda world, grid: grid.libi.settings(world), _libi),
     )
 }

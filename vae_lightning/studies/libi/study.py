@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from vae_lightning.models.latent_variable import LatentVariableModule
 from vae_lightning.studies.cell_study import CellStudy
 from vae_lightning.studies.libi.cell import POINTS, Cell, LiBISize
-from vae_lightning.studies.libi.methods import METHODS, PAPER_GRID, Grid, Method, Training, label
+from vae_lightning.studies.libi.methods import METHODS, PAPER_GRID, Combined, Grid, Method, Training, label
 from vae_lightning.studies.libi.pictures import PictureData, posterior_picture, preference_picture
 from vae_lightning.studies.libi.results import EvaluationsAndWeights, Result
 from vae_lightning.studies.libi.table import CLOSED_FORMS, REMARKS, Found, closed_forms, gather, table_one
@@ -21,10 +21,11 @@ from vae_lightning.studies.names import Scale
 from vae_lightning.studies.provenance import Settings
 from vae_lightning.studies.report import Lines, Row, long, markdown_table
 
-_FEW = (0.5, 2.0), (1.0,), 1, (1.0,), (0.2,), (0.2,)
+_FEW = (0.5, 2.0), (1.0,), 1
+_ONE = (1.0,), (0.2,), (0.2,)
 SIZES: dict[Scale, LiBISize] = {
-    "quick": LiBISize(1, 4, Training(8_000, True), Grid(*_FEW, repeats=(1,)), 5_000, 300),
-    "medium": LiBISize(2, 4, Training(20_000, True), Grid(*_FEW, repeats=(1, 3)), 5_000, 2_000),
+    "quick": LiBISize(1, 4, Training(8_000, True), Grid(*_FEW, Combined(*_ONE, (1,))), 5_000, 300),
+    "medium": LiBISize(2, 4, Training(20_000, True), Grid(*_FEW, Combined(*_ONE, (1, 3))), 5_000, 2_000),
     "full": LiBISize(5, 10, Training(30_000, False), PAPER_GRID, 5_000, 20_000),
 }
 """full is the paper's protocol; the others have fewer steps, at a rate that decays."""
@@ -124,6 +125,7 @@ class LiBIStudy(CellStudy[LiBISize, Cell, Result]):
             "points a split": POINTS,
             "samples of Eq. 48": f"{size.samples}, variance times 2",
             "smooth k-NN": f"k = 1, alpha = 1, 100 a side, mean of {size.comparisons}",
+            "settings of LiBI": size.grid.libi.told,
             "chosen by validation": "; ".join(f"{e.name} {e.chosen('validation')}" for e in gathered if e.searched),
         }
         if failed := [each.name for each in gathered if not each.settings]:
