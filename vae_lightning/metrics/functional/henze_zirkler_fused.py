@@ -110,8 +110,20 @@ def _(u: Tensor, half: Tensor) -> Tensor:
     return u.new_empty(u.shape[0], u.shape[1] + 1, u.shape[2])
 
 
+@torch.library.custom_op("vae_lightning::kept", mutates_args=(), schema="(Tensor x) -> Tensor")
+def kept(x: Tensor) -> Tensor:
+    """A contiguous copy, also where a compiler would rather compute x anew for each pair."""
+    return x.clone(memory_format=torch.contiguous_format)
+
+
+@kept.register_fake
+def _(x: Tensor) -> Tensor:
+    return x.new_empty(x.shape)
+
+
 def fusable_kernel_sums(u: Float[Tensor, "M d n"], half: Float[Tensor, "M 1 n"]) -> Float[Tensor, "M d+1 n"]:
     """The same without loops over members: compiled, each pair is read once and K is never in memory, if d is small."""
+    u, half = kept(u), kept(half)
     exponent = half.mT + half
     for row in u.unbind(1):
         exponent = exponent + row[:, :, None] * row[:, None, :]
