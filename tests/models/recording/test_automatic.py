@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Iterable
 
 import pytest
 import torch
 from support.models import trainer
 from torch import Tensor
+from torch.fx import Node
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from vae_lightning.data import FullBatch, Stacked, Synthetic
 from vae_lightning.data.processes import LinearJTEx
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import Normal
+from vae_lightning.metrics.functional import fused_henze_zirkler
 from vae_lightning.models import Automatic, Compiled, Ensemble, GaussianVAE, Replayed
 from vae_lightning.models.ensemble.stack import Stack
 from vae_lightning.models.recording import Execution, automatic
@@ -95,3 +99,17 @@ def test_the_steps_of_each_kind_are_counted(objective: Objective, counts: list[i
 def test_no_run_is_known_to_a_stack_alone() -> None:
     assert automatic._ByKind(Stack([member(), member()]), 0)._count(0) == 0
     assert type(Automatic().in_run(float("inf"))) is Automatic
+
+
+def test_what_pays_is_compiled_the_sooner_the_more_there_is_to_compute() -> None:
+    """Of 50 members, or of two; with the Henze-Zirkler statistic of 500 rows, or the mean of their squares."""
+
+    def nodes(members: int, statistic: Callable[[Tensor], Tensor]) -> Iterable[Node]:
+        return make_fx(statistic)(torch.randn(members, 500, 2)).graph.nodes
+
+    def squares(z: Tensor) -> Tensor:
+        return z.square().mean((1, 2))
+
+    few, many, pairs = nodes(2, squares), nodes(50, squares), nodes(50, fused_henze_zirkler)
+    assert [automatic.pays(each, 3_000) for each in (few, many, pairs)] == [False, False, True]
+    assert [automatic.pays(each, 500_000) for each in (few, many, pairs)] == [False, True, True]

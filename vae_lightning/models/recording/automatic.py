@@ -27,6 +27,7 @@ from vae_lightning.models.recording.replay import Inputs, Optimised, Replay, Res
 from vae_lightning.objectives import Objective
 
 _PROBES, _LONGEST = 1_000, 1 << 31
+SUMS_OF_PAIRS = torch.ops.vae_lightning.kernel_sums.default
 
 
 class Automatic(Execution):
@@ -103,12 +104,21 @@ def pays(nodes: Iterable[Node], steps: int) -> bool:
     """Whether so many steps save, compiled, twice the time that compiling takes.
 
     Of the operations of a recording each takes 5 microseconds to call, and its numbers some 0.08 nanoseconds each to
-    go through memory once more; it takes 2 seconds to compile, and 0.03 for each operation. 50 linear members of 500
-    observations (174 operations) have to make 11,300 steps, 100 of 50 hidden units 3,200 (benchmarks/recording.py).
+    go through memory once more, a pair of `fused_henze_zirkler` 0.5; it takes 2 seconds to compile, and 0.03 for each
+    operation. 50 linear members of 500 observations have to make 11,300 steps, with that statistic 2,600, 100 members
+    of 50 hidden units 3,200 (benchmarks/recording.py).
     """
-    made = [node.meta.get("val") for node in nodes if node.op == "call_function"]
-    numbers = sum(value.numel() for value in made if isinstance(value, Tensor))
-    return steps * (5e-6 * len(made) + 8e-11 * numbers) > 2 * (2.0 + 0.03 * len(made))
+    calls = [node for node in nodes if node.op == "call_function"]
+    saved = 5e-6 * len(calls) + 8e-11 * sum(map(_numbers, calls))
+    return steps * saved > 2 * (2.0 + 0.03 * len(calls))
+
+
+def _numbers(node: Node) -> int:
+    """How many an operation makes; a pair of observations counts as six."""
+    made = node.meta.get("val")
+    if not isinstance(made, Tensor):
+        return 0
+    return made.numel() * (6 * made.shape[-1] // made.shape[-2] if node.target is SUMS_OF_PAIRS else 1)
 
 
 def _first_line(error: Exception) -> str:
