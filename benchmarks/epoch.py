@@ -121,7 +121,7 @@ class Watched:
 def epoch(asked: argparse.Namespace) -> Iterator[Row]:
     """In turns, with and without them."""
     fit([], 2), fit(watchers(), 2)
-    epochs, rounds = (2, 1) if asked.quick else (EPOCHS, 3)
+    epochs, rounds = (2, 1) if asked.quick else (EPOCHS, 7)
     watched = Watched(epochs)
     runs = {"watched": watched, "alone": lambda: statistics.mean(fit([], epochs))}
     costs: Costs = {**in_turns(runs, rounds, warm=0), **watched.spent}

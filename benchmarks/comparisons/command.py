@@ -40,13 +40,13 @@ def main(sections: SECTIONS, doc: str, options: Options = lambda parser: None) -
 
 
 def quiet() -> None:
-    """One thread, no messages of Lightning's, and memory as the command keeps it."""
+    """One thread, no messages of Lightning's, and the process as the command has it."""
     import torch  # noqa: PLC0415  (not in processes whose memory is measured)
 
-    from vae_lightning.process import keep_large_buffers  # noqa: PLC0415
+    from vae_lightning.process import ready_to_train  # noqa: PLC0415
 
     torch.set_num_threads(1)
-    keep_large_buffers()
+    ready_to_train()
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
 
