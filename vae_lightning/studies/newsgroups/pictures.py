@@ -25,7 +25,7 @@ def table_two_picture(grid: Grid) -> Figure | None:
         axes_of[0].set_ylabel(f"deviance, nats a document, {split}")
     for axes in panels[-1]:
         axes.set_xlabel("bits")
-    panels[0][0].legend(frameon=False, fontsize=8)
+    picture.legend(*panels[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=6, frameon=False)
     return picture
 
 
@@ -40,4 +40,5 @@ def _panel(axes: Axes, grid: Grid, metric: str, split: str, depth: int) -> None:
         if paper:
             axes.plot(*zip(*paper, strict=True), "--x", color=color, alpha=0.5, label=f"{encoder}, paper")
     axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_title(f"decoder depth {depth}")
