@@ -58,7 +58,8 @@ notebooks: $(INSTALLED) ## execute the guides to own data as notebooks in docs/n
 soak: $(INSTALLED) ## damage files, fill disks, train long, kill runs at random and at every hook: two hours; ARGS="--every 10" tries a tenth
 	RANDOM_KILLS=20 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -rP -k killed_at \
 		tests/models/test_gan.py tests/studies tests/data/images/test_cache.py tests/data/texts/test_cache.py
-	ENDURANCE=1 RANDOM_KILLS=17 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -rP tests/test_endurance.py tests/test_full_disk.py
+	ENDURANCE=1 RANDOM_KILLS=17 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -rP tests/test_endurance.py tests/test_full_disk.py \
+		tests/test_package.py
 	FUZZ_INPUTS=840 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -rP tests/test_fuzz.py
 	OMP_NUM_THREADS=1 $(BIN)/python tests/soak.py --workers $(WORKERS) $(ARGS)
 	timeout $(STUDIES_TIME) $(BIN)/vae-lightning reproduce all --scale quick --out runs/soak \

@@ -68,6 +68,8 @@ main(["--version"])
 main("fit --config digits/vae --trainer.max_epochs 1 --trainer.callbacks [] --trainer.accelerator cpu".split())
 main(["search", "--ckpt", sys.argv[2], "--query", "the shuttle reached its orbit", "--k", "10"])
 """
+if "ENDURANCE" in os.environ:  # as `make soak` sets it: half a minute
+    PROGRAM += 'main("reproduce mixture --scale quick".split())\n'
 
 
 def test_the_wheel_alone_trains_and_searches_in_an_empty_environment_and_home(wheel: Path, tmp_path: Path) -> None:
@@ -88,6 +90,7 @@ def test_the_wheel_alone_trains_and_searches_in_an_empty_environment_and_home(wh
     assert run.returncode == 0, run.stderr
     assert f"vae-lightning {PROJECT['version']}" in run.stdout
     assert (home / "runs" / "version_0" / "checkpoints" / "best.ckpt").is_file()
+    assert "ENDURANCE" not in os.environ or (home / "runs" / "reproduce" / "mixture" / "table.md").is_file()
 
 
 def test_the_citation_has_the_version_and_no_person() -> None:
