@@ -55,7 +55,7 @@ browse: docs ## open every page of it in Chromium, wide, narrow, light and dark;
 notebooks: $(INSTALLED) ## execute the guides to own data as notebooks in docs/notebooks; ARGS="own-table" selects
 	OMP_NUM_THREADS=1 $(BIN)/python docs/notebooks/make.py $(ARGS)
 
-soak: $(INSTALLED) ## damage files, fill disks, train long, kill runs at random and at every hook: two hours; ARGS="--every 10" tries a tenth
+soak: $(INSTALLED) ## damage files, fill disks, train long, kill runs at random and at every hook: 2.5 hours; ARGS="--every 10" tries a tenth
 	RANDOM_KILLS=20 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -rP -k killed_at \
 		tests/models/test_gan.py tests/studies tests/data/images/test_cache.py tests/data/texts/test_cache.py
 	ENDURANCE=1 RANDOM_KILLS=17 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -rP tests/test_endurance.py tests/test_full_disk.py \
