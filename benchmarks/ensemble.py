@@ -5,7 +5,9 @@
 LinearJTEx, 500 observations, every step on all of them, Adam. The models: `linear`, the paper's encoder of this world;
 `50 units`, its largest, one hidden layer of 50 ReLUs; `Henze-Zirkler`, the first with the statistic of its codes as a
 penalty, the same fused one alone and in the ensemble. Alone means (a) a bare loop over the module's own loss with the
-same seeds, and (b) the Trainer, with an epoch of 200 steps and a line logged every 50. The ensemble is in the Trainer.
+same seeds, and (b) the Trainer, with an epoch of 200 steps and a line logged every 50. The ensemble is in the Trainer,
+as in a short run, which replays its steps, and of 50 members also as in a long one, `compiled`, which an ensemble is by
+itself once it pays; what compiling takes, in the first ten steps, is in recording.py.
 Then the fused Henze-Zirkler, forward and backward, against autograd of the plain formula in the same type, for one
 sample of 500 and for 50 at once.
 All are measured in turns, in processor time.
@@ -28,7 +30,9 @@ from vae_lightning.data import FullBatch, Stacked, Synthetic
 from vae_lightning.data.processes import LinearJTEx
 from vae_lightning.families import Normal
 from vae_lightning.metrics.functional import fused_henze_zirkler
-from vae_lightning.models import Ensemble, GaussianVAE
+from vae_lightning.models import Compiled, Ensemble, GaussianVAE, Replayed
+from vae_lightning.models.recording import Execution
+from vae_lightning.models.recording.execution import has_compiler
 from vae_lightning.nn import MLP
 from vae_lightning.randomness import reseed
 from vae_lightning.training import trainer
@@ -64,7 +68,8 @@ AIMS: dict[str, dict[str, float | None]] = {
 }
 """Times as cheap, of 50 members."""
 MOST = {"linear": 0.05, "Henze-Zirkler": 0.2}
-"""Milliseconds a member and step, of 50 members."""
+"""Milliseconds a member and step, of 50 members in a long run."""
+COMPILED = "50, compiled"
 
 
 def data(seed: int, steps: int) -> FullBatch:
@@ -108,10 +113,10 @@ def bare(module: GaussianVAE, its_data: FullBatch) -> float:
     return 1e3 * (time.process_time() - began) / (its_data.steps - 10)
 
 
-def ensemble(build: Callable[[], GaussianVAE], size: int) -> float:
+def ensemble(build: Callable[[], GaussianVAE], size: int, execution: Execution) -> float:
     """Milliseconds a step and member."""
     stacked = Stacked([data(seed, STEPS[size]) for seed in range(size)])
-    return in_trainer(Ensemble(member=build, seeds=size), stacked) / size
+    return in_trainer(Ensemble(member=build, seeds=size, execution=execution), stacked) / size
 
 
 def alone(way: Callable[[GaussianVAE, FullBatch], float], build: Callable[[], GaussianVAE]) -> float:
@@ -141,22 +146,25 @@ def forward_and_backward(statistic: Callable[[Tensor], Tensor], z: Tensor, times
 
 def members(asked: argparse.Namespace) -> Iterator[Row]:
     """Each model: ensembles against one alone, in the Trainer and in a bare loop."""
+    compiles = has_compiler() and not asked.quick
     sizes = SIZES[:2] if asked.quick else SIZES
     for name, build in MODELS.items():
         ways: dict[str, Measure | Absent] = {
             "the Trainer": partial(alone, in_trainer, build),
             "a bare loop": partial(alone, bare, build),
-            **{f"{size}": partial(ensemble, build, size) for size in sizes},
+            **{f"{size}": partial(ensemble, build, size, Replayed()) for size in sizes},
         }
+        if compiles:
+            ways |= {COMPILED: partial(ensemble, build, 50, Compiled())}
         if name in MOST:
             ways["the aim"] = partial(float, MOST[name])
         costs = in_turns(ways, 1 if asked.quick else ROUNDS, warm=0 if asked.quick else 1)
-        for size in sizes:
+        for size in [*map(str, sizes), *([COMPILED] if compiles else [])]:
             work = f"Ensemble of {size}, {name}, a member and step"
             for other, aim in AIMS[name].items():
-                yield Comparison(work, f"{size}", other, AsFast(aim if size == 50 else None)).row(costs)
-            if size == 50 and name in MOST:
-                yield Comparison(work, f"{size}", "the aim", Share(1.0)).row(costs)
+                yield Comparison(work, size, other, AsFast(aim if size.startswith("50") else None)).row(costs)
+            if name in MOST and size == (COMPILED if compiles else "50"):
+                yield Comparison(work, size, "the aim", Share(1.0)).row(costs)
 
 
 def statistic(asked: argparse.Namespace) -> Iterator[Row]:
