@@ -62,8 +62,9 @@ class Ensemble(RankedMembers):
         member: in their place, what builds one; called under each of the seeds.
         seeds: of the members that `member` builds; a number n stands for 0, ..., n - 1.
         names: what to call the members; by default their numbers.
-        execution: how losses are computed in training: by default `Replayed()`, without the overhead of vmap at every
-            step; `Eager()` as they are written, to debug them; `Compiled()` for long runs and for GPUs.
+        execution: how losses are computed in training: by default `Automatic()`, `Replayed()` in short runs, without
+            the overhead of vmap at every step, and compiled in long ones; `Eager()` as they are written, to debug them;
+            `Compiled()` for GPUs.
 
     ValueError for members that are not alike, several processes, and once all members rest; TypeError for an optimizer
     that mixes members' gradients, a rate that follows a figure, and members without an objective, such as RBMs.
