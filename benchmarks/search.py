@@ -1,6 +1,6 @@
 """Search over many codes: queries a second, recall, time to build and memory, beside faiss and scikit-learn.
 
-    OMP_NUM_THREADS=1 python benchmarks/search.py                        # 1,000,000 codes of 64 and of 16 bits
+    OMP_NUM_THREADS=1 python benchmarks/search.py                        # 2,000,000 codes of 64 and of 16 bits
     OMP_NUM_THREADS=1 python benchmarks/search.py codes --num 10000000 --without_peers
 
 Codes are clustered: one of N / 1,000 centers each, of whose bits 5 % are flipped; queries are more of them. Recall@10
@@ -196,7 +196,7 @@ def documents(asked: argparse.Namespace) -> Iterator[Row]:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--num", type=int, default=1_000_000, help="codes")
+    parser.add_argument("--num", type=int, default=2_000_000, help="codes; up to a million are scanned, not looked up")
     parser.add_argument("--bits", type=int, nargs="+", default=[64, 16])
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--documents", type=int, default=20_000, help="for scikit-learn")
