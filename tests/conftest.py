@@ -1,3 +1,4 @@
+import gc
 import os
 import signal
 import sys
@@ -10,7 +11,10 @@ import pytest
 import torch
 from hypothesis import settings
 from support.archive import write_miniature
+from support.checked import check_quickly
 from support.real_data import find_real_newsgroups
+
+check_quickly()
 
 # what is parsed once is kept for the tests alone; matplotlib keeps its list of fonts where it was
 os.environ["MPLCONFIGDIR"] = os.environ.get("MPLCONFIGDIR") or matplotlib.get_configdir()
@@ -30,8 +34,15 @@ def pytest_internalerror(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
     _ended_early.append(str(excinfo.value) or repr(excinfo.value))
 
 
+def pytest_collection_finish() -> None:
+    """What was imported and collected, a million objects, is there to stay: not to be looked through for garbage."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Say it once more as the last thing: what it has broken is told after it, and at length."""
+    gc.unfreeze()  # else libraries that look for leaks as the process ends speak of them
     if _ended_early and not hasattr(config, "workerinput"):
         print("The first error outside the tests:", *_ended_early[0].splitlines()[-12:], sep="\n", file=sys.stderr)
 

@@ -71,7 +71,7 @@ def test_digits_config_fits_saves_loads_and_tests(config: Path, tmp_path: Path) 
         options += ["--model.objective.init_args.beta.init_args.steps", "5"]  # a run of one epoch must reach its end
     command("fit", *options)
     run = tmp_path / "version_0"
-    command("test", *options, "--ckpt_path", run / "checkpoints/best.ckpt")
+    command("test", *options, "--trainer.limit_test_batches", "4", "--ckpt_path", run / "checkpoints/best.ckpt")
     logged = figures(run)
     assert logged["test/nelbo"] == pytest.approx(logged["test/reconstruction"] + logged["test/kl"], rel=1e-5)
     described = yaml.safe_load((ROOT / config).read_text())
@@ -103,7 +103,8 @@ def test_what_a_comment_says_can_be_overridden_can_be(options: list[str], tmp_pa
     brief = ["--trainer.max_epochs", "20", "--trainer.limit_train_batches", "20", "--trainer.accelerator", "cpu"]
     small = ["--model.encoder.hidden", "[8]", "--model.decoder.hidden", "[8]", "--data.val_size", "50"]
     config = ["--config", ROOT / "configs" / "digits" / "vae.yaml", "--trainer.logger.save_dir", tmp_path]
-    command("fit", *config, *options, *small, *brief)
+    seldom = ["--trainer.check_val_every_n_epoch", "20"]  # unless the comment says how often
+    command("fit", *config, *seldom, *options, *small, *brief)
     assert figures(tmp_path / "version_0")["val/log_likelihood"] < 0
     saved = torch.load(tmp_path / "version_0/checkpoints/best.ckpt", weights_only=True)
     monitored = next(v["monitor"] for k, v in saved["callbacks"].items() if k.startswith("ModelCheckpoint"))
