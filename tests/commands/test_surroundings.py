@@ -51,7 +51,7 @@ def surroundings() -> dict[str, Any]:
         "hooks": (sys.excepthook, threading.excepthook, sys.gettrace(), sys.getprofile(), gc.callbacks[:]),
         "at exit": atexit._ncallbacks(),
         "threads": [each.name for each in threading.enumerate()],
-        "garbage": (gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()),
+        "garbage": (gc.isenabled(), gc.get_threshold()),
         "torch": (
             torch.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled(),
             torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled(),
