@@ -12,7 +12,7 @@ STUDIES_TIME ?= 30m
 # what needs most of the packages, and the least time
 FLOORS = tests/test_examples.py tests/test_checkpoints.py tests/test_version_0_1.py tests/test_resume.py tests/test_trust.py \
 	tests/test_cli.py tests/acceptance tests/answers tests/callbacks/run tests/data/arrays tests/data/images tests/data/texts \
-	tests/decoders tests/encoders tests/estimators tests/exports tests/families tests/metrics tests/models/test_vae.py \
+	tests/decoders tests/encoders tests/estimators tests/executors tests/exports tests/families tests/metrics tests/models/test_vae.py \
 	tests/objectives tests/sweeps/test_search.py tests/training
 
 .DEFAULT_GOAL := help
@@ -68,7 +68,7 @@ soak: $(INSTALLED) ## damage files, fill disks, train long, kill runs at random 
 floors: $(INSTALLED) ## the lowest versions that pyproject.toml promises, in an environment of their own: tests of what needs them most
 	$(BIN)/python tests/floors.py
 	$(PYTHON) -m venv $(VENV)/floors
-	$(VENV)/floors/bin/python -m pip install --disable-pip-version-check -c constraints-floors.txt -e '.[dev]'
+	$(VENV)/floors/bin/python -m pip install --disable-pip-version-check -c constraints-floors.txt -e '.[dev,ray]'
 	OMP_NUM_THREADS=1 $(VENV)/floors/bin/python -m pytest -n $(WORKERS) -W ignore $(FLOORS) $(ARGS)
 
 machines: $(INSTALLED) ## two machines as network namespaces, as root: torchrun, a lost one, Ray; ARGS="--only lost" selects

@@ -12,8 +12,8 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 KEPT = ROOT / "constraints-floors.txt"
-EXTRAS = ("text", "mcmc", "flows", "search", "dev")
-"""Those that `make floors` installs, beside what the package always needs."""
+EXTRAS = ("text", "mcmc", "flows", "search", "ray", "dev")
+"""Those that `make floors` installs, beside what the package always needs; `docs` and `bench` need newer versions."""
 
 
 def requirements() -> list[Requirement]:

@@ -11,6 +11,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from support.command import process
 
 from vae_lightning.executors import Forked, Local, RayCluster, chosen_executor
 from vae_lightning.signals import Interrupted, signals
@@ -119,3 +120,18 @@ def test_what_a_cluster_has_not_done_is_cancelled(cluster: Cluster) -> None:
     assert next(results) == (0, 0)
     results.close()
     assert cluster.cancelled == [2, 3]
+
+
+ITSELF = """
+import ray
+from vae_lightning.executors import RayCluster
+ray.init(num_cpus=2, include_dashboard=False, object_store_memory=100_000_000)
+print(sorted(RayCluster().each(lambda item: item**2, range(5))))
+"""
+
+
+def test_ray_itself_gives_each_item_its_result() -> None:
+    """Where it is installed, as `make floors` does; in a process of its own, since checked functions cannot be sent."""
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    done = process("-c", ITSELF, program=())
+    assert done.stdout.splitlines()[-1:] == ["[(0, 0), (1, 1), (2, 4), (3, 9), (4, 16)]"], done.stderr
