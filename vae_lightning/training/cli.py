@@ -133,6 +133,15 @@ class TrainingCLI(OneSubcommand, AsksData):
         options = read_options(source.run, self.trusted) if folder and source.run else {}
         return [f"--config={yaml.safe_dump(given)}" for given in (options, source.config()) if given]
 
+    def _dump_config(self) -> None:
+        """As Lightning does, once, but without looking at every option once more."""
+        if "config_dump" in vars(self):
+            return
+        written = self.parser.dump(
+            self.config, skip_link_targets=False, skip_none=False, skip_validation=True, format="yaml"
+        )
+        self.config_dump = yaml.safe_load(written)[self.config.subcommand]
+
     def _parse_ckpt_path(self) -> None:
         """Do nothing: Lightning would put the checkpoint's hyper-parameters over what was typed."""
 

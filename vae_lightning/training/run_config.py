@@ -48,7 +48,7 @@ class RunConfig(SaveConfigCallback):
     def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Write it, on the first process."""
         with atomic_write(self.file) as file:
-            file.write(self.parser.dump(self.config, skip_none=False).encode())
+            file.write(self.parser.dump(self.config, skip_none=False, skip_validation=True).encode())
 
 
 def read_options(folder: Path, trust: Iterable[str]) -> dict[str, Any]:
