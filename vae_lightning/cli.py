@@ -50,7 +50,7 @@ use, by a checkpoint or a run's folder alone (--ckpt) and data of the kind it wa
 search and reproduce
   index        hash documents of your own into a file: vae-lightning index --ckpt runs/version_0 --data docs/
   search       nearest documents by their hashes: vae-lightning search --index docs.index (or --ckpt RUN) --query "text"
-  reproduce    a paper's experiment, its table and picture: vae-lightning reproduce mixture (or libi, priors, ...)
+  reproduce    a paper's experiment, its table and picture: vae-lightning reproduce mixture (or libi, ..., all)
 
 tell others
   report       one page about runs, sweeps or studies: vae-lightning report runs/version_0 --out report.html
