@@ -101,16 +101,16 @@ def _optimised(steps: int, graph: GraphModule, inputs: Inputs) -> Callable[..., 
 
 
 def pays(nodes: Iterable[Node], steps: int) -> bool:
-    """Whether so many steps save, compiled, twice the time that compiling takes.
+    """Whether so many steps save, compiled, half as much again as compiling takes.
 
     Of the operations of a recording each takes 5 microseconds to call, and its numbers some 0.08 nanoseconds each to
-    go through memory once more, a pair of `fused_henze_zirkler` 0.5; it takes 2 seconds to compile, and 0.03 for each
-    operation. 50 linear members of 500 observations have to make 11,300 steps, with that statistic 2,600, 100 members
-    of 50 hidden units 3,200 (benchmarks/recording.py).
+    go through memory once more, a pair of `fused_henze_zirkler` 0.5; it takes 12 seconds to compile, the first time in
+    a process, and 0.03 for each operation. 50 linear members of 500 observations have to make 15,400 steps, with that
+    statistic in the loss of a LiBI 3,900, 100 members of 50 hidden units 5,400.
     """
     calls = [node for node in nodes if node.op == "call_function"]
     saved = 5e-6 * len(calls) + 8e-11 * sum(map(_numbers, calls))
-    return steps * saved > 2 * (2.0 + 0.03 * len(calls))
+    return steps * saved > 1.5 * (12.0 + 0.03 * len(calls))
 
 
 def _numbers(node: Node) -> int:

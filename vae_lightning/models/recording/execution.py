@@ -25,19 +25,20 @@ from vae_lightning.models.recording.replay import Inputs, Replay, Result
 from vae_lightning.process import let_autograd_count_devices
 
 # What each gains, with 50 members and 500 observations: milliseconds of processor time a member and step in a bare
-# loop, their ratio to the default's, and seconds of the first 15 steps (benchmarks/recording.py; measured beside other
+# loop, their ratio to `Replayed`'s, and seconds of the first 15 steps (benchmarks/recording.py; measured beside other
 # work on the machine: trust the ratios).
 #
-#                                    linear VAE           50 hidden units
-#   Eager                            0.173   1.95   0.1   0.310   1.60   0.2
-#   a recording replayed as it is    0.138   1.57   0.3   0.266   1.34   1.1
-#     + remove_identities            0.135   1.55   0.3   0.262   1.31   0.5
-#     + fold_constants               0.126   1.44   0.3   0.257   1.31   0.5
-#     + layout: Replayed, default    0.089   1.00   0.3   0.201   1.00   0.5
-#   torch.compile without passes     0.097   1.09    20   0.198   1.00     6
-#   after all passes: Compiled       0.069   0.77     8   0.141   0.72     7
+#                                    linear VAE           50 hidden units      Henze-Zirkler
+#   Eager                            0.179   1.99   0.1   0.312   1.62   0.2   0.527   1.39   0.4
+#   a recording replayed as it is    0.143   1.55   0.4   0.267   1.38   1.1   0.457   1.22   0.7
+#     + remove_identities            0.137   1.49   0.3   0.261   1.35   0.5   0.447   1.17   0.7
+#     + fold_constants               0.131   1.42   0.4   0.251   1.30   0.5   0.444   1.16   1.5
+#     + layout: Replayed             0.091   1.00   0.7   0.192   1.00   0.5   0.382   1.00   0.7
+#   torch.compile without passes     0.096   1.06    20   0.192   0.98     5   0.373   0.99    12
+#   after all passes: Compiled       0.066   0.72     8   0.138   0.70     7   0.234   0.62    13
 #
-# The first compilation of a process takes some 12 seconds more than later ones: hence the 20.
+# The first compilation of a process takes some 12 seconds more than later ones: hence the 20. `Automatic`, the default,
+# replays short runs and compiles long ones.
 
 Made = TypeVar("Made")
 
