@@ -22,7 +22,7 @@ def rows(x: Float[Tensor, "rows columns"], y: Float[Tensor, " columns"]) -> Floa
     return x @ y if len(x) < 5 else y
 
 
-def kinds(name: str, size: int = 1, *, sizes: Sequence[int] = (), known: Unknown | None = None) -> float:  # type: ignore[name-defined]
+def kinds(name: str, size: int = 1, *, sizes: Sequence[int] = (), known: Unknown | None = None) -> float:  # type: ignore[name-defined]  # noqa: F821
     return 1.0 if size else "none"  # type: ignore[return-value]
 
 

@@ -19,6 +19,7 @@ from unittest.mock import patch
 import lightning.pytorch as pl
 import pytest
 from support.command import command, figures, left_with
+from support.endured import in_a_child, unlike
 from support.interrupted import Probe, end, forked, go_on, plain
 from support.interruptions import WORLDS, Bench
 from support.killed import FORK, KILLS, always_ends_alike

@@ -241,7 +241,7 @@ def test_what_is_odd_of_the_data_is_told(tmp_path: Path, capsys: pytest.CaptureF
 def test_a_command_that_is_terminated_leaves_nothing(tmp_path: Path) -> None:
     kind = trained("VAE")
     out = tmp_path / "new.csv"
-    given = ["sample", "--ckpt", str(kind.checkpoint), "--n", "1000000", "--out", str(out)]
+    given = ["sample", "--ckpt", str(kind.checkpoint), "--n", "1000000000", "--out", str(out)]  # takes hours
     child = os.fork()
     if not child:
         os._exit(left_with(given))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,18 @@ def test_the_objective_of_a_step_has_its_beta(kind: type[ELBO] | type[AnalyticEL
         assert now.is_elbo == (beta == 1)
         assert now.estimator is scheduled.estimator  # and with it a replaced source of noise
     assert not scheduled.is_elbo
+
+
+def test_from_where_beta_stays_the_objective_is_one_object_so_that_ensembles_record_it_once() -> None:
+    scheduled = ELBO(Enumerated(), WarmUp(4))
+    assert scheduled.at(4) is scheduled.at(100) is not scheduled.at(3)
+    assert "_stays" not in dict(scheduled.named_children())
+    assert copy.deepcopy(scheduled).at(4) is not scheduled.at(4)
+    before, scheduled.estimator = scheduled.at(4), Enumerated()
+    assert scheduled.at(4).estimator is scheduled.estimator
+    scheduled.beta = WarmUp(2, end=3.0)
+    assert scheduled.at(4).beta == 3.0
+    assert before.beta == 1.0
 
 
 def test_without_a_schedule_every_step_is_the_same() -> None:

@@ -26,6 +26,7 @@ SEEN: list[pl.Trainer] = []
 BATCHES: list[torch.Tensor] = []
 LOADERS: list[object] = []
 WEIGHTS: list[torch.Tensor] = []
+DETERMINISTIC: list[bool] = []
 
 
 class See(pl.Callback):
@@ -36,6 +37,7 @@ class See(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         WEIGHTS.append(weights(pl_module))
+        DETERMINISTIC.append(torch.are_deterministic_algorithms_enabled())
 
     def on_train_batch_start(self, trainer: Any, pl_module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
         BATCHES.append(batch[0])
@@ -85,7 +87,7 @@ TOGETHER: dict[str, tuple[list[str], Look]] = {
     "num_sanity_val_steps": (["2"], lambda t, run: t.num_sanity_val_steps == 2 and validated(run) == [9, 19]),
     "enable_progress_bar": (["false"], lambda t, _: t.progress_bar_callback is None),
     "enable_model_summary": (["true"], lambda t, _: has(t, pl.callbacks.ModelSummary)),
-    "deterministic": (["true"], lambda _, __: torch.are_deterministic_algorithms_enabled()),
+    "deterministic": (["true"], lambda _, __: DETERMINISTIC == [True]),
     "benchmark": (["false"], lambda _, __: not torch.backends.cudnn.benchmark),
     "inference_mode": (["false"], lambda t, _: t.validate_loop.inference_mode is False),
     "use_distributed_sampler": (["true"], lambda _, __: not same_batches(10)),  # is for DataLoaders
@@ -136,7 +138,7 @@ def test_each_option_of_the_trainer_has_a_promise() -> None:
 def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", torch.backends.cudnn.benchmark)
-    for seen in (SEEN, BATCHES, LOADERS, WEIGHTS):
+    for seen in (SEEN, BATCHES, LOADERS, WEIGHTS, DETERMINISTIC):
         seen.clear()
 
 
@@ -145,7 +147,6 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """`See` among the callbacks; what some options settle for the process is put back."""
     monkeypatch.setattr("vae_lightning.training.cli.own_callbacks", lambda *given: [*own_callbacks(*given), See()])
     yield
-    torch.use_deterministic_algorithms(False)
     torch.autograd.set_detect_anomaly(False)
 
 

@@ -26,6 +26,7 @@ class BetaWeighted(EstimatedObjective, abc.ABC):
         if not isinstance(beta, Schedule) and not 0 <= beta < math.inf:
             raise ValueError(f"beta weighs the KL and must be finite and not negative, got {beta}")
         self.beta = beta
+        self._stays: tuple[BetaWeighted, ...] = ()  # that of all steps from which on a schedule stays where it is
 
     @property
     def is_elbo(self) -> bool:
@@ -33,8 +34,15 @@ class BetaWeighted(EstimatedObjective, abc.ABC):
         return not isinstance(self.beta, Tensor) and self.beta == 1
 
     def at(self, step: int) -> Objective:
-        """The same objective with this step's beta."""
-        return type(self)(self.estimator, self.beta(step)) if isinstance(self.beta, Schedule) else self
+        """The same objective with this step's beta: itself without a schedule, and one object once that stays."""
+        if not isinstance(self.beta, Schedule):
+            return self
+        beta = self.beta(step)
+        if not 0 < self.beta.steps <= step:
+            return type(self)(self.estimator, beta)
+        if [(each.estimator, each.beta) for each in self._stays] != [(self.estimator, beta)]:
+            self._stays = (type(self)(self.estimator, beta),)
+        return self._stays[0]
 
     def unweighted(self) -> Objective:
         """The evidence lower bound: the same with beta = 1."""
