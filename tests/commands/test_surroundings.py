@@ -63,8 +63,8 @@ def surroundings() -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [
-        (("fit", "--config", "{0}/tiny.yaml", *BRIEF, "--trainer.deterministic", "warn", "--seed_everything", "7",
-          "--trainer.logger.save_dir", "{0}/two"), 0),
+        (("fit", "--config", "{0}/tiny.yaml", *BRIEF, "--trainer.deterministic", "warn", "--trainer.benchmark", "true",
+          "--seed_everything", "7", "--trainer.logger.save_dir", "{0}/two"), 0),
         (("test", "--ckpt_path", "{0}/version_0"), 0),
         (("sample", "--ckpt", "{0}/version_0", "--n", "4", "--out", "{0}/rows.csv"), 0),
         (("report", "{0}/version_0", "--out", "{0}/report.html"), 0),

@@ -16,7 +16,6 @@ from vae_lightning.messages import unheard
 _OF_RUN = re.compile(
     r"PL_\w+|CUBLAS_WORKSPACE_CONFIG|MASTER_(ADDR|PORT)|(LOCAL_|NODE_|GROUP_)?RANK|(LOCAL_)?WORLD_SIZE"
 )
-_LOGGERS = "lightning.pytorch", "lightning.pytorch.utilities.rank_zero"
 _NOISE = (
     ".*treespec, LeafSpec.*",
     # said of every run that goes on in its folder: best.ckpt and the rows of metrics.csv are kept there
@@ -34,7 +33,7 @@ def surroundings() -> Iterator[None]:
     uncaught exception are as before, so that a process may run many commands. What random numbers come next is not: a
     run seeds their generators.
     """
-    with _environment(), _search_path(), unheard(*_NOISE), _loggers(), _algorithms(), _hook():
+    with _environment(), _search_path(), unheard(*_NOISE), _logger(), _algorithms(), _hook():
         yield
 
 
@@ -69,17 +68,15 @@ def _search_path() -> Iterator[None]:
 
 
 @contextmanager
-def _loggers() -> Iterator[None]:
-    """Without Lightning's advertisements; a study has its loggers say less."""
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
-    before = [(logger.level, list(logger.filters)) for logger in loggers]
-    loggers[-1].addFilter(_no_advertisement)
+def _logger() -> Iterator[None]:
+    """Without Lightning's advertisements."""
+    logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    before = list(logger.filters)
+    logger.addFilter(_no_advertisement)
     try:
         yield
     finally:
-        for logger, (level, filters) in zip(loggers, before, strict=True):
-            logger.setLevel(level)
-            logger.filters[:] = filters
+        logger.filters[:] = before
 
 
 def _no_advertisement(record: logging.LogRecord) -> bool:
@@ -98,18 +95,22 @@ def _hook() -> Iterator[None]:
 
 @contextmanager
 def _algorithms() -> Iterator[None]:
-    """With those of torch that --trainer.deterministic asks for."""
-    before = _deterministic()
+    """With those of torch that --trainer.deterministic and --trainer.benchmark ask for."""
+    before = _asked_of_torch()
     try:
         yield
     finally:
-        if before != _deterministic():
-            sys.modules["torch"].use_deterministic_algorithms(before[0], warn_only=before[1])
+        if before != _asked_of_torch():
+            deterministic, warn_only, benchmark = before
+            torch = sys.modules["torch"]
+            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+            torch.backends.cudnn.benchmark = benchmark
 
 
-def _deterministic() -> tuple[bool, bool]:
-    """Whether torch was asked for algorithms that repeat their bits, or to warn of others alone."""
+def _asked_of_torch() -> tuple[bool, bool, bool]:
+    """Whether for algorithms that repeat their bits, or to warn of others alone; whether for the quickest, by trial."""
     if "torch" not in sys.modules:
-        return False, False
+        return False, False, False
     torch = sys.modules["torch"]
-    return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    return torch.are_deterministic_algorithms_enabled(), warn_only, torch.backends.cudnn.benchmark
