@@ -130,6 +130,8 @@ def _check_options_of_all(given: Set[str], taken: Mapping[str, Set[str]]) -> Non
 @contextmanager
 def _lightning_says_little() -> Iterator[None]:
     """Within this block, Lightning does not tell of every fit what it found: a study has dozens of them."""
+    import lightning.pytorch  # noqa: F401  # which sets the level of its logger as it is imported
+
     told = ("Checkpoint directory .* exists", ".*does not have many workers", ".*treespec, LeafSpec")
     of_faces = (
         ".*no `val_dataloader`",
