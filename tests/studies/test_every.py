@@ -112,8 +112,19 @@ def test_sigterm_ends_it_and_the_study_it_is_in_and_says_how_to_go_on(capfd: pyt
         assert left_with(["reproduce", "all", "--scale", "quick"]) == 128 + signal.SIGTERM
     told = capfd.readouterr().err
     assert told.splitlines()[-1].startswith("vae-lightning: stopped by SIGTERM; go on with the same command")
-    assert not Path("runs/reproduce/libi").exists()
+    assert not list(Path("runs/reproduce/libi").iterdir())
     assert left_with(["reproduce", "all", "--scale", "quick"]) == 0
+
+
+def test_a_folder_that_cannot_be_made_is_said_in_one_line_before_hours_have_passed(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    Path("runs").mkdir()
+    Path("runs/libi").write_text("a file of the user's")
+    assert left_with(["reproduce", "all", "--scale", "quick", "--out", "runs"]) == 1
+    told = capfd.readouterr().err
+    assert told.startswith("vae-lightning: [Errno 17] File exists: 'runs/libi'")
+    assert not list(Path("runs/celeba").iterdir())
 
 
 def test_an_option_of_one_study_is_handed_on_to_it_and_one_of_several_is_refused() -> None:

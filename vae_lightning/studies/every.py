@@ -46,7 +46,10 @@ def reproduce_every(tasks: Sequence[Task]) -> None:
     """Reproduce one after another, each in a child of this process, so that none finds what another left there.
 
     Each that ends is a line on standard error, and all are a table at the end; SystemExit with status 1 if one failed.
+    A folder that cannot be made is an OSError before the first begins.
     """
+    for task in tasks:
+        task.folder.mkdir(parents=True, exist_ok=True)
     try:
         outcomes = _told(tasks)
     except Interrupted as error:
@@ -65,7 +68,6 @@ def reproduce_every(tasks: Sequence[Task]) -> None:
 def reproduced(task: Task) -> Outcome:
     """Reproduce one in this process; what it prints goes into output.txt. An error is the outcome."""
     began, error = time.monotonic(), ""
-    task.folder.mkdir(parents=True, exist_ok=True)
     with printing_to(task.folder / OUTPUT), signals.handling():
         try:
             ready_to_train()
