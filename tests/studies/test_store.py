@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -36,7 +38,7 @@ A = Part("a")
 def figures_of(folder: Path, seed: int, run: Callable[[], Figures]) -> Figures:
     """The figures of one cell."""
     store = CellStore[Part, Figures](folder, lambda _: {"seed": seed}, Plain())
-    return store.get_or_run([A], lambda _: run(), Local())[A]
+    return store.get_or_run([A], lambda cell, folder: run(), Local())[A]
 
 
 def test_a_finished_cell_is_read(tmp_path: Path) -> None:
@@ -76,7 +78,32 @@ def test_an_interrupted_cell_leaves_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         figures_of(tmp_path, 0, interrupted)
-    assert not (tmp_path / "a").exists()
+    assert not list((tmp_path / "a").iterdir())
+
+
+def test_what_another_command_finishes_meanwhile_is_taken_and_not_touched(tmp_path: Path) -> None:
+    store, kept = CellStore[Part, Figures](tmp_path, lambda _: {}, Plain()), list[int]()
+
+    class Late(Local):
+        def each(self, work: Any, items: Any, lost: Any = None) -> Any:
+            store.write(A, {"elbo": -1.5})
+            kept.append((tmp_path / "a" / "figures.json").stat().st_ino)
+            return super().each(work, items, lost)
+
+    assert store.get_or_run([A], lambda cell, folder: {"elbo": 0.0}, Late()) == {A: {"elbo": -1.5}}
+    assert [(tmp_path / "a" / "figures.json").stat().st_ino] == kept
+
+
+def test_what_a_machine_keeps_on_another_disk_is_kept_here_as_well(tmp_path: Path) -> None:
+    class Elsewhere(Local):
+        def each(self, work: Any, items: Any, lost: Any = None) -> Any:
+            for item, result in super().each(work, items, lost):
+                shutil.rmtree(tmp_path / item.path)
+                yield item, result
+
+    store = CellStore[Part, Figures](tmp_path, lambda _: {}, Plain())
+    assert store.get_or_run([A], lambda cell, folder: {"elbo": -1.5}, Elsewhere()) == {A: {"elbo": -1.5}}
+    assert store.read(A) == {"elbo": -1.5}
 
 
 def test_a_study_that_went_on_does_not_tell_its_last_seconds_as_all(tmp_path: Path) -> None:
@@ -92,7 +119,7 @@ def test_results_come_in_the_order_of_the_cells_whichever_were_there(tmp_path: P
     cells = [Part(name) for name in "abc"]
     store = CellStore[Part, Figures](tmp_path, lambda _: {}, Plain())
     store.write(cells[1], {"place": 1.0})
-    found = store.get_or_run(cells, lambda cell: {"place": float("abc".index(cell.name))}, Local())
+    found = store.get_or_run(cells, lambda cell, folder: {"place": float("abc".index(cell.name))}, Local())
     assert [(cell.name, figures["place"]) for cell, figures in found.items()] == [("a", 0), ("b", 1), ("c", 2)]
 
 

@@ -17,8 +17,8 @@ class RayCluster(Executor):
     """Calls on all machines of a Ray cluster at once, each item on one core.
 
     Ray connects to the cluster that RAY_ADDRESS names, or starts one on this machine. This package must be installed
-    on all of them; results come back to this process, which alone writes them. A path means the same there as here,
-    where there is such a folder. The items of a machine that is lost are run again on the others.
+    on all of them; results come back to this process. A path means the same there as here, where there is such a
+    folder. The items of a machine that is lost are run again on the others.
     ValueError without Ray, which is the extra `ray`.
 
     Args:

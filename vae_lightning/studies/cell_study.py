@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Generic
 
@@ -61,7 +60,7 @@ class CellStudy(Study[Size, Mapping[CellT, Result]], Generic[Size, CellT, Result
     def find(self, out: Path) -> dict[CellT, Result]:
         """The result of every cell; those that are finished in `out` are not run again."""
         store = CellStore(out / CELLS, self.depends_on, self.format)
-        return store.get_or_run(self.cells(), partial(store.run_alone, run=self.run), chosen_executor())
+        return store.get_or_run(self.cells(), self.run, chosen_executor())
 
 
 def within(cells: Sequence[CellT], folder: str) -> list[CellT]:

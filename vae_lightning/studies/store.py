@@ -6,6 +6,7 @@ import abc
 import json
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
@@ -88,9 +89,12 @@ class CellStore(Generic[CellT, Result]):
         return self.folder / cell.path
 
     def get_or_run(
-        self, cells: Iterable[CellT], run: Callable[[CellT], Result], executor: Executor
+        self, cells: Iterable[CellT], run: Callable[[CellT, Path], Result], executor: Executor
     ) -> dict[CellT, Result]:
-        """The result of every cell: read where it is kept, else run by the executor, and kept as soon as it is done."""
+        """The result of every cell: read where it is kept, else run in its folder, and kept as soon as it is done.
+
+        The executor runs it. One that another process is just running is waited for, and not run again.
+        """
         found = {cell: self.read(cell) for cell in cells}
         missing = [cell for cell, result in found.items() if result is None]
         with Progress(disable=not missing) as progress:
@@ -101,17 +105,11 @@ class CellStore(Generic[CellT, Result]):
                     progress.update(task, description=cell.name)
                     yield cell
 
-            for cell, result in executor.each(run, named()):
-                found[cell] = self.write(cell, result)
+            for cell, result in executor.each(partial(self._run_alone, run=run), named()):
+                # a machine whose disk is another has kept it there
+                found[cell] = self.write(cell, result) if self.read(cell) is None else result
                 progress.advance(task)
         return {cell: result for cell, result in found.items() if result is not None}
-
-    def run_alone(self, cell: CellT, run: Callable[[CellT, Path], Result]) -> Result:
-        """Run a cell in its folder and keep its result, unless another process is just doing so, or has."""
-        folder = self.folder_of(cell)
-        with locked(folder / FIGURES):
-            kept = self.read(cell)
-            return self.write(cell, run(cell, folder)) if kept is None else kept
 
     def read(self, cell: CellT) -> Result | None:
         """The result of a cell, if there is one of these settings."""
@@ -133,3 +131,10 @@ class CellStore(Generic[CellT, Result]):
         with atomic_write(folder / FIGURES) as file:
             file.write((json.dumps(content, indent=1) + "\n").encode())
         return result
+
+    def _run_alone(self, cell: CellT, run: Callable[[CellT, Path], Result]) -> Result:
+        """Run a cell in its folder and keep its result, unless another process is just doing so, or has."""
+        folder = self.folder_of(cell)
+        with locked(folder / FIGURES):
+            kept = self.read(cell)
+            return self.write(cell, run(cell, folder)) if kept is None else kept

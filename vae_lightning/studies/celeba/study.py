@@ -90,19 +90,19 @@ class CelebAStudy(CellStudy[CelebASize, Cell, Result]):
         """The results of a stage, then of the next, which begins from them."""
         store, found = CellStore(out / CELLS, self.depends_on, self.format), dict[Cell, Result]()
         for stage in self.chosen:
-            at = self._after(found, out)
-            found |= store.get_or_run(stage, partial(self._alone, store, at), chosen_executor())
+            run = partial(self._run, self._after(found, out))
+            found |= store.get_or_run(stage, run, chosen_executor())
         return found
 
     def run(self, cell: Cell, folder: Path) -> Result:
         """Run a cell of the first stage, which begins from nothing."""
-        return self._after({}, folder).run(cell, folder, self.trained_by(cell))
+        return self._run(self._after({}, folder), cell, folder)
 
     def _after(self, found: Mapping[Cell, Result], out: Path) -> Stages:
         return Stages(self.size, self.seed, self.source, self.features, out / "features", found)
 
-    def _alone(self, store: CellStore[Cell, Result], at: Stages, cell: Cell) -> Result:
-        return store.run_alone(cell, lambda one, folder: at.run(one, folder, self.trained_by(one)))
+    def _run(self, at: Stages, cell: Cell, folder: Path) -> Result:
+        return at.run(cell, folder, self.trained_by(cell))
 
     def depends_on(self, cell: Cell) -> Settings:
         """What the trainings up to this one, and the judgement of the model, depend on."""
