@@ -23,11 +23,11 @@ from vae_lightning.models.recording.execution import (
     compiled_graph,
     has_compiler,
 )
-from vae_lightning.models.recording.replay import Inputs, Optimised, Replay, Result
+from vae_lightning.models.recording.fusable import is_fusable
+from vae_lightning.models.recording.replay import Inputs, Replay, Result
 from vae_lightning.objectives import Objective
 
 _PROBES, _LONGEST = 1_000, 1 << 31
-SUMS_OF_PAIRS = torch.ops.vae_lightning.kernel_sums.default
 
 
 class Automatic(Execution):
@@ -63,7 +63,7 @@ class _ByKind:
         """`stack(batch, step)`."""
         count = self._count(step)
         if count not in self._replays:
-            self._replays[count] = Replay(self.stack, optimised_for(count))
+            self._replays[count] = Replay(self.stack, partial(_optimised, count))
         return self._replays[count](batch, step)
 
     def _count(self, step: int) -> int:
@@ -78,12 +78,8 @@ class _ByKind:
         return self._counts[objective]
 
 
-def optimised_for(steps: int) -> Optimised:
-    """What makes the most of a graph that is run so often."""
-    return partial(_optimised, steps)
-
-
 def _optimised(steps: int, graph: GraphModule, inputs: Inputs) -> Callable[..., Result]:
+    """What makes the most of a graph that is run so often."""
     on_cpu = inputs[2][0].device.type == "cpu"
     replayed = after_passes(graph, inputs)
     if not (on_cpu and pays(replayed.graph.nodes, steps) and has_compiler()):
@@ -105,8 +101,8 @@ def pays(nodes: Iterable[Node], steps: int) -> bool:
 
     Of the operations of a recording each takes 5 microseconds to call, and its numbers some 0.08 nanoseconds each to
     go through memory once more, a pair of `fused_henze_zirkler` 0.5; it takes 12 seconds to compile, the first time in
-    a process, and 0.03 for each operation. 50 linear members of 500 observations have to make 15,400 steps, with that
-    statistic in the loss of a LiBI 3,900, 100 members of 50 hidden units 5,400.
+    a process, and 0.03 for each operation. In benchmarks/recording.py, linear members have to make 21,100 steps, with
+    that statistic in their loss 3,800, those of 50 hidden units 13,700.
     """
     calls = [node for node in nodes if node.op == "call_function"]
     saved = 5e-6 * len(calls) + 8e-11 * sum(map(_numbers, calls))
@@ -114,11 +110,11 @@ def pays(nodes: Iterable[Node], steps: int) -> bool:
 
 
 def _numbers(node: Node) -> int:
-    """How many an operation makes; a pair of observations counts as six."""
+    """How many an operation makes; a pair of observations counts as six where they become one loop."""
     made = node.meta.get("val")
     if not isinstance(made, Tensor):
         return 0
-    return made.numel() * (6 * made.shape[-1] // made.shape[-2] if node.target is SUMS_OF_PAIRS else 1)
+    return made.numel() * (6 * made.shape[-1] // made.shape[-2] if is_fusable(node) else 1)
 
 
 def _first_line(error: Exception) -> str:

@@ -9,6 +9,7 @@ from torch.fx import GraphModule, Node
 
 from vae_lightning.metrics.functional.henze_zirkler_fused import fusable_kernel_sums
 
+_SUMS_OF_PAIRS = torch.ops.vae_lightning.kernel_sums.default
 _MOST = 6  # features, above which torch's compiler would keep the kernel of all pairs in memory
 
 
@@ -19,11 +20,12 @@ def fusable(module: GraphModule) -> GraphModule:
     """
     made = GraphModule(module, copy.deepcopy(module.graph))
     for node in made.graph.nodes:
-        if node.target is torch.ops.vae_lightning.kernel_sums.default and _features(node) <= _MOST:
+        if is_fusable(node):
             node.target = fusable_kernel_sums
     made.recompile()
     return made
 
 
-def _features(node: Node) -> int:
-    return int(node.meta["val"].shape[1]) - 1
+def is_fusable(node: Node) -> bool:
+    """Whether it is such a sum, of few enough features."""
+    return node.target is _SUMS_OF_PAIRS and int(node.meta["val"].shape[1]) - 1 <= _MOST
