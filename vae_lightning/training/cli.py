@@ -47,10 +47,10 @@ class TrainingCLI(OneSubcommand, AsksData):
     a run goes on in that run's folder, with the checkpoint's model and data unless options say otherwise.
     """
 
-    # Three of LightningCLI's methods used here are private, for want of a public place: _parse_ckpt_path keeps
-    # hyper-parameters below what was typed, _instantiate_trainer adds a plugin, _run_subcommand rewords an error; and
-    # _parser completes a configuration. tests/test_cli.py and tests/training fail if a release of Lightning changes
-    # them; constraints.txt names the one they were tested with.
+    # Four of LightningCLI's methods used here are private, for want of a public place: _parse_ckpt_path keeps
+    # hyper-parameters below what was typed, _dump_config saves a second look at them, _instantiate_trainer adds parts,
+    # _run_subcommand rewords an error; and _parser completes a configuration. tests/test_cli.py and tests/training fail
+    # if a release of Lightning changes them; constraints.txt names the one they were tested with.
 
     def __init__(
         self, *args: Any, folder: Path | None = None, observers: Sequence[Callback] = (), **kwargs: Any
