@@ -69,6 +69,25 @@ def test_a_name_like_no_other_is_not_guessed(capsys: pytest.CaptureFixture[str])
     assert "did you mean" not in said(capsys, "--model.qqq", "3")
 
 
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (
+            "tradeof",
+            "study takes one of celeba, documents, libi, mixture, newsgroups, priors, tradeoff, all; got tradeof",
+        ),
+        ("tradeoff --scale quik", "--scale takes one of quick, medium, full; got quik"),
+    ],
+)
+def test_a_word_that_an_option_does_not_take_is_told_with_those_that_it_takes(
+    typed: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        command("reproduce", *typed.split())
+    meant = "quick" if "quik" in typed else "tradeoff"
+    assert capsys.readouterr().err == f"vae-lightning: {told}, did you mean {meant}?; see --help\n"
+
+
 def test_a_module_of_the_current_folder_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

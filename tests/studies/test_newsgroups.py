@@ -190,15 +190,16 @@ def test_only_takes_folders(small: partial[NewsgroupsStudy], tmp_path: Path) -> 
     assert [cell.path for cell in small(only="3-bits/RBM").cells()] == ["3-bits/RBM/seed-3"]
     assert len(small(only="3-bits/depth-0/e1").cells()) == 2
     assert len(small(only="3-bits", models="paper").cells()) == 9 + 3
-    with pytest.raises(
-        ValueError, match=r"there is no cell '4-bits'; --only takes the folder of one, .* 3-bits/depth-0"
-    ):
+    refused = r"there is no cell '4-bits', did you mean 3-bits\?; --only takes the folder of one, .* 3-bits/depth-0"
+    with pytest.raises(ValueError, match=refused):
         small(only="4-bits").reproduce(tmp_path / "none")
     assert not (tmp_path / "none").exists()
     with pytest.raises(ValueError, match="there is no model e4; --models takes paper, all, or some of e1, e2, e3,"):
         small(models="e1,e4")
     with pytest.raises(ValueError, match="priors takes no --test_every_epoch; newsgroups does"):
         reproduce("priors", test_every_epoch=True)
+    with pytest.raises(ValueError, match=r"mixture takes no --models; celeba, newsgroups, priors do$"):
+        reproduce("mixture", models="e1")
 
 
 PLACES = {(8, depth, encoder): f"{depth} {encoder}" for depth in (0, 1) for encoder in ("e1", "e2", "e3")}

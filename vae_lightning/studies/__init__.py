@@ -112,8 +112,9 @@ def _check_options(study: str, given: Set[str], taken: Mapping[str, Set[str]]) -
     if study not in taken:
         raise ValueError(f"there is no study {study!r}; there are {', '.join(taken)}, and all")
     if foreign := given - taken[study]:
-        known = ", ".join(name for name, options in taken.items() if foreign <= options)
-        raise ValueError(f"{study} takes no {', '.join(f'--{name}' for name in sorted(foreign))}; {known} does")
+        known = [name for name, options in taken.items() if foreign <= options]
+        takers = f"; {', '.join(known)} {'does' if len(known) == 1 else 'do'}" if known else ""
+        raise ValueError(f"{study} takes no {', '.join(f'--{name}' for name in sorted(foreign))}{takers}")
 
 
 def _check_options_of_all(given: Set[str], taken: Mapping[str, Set[str]]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Generic
 
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from vae_lightning.executors import chosen_executor
+from vae_lightning.messages import did_you_mean
 from vae_lightning.studies.base import Size, Study
 from vae_lightning.studies.names import Scale
 from vae_lightning.studies.provenance import CELLS, Settings
@@ -68,10 +70,10 @@ def within(cells: Sequence[CellT], folder: str) -> list[CellT]:
     wanted = folder.strip("/").split("/")
     if found := [cell for cell in cells if cell.path.split("/")[: len(wanted)] == wanted]:
         return found
-    first = cells[0].path.split("/")
+    folders = [list(accumulate(cell.path.split("/"), "{}/{}".format)) for cell in cells]
     raise ValueError(
-        f"there is no cell {folder!r}; --only takes the folder of one, or of several, such as "
-        + " or ".join("/".join(first[:parts]) for parts in range(1, len(first) + 1))
+        f"there is no cell {folder!r}{did_you_mean(folder, chain(*folders))}; --only takes the folder of one, or of "
+        f"several, such as {' or '.join(folders[0])}"
     )
 
 

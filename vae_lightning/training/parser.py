@@ -6,6 +6,7 @@ import argparse
 import inspect
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -40,12 +41,22 @@ class Nothing:
         raise argparse.ArgumentTypeError(self.instead)
 
 
+def _with_choices(line: str, actions: Sequence[argparse.Action]) -> str:
+    """The line; of an option that takes some words and no others: which it takes, and which was probably meant."""
+    found = re.search(r'Parser key "([\w.]+)": Expected a typing\.Literal\[(.+?)\]\. Got value: (.*)$', line)
+    if not found:
+        return line
+    key, choices, got = found[1], re.findall(r"'([^']+)'", found[2]), found[3]
+    option = next((name for action in actions if action.dest == key for name in action.option_strings), key)
+    return f"{option} takes one of {', '.join(choices)}; got {got}{did_you_mean(got, choices)}"
+
+
 class TeachingParser(LightningArgumentParser):
     """Says of a mistake what it is, not the whole configuration around it; and of a class what its docstring says."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """One line on standard error, and exit status 2."""
-        line = in_one_line(message)
+        line = _with_choices(in_one_line(message), self._actions)
         if unknown := re.match(r"unrecognized arguments: (--[\w.+]+)", line):
             line += did_you_mean(unknown[1], [name for action in self._actions for name in action.option_strings])
         print(f"vae-lightning: {line}{known_classes(line)}; see --help", file=sys.stderr)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from vae_lightning.executors import chosen_executor
 from vae_lightning.files import expanded, find
+from vae_lightning.messages import did_you_mean
 from vae_lightning.metrics.images.features import Features
 from vae_lightning.studies.celeba.beyond.models import joints_of
 from vae_lightning.studies.celeba.beyond.tradeoff import told, tradeoff
@@ -188,5 +189,5 @@ def _chosen(only: str | None, of_all: Sequence[Sequence[Cell]]) -> list[list[Cel
         for cell in stage:
             if only in (cell.name, cell.path):
                 return [*([needed] for needed in cell.needs), [cell]]
-    names = ", ".join(cell.path for stage in of_all for cell in stage)
-    raise ValueError(f"there is no cell {only!r}; --only takes one of {names}")
+    names = [cell.path for stage in of_all for cell in stage]
+    raise ValueError(f"there is no cell {only!r}{did_you_mean(only, names)}; --only takes one of {', '.join(names)}")
