@@ -160,3 +160,16 @@ def test_adam_at_a_thousandth_is_the_default() -> None:
     optimizer = VAE(Normal(2), Normal(3), MLP, MLP, ELBO(Reparameterised())).configure_optimizers()
     assert isinstance(optimizer, torch.optim.Adam)
     assert optimizer.defaults["lr"] == 1e-3
+
+
+def test_what_a_subclass_adds_to_the_loss_is_trained_on() -> None:
+    class Shrunk(VAE):
+        def loss(self, batch: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+            loss, figures = super().loss(batch, step)
+            return loss + 1e4 * sum(weight.square().sum() for weight in self.parameters()), figures
+
+    module = Shrunk(
+        Normal(2), Normal(3), MLP, MLP, ELBO(Reparameterised()), optimizer=partial(torch.optim.SGD, lr=4e-5)
+    )
+    trainer(max_epochs=3).fit(module, Synthetic(LinearGaussian(), (128, 10, 10), batch_size=64))
+    assert all(weight.abs().max() < 0.1 for weight in module.parameters())

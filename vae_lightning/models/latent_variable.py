@@ -89,7 +89,9 @@ class LatentVariableModule(ReproducibleModule):
         return figures
 
     def training_loss(self, batch: Batch, step: int, read: bool) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss; its figures only if they are read."""
+        """The loss, by the subclass's own `loss` if it has one; figures may be left out where they are not read."""
+        if type(self).loss is not LatentVariableModule.loss:
+            return self.loss(batch, step)
         loss, figures = self._loss_of(self.objective.at(step), self.model, observations(batch), read)
         return loss, self.with_own(figures, batch) if read else figures
 
