@@ -132,3 +132,10 @@ def test_an_option_of_one_study_is_handed_on_to_it_and_one_of_several_is_refused
         reproduce("all", "quick", only="one")
     reproduce("all", "quick", images=5)
     assert 'seed": 5' in next(Path("runs/reproduce/libi").rglob("figures.json")).read_text()
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").touch()
+    for study in ("mixture", "all"):
+        with pytest.raises(ValueError, match=r"--out takes a folder, .*rows\.csv is a file$"):
+            reproduce(study, "quick", tmp_path / "rows.csv")

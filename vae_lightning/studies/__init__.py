@@ -79,6 +79,8 @@ def reproduce(
     }
     given = {name: value for name, value in options.items() if value is not None}
     folder = Path(expanded(str(out))) if out else Path("runs", "reproduce")
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"--out takes a folder, which is made if there is none; {folder} is a file")
     with _lightning_says_little():
         if study == "all":
             _reproduce_all(scale, seed, given, folder)
