@@ -47,7 +47,8 @@ def trainer(folder: Path | str | None = None, **changes: Any) -> pl.Trainer:
         "enable_model_summary": False,
         "devices": 1,
     }
-    return pl.Trainer(**settings | changes | own_parts(settings | changes))
+    options = settings | changes
+    return pl.Trainer(**options | own_parts(options))
 
 
 def own_parts(options: Mapping[str, Any], trust: Iterable[str] = ()) -> dict[str, Any]:
