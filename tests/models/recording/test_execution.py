@@ -141,9 +141,10 @@ def test_the_formulas_run_at_each_step_in_eager_and_only_to_be_recorded_else() -
     [
         (AnalyticELBO(r), 2),
         (Alternating(AnalyticELBO(r), IWAE(r), 2, 3), 4),
-        (AnalyticELBO(r, WarmUp(5)), 0),
+        (AnalyticELBO(r, WarmUp(10)), 0),
+        (AnalyticELBO(r, WarmUp(5)), 2),
     ],
-    ids=["one loss", "two in turns", "another at each step"],
+    ids=["one loss", "two in turns", "another at each step", "one once a warm-up stays"],
 )
 def test_there_is_a_recording_for_each_loss_and_shape(objective: Objective, recordings: int) -> None:
     """Batches of 20 and of 7; an objective made for one step runs as it is written."""
