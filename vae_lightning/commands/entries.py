@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from functools import partial
 from pkgutil import resolve_name
@@ -68,7 +69,8 @@ def reproduce(arguments: Sequence[str]) -> None:
 
         error = TeachingParser.error
 
-    auto_cli(reproduce, args=list(arguments), prog="vae-lightning reproduce", parser_class=Parser)
+    about = (inspect.getdoc(reproduce) or "").partition("Args:")[0].strip()
+    auto_cli(reproduce, args=list(arguments), prog="vae-lightning reproduce", parser_class=Parser, description=about)
 
 
 def _tell(command: str, by: str, arguments: Sequence[str]) -> None:

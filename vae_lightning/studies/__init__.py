@@ -28,9 +28,9 @@ def reproduce(
 ) -> None:
     """Run a paper's experiment and put its figures beside the paper's.
 
-    What celeba, documents, libi, newsgroups and priors have finished in OUT is kept, and they go on where they were
-    interrupted; on all machines of the Ray cluster that RAY_ADDRESS names, if it is set. mixture and tradeoff, which
-    take minutes, begin anew.
+    For a first look: vae-lightning reproduce mixture --scale quick. What celeba, documents, libi, newsgroups and priors
+    have finished in OUT is kept, and the same command goes on where it was interrupted; mixture and tradeoff, which
+    take minutes, begin anew. If RAY_ADDRESS names a Ray cluster, its machines share the work.
 
     Args:
         study: which experiment. celeba: how the ELBO harms a decoder that was right, VAE Approximation Error (2022),
@@ -42,9 +42,10 @@ def reproduce(
             mixture: the artificial example of VAE Approximation Error (2022), section 4.1.
             newsgroups: Table 2 of VAE Approximation Error (2022), semantic hashing of 20 Newsgroups by the number of
             bits, the decoder's depth and the encoder.
-            priors: standard normal, mixture, VampPrior, aggregated posterior, IWAE, HVAE and PixelHVAE on digits, as in
-            the slides.
-            tradeoff: likelihood against mismatch as the ELBO's weight moves, VAE Approximation Error's Fig. 1, exactly.
+            priors: standard normal, mixture, VampPrior, aggregated posterior, IWAE, HVAE and PixelHVAE on digits, by
+            likelihood and by the terms of ELBO Surgery (2016).
+            tradeoff: likelihood against mismatch as the weight of the mismatch moves, VAE Approximation Error's Fig. 1,
+            exactly.
             all: every one of these in turn, which takes hours at scale quick. A line tells of each that has ended, and
             a table at the end how long each took and where its table lies. One that fails, since its data is missing or
             for any other reason, is named, and the others still run; the exit status is 1 then, and the same command

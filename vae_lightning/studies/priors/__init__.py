@@ -1,4 +1,4 @@
-"""Priors and objectives on digits, as in the slides."""
+"""Priors and objectives on digits, by likelihood and by the terms of ELBO surgery."""
 
 from vae_lightning.studies.priors.study import PriorsStudy
 
