@@ -11,6 +11,7 @@ from pkgutil import resolve_name
 
 from vae_lightning.commands.importing import importing
 from vae_lightning.commands.surroundings import surroundings
+from vae_lightning.messages import in_one_line, silent_event_writers
 from vae_lightning.signals import Interrupted, signals
 
 HELP = """usage: vae-lightning COMMAND [options]
@@ -106,8 +107,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _one_line_errors(command: str, arguments: list[str]) -> None:
-    from vae_lightning.messages import silent_event_writers
-
     status: int | str | None = 0
     try:
         with signals.handling(), silent_event_writers():
@@ -122,8 +121,6 @@ def _one_line_errors(command: str, arguments: list[str]) -> None:
     except Exception as error:
         if os.environ.get("VAE_LIGHTNING_TRACEBACK") or not _is_user_error(error):
             raise
-        from vae_lightning.messages import in_one_line
-
         # the hint keeps a real defect debuggable: not every ValueError is the user's
         words = f"{in_one_line(_described(error))} (VAE_LIGHTNING_TRACEBACK=1 shows where)"
         _say("another process of this run has ended" if _is_peer_error(error) else words, error)

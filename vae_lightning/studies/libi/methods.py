@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -31,7 +31,6 @@ class Combined:
     covariances: tuple[float, ...]
     means: tuple[float, ...]
     repeats: tuple[int, ...]
-    told: str = "every combination"
 
     def settings(self, world: World) -> list[Setting]:
         """One for each combination."""
@@ -43,25 +42,13 @@ class Combined:
 
 
 @dataclass(frozen=True)
-class Listed:
-    """Of LiBI these settings, by the names of worlds."""
-
-    by_world: Mapping[str, Sequence[Setting]]
-    told: str
-
-    def settings(self, world: World) -> list[Setting]:
-        """Those of the world."""
-        return list(self.by_world[world.name])
-
-
-@dataclass(frozen=True)
 class Grid:
     """Which hyper-parameters are searched over."""
 
     betas: tuple[float, ...]
     annealed: tuple[float, ...]
     segments: int  # how many of the world's
-    libi: Combined | Listed
+    libi: Combined
 
 
 PAPER_GRID = Grid(

@@ -125,7 +125,6 @@ class LiBIStudy(CellStudy[LiBISize, Cell, Result]):
             "points a split": POINTS,
             "samples of Eq. 48": f"{size.samples}, variance times 2",
             "smooth k-NN": f"k = 1, alpha = 1, 100 a side, mean of {size.comparisons}",
-            "settings of LiBI": size.grid.libi.told,
             "chosen by validation": "; ".join(f"{e.name} {e.chosen('validation')}" for e in gathered if e.searched),
         }
         if failed := [each.name for each in gathered if not each.settings]:
