@@ -19,7 +19,7 @@ from unittest.mock import patch
 import lightning.pytorch as pl
 import pytest
 from support.command import command, figures, left_with
-from support.endured import in_a_child, unlike
+from support.endured import in_a_child, unlike, whole
 from support.interrupted import Probe, end, forked, go_on, plain
 from support.interruptions import WORLDS, Bench
 from support.killed import FORK, KILLS, always_ends_alike
@@ -43,10 +43,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three epochs of 10 steps, never interrupted."""
-    folder = tmp_path_factory.mktemp("whole")
-    command("fit", "--config", config, "--trainer.max_epochs", "3", "--trainer.logger.save_dir", folder)
-    return folder / "version_0"
+    return whole(config, tmp_path_factory.mktemp("whole"))
 
 
 class Meter(pl.Callback):

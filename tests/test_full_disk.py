@@ -14,7 +14,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 from support.command import command, left_with
-from support.endured import in_a_child, unlike
+from support.endured import in_a_child, unlike, whole
 from support.faces import write_faces
 from support.kinds import trained
 from support.models import events
@@ -34,10 +34,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three epochs of 10 steps, which had room."""
-    folder = tmp_path_factory.mktemp("whole")
-    command("fit", "--config", config, "--trainer.max_epochs", "3", "--trainer.logger.save_dir", folder)
-    return folder / "version_0"
+    return whole(config, tmp_path_factory.mktemp("whole"))
 
 
 @pytest.fixture(scope="module")

@@ -66,14 +66,14 @@ class Trainings:
         callbacks: Sequence[pl.Callback] = (),
     ) -> None:
         """Train, or go on; the module ends as the last checkpoint has it, with averaged weights where they were."""
-        begin_epochs = self.last if self.last.is_file() else None
+        begun = self.last if self.last.is_file() else None
         run = trainer(
             logger=TensorBoardLogger(self.folder, self.name, version="", default_hp_metric=False),
             max_epochs=epochs,
             callbacks=[*callbacks, EpochLines(), LastCheckpoint(self.save_every)],
             **self.options,
         )
-        run.fit(module, data, ckpt_path=begin_epochs)
+        run.fit(module, data, ckpt_path=begun)
         module.load_state_dict(read_checkpoint(self.last)["state_dict"])
 
     def content(self, module: ReproducibleModule) -> Checkpoint:

@@ -39,12 +39,8 @@ def train_and_judge(cell: Cell, size: LiBISize, seed: int, folder: Path, setting
         ensemble = Ensemble(modules, names=[member.name for member in members])
         try:
             epochs = _epochs(modules[0], size)
-            train(
-                ensemble,
-                [data[member.data_set] for member in members],
-                epochs,
-                Trainings(folder, settings, options=_options(epochs)),
-            )
+            trainings = Trainings(folder, settings, options=_options(epochs))
+            train(ensemble, [data[member.data_set] for member in members], epochs, trainings)
         except NoMemberLeft as error:  # the other cells go on, and the study names this one
             rank_zero_warn(f"{cell.name}: {error}")
             return Result([], {})
