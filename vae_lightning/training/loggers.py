@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ class _OwnFolder(Logger):
 
         Of one that failed since its disk is full, that cannot be written either: why it failed is what is told.
         """
-        with suppress(*(OSError,) if status == "failed" else ()):
+        with suppress(OSError) if status == "failed" else nullcontext():
             super().finalize(status)
         folder: Any = self
         if status == "failed" and folder._version is not None:
