@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vae_lightning.answers.records import Encoded
 from vae_lightning.data.arrays.preparation import RowPreparation
 from vae_lightning.data.arrays.rows import ARRAYS, LARGEST_ARRAY, Frame
+from vae_lightning.data.loaders import Observations
 from vae_lightning.data.preparation import Prepared, prepared
 from vae_lightning.data.reading import check_file, check_unpacked, said, user_path
 
@@ -57,10 +58,31 @@ def between(a: Encoded, b: Encoded, steps: int) -> Prepared:
 
 
 def blank(n: int) -> Prepared:
-    """N rows of nothing, for what a model answers of itself; ValueError for n < 1."""
+    """N rows of nothing, for what a model answers of itself, in no more memory than one; ValueError for n < 1."""
     if n < 1:
         raise ValueError(f"n, how many rows to draw, must be at least 1; got {n}")
-    return prepared(torch.empty(n, 0))
+    none = torch.tensor([-1]).expand(n)
+    return Prepared(Numbers(n), Observations(torch.empty(n, 0), none, none))
+
+
+class Numbers(Sequence[str]):
+    """The names of n rows that have none, their numbers, each made when it is asked for."""
+
+    def __init__(self, n: int) -> None:
+        self._numbers = range(n)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[str]: ...
+
+    def __getitem__(self, at: int | slice) -> str | list[str]:
+        """Of one row, or of several."""
+        return str(self._numbers[at]) if isinstance(at, int) else [str(number) for number in self._numbers[at]]
 
 
 def _checked(z: NDArray[Any], names: Sequence[str] | None, shape: Sequence[int], where: str) -> Prepared:

@@ -51,10 +51,11 @@ class Prepared:
 
     def blocks(self, size: int) -> Iterator[Block]:
         """So many rows at a time."""
-        for rows in torch.arange(len(self)).split(size):
+        for start in range(0, len(self), size):
+            rows = torch.arange(start, min(start + size, len(self)))
             x, _ = self.observations.batch(rows)
             original = x if self.original is None else self.original.batch(rows)[0]
-            yield Block(self.names[int(rows[0]) : int(rows[-1]) + 1], x, original)
+            yield Block(self.names[start : start + size], x, original)
 
     def part(self, start: int, end: int) -> Prepared:
         """The rows from start to before end."""
