@@ -26,7 +26,9 @@ from vae_lightning.studies.libi.table import TABLE_ONE, gather
 from vae_lightning.studies.libi.worlds import WORLDS
 from vae_lightning.studies.report import Row
 
-TINY = LiBISize(1, 2, Training(200, True), Grid((0.5, 2.0), (1.0,), 1, Combined((1.0,), (0.2,), (0.2,), (1,))), 50, 5)
+TINY = LiBISize(
+    1, 2, Training(200, True), Grid((0.5, 2.0), (1.0,), 1, (Combined((1.0,), (0.2,), (0.2,), (1,)),)), 50, 5
+)
 
 
 def test_a_miniature_study_trains_chooses_draws_and_reports_and_is_not_run_again(tmp_path: Path) -> None:
@@ -96,6 +98,12 @@ def test_the_full_scale_is_the_papers_protocol() -> None:
     assert [counts["Mobius", method] for method in METHODS] == [1, 3, 4, 4, 24]
 
 
+def test_medium_ranks_the_papers_settings_of_one_repeat_and_tries_more_repeats_on_one_of_them() -> None:
+    in_linear = [label(setting) for setting in SIZES["medium"].grid.of_libi(WORLDS["LinearJTEx"])]
+    of_paper = [label(setting) for setting in METHODS["LiBI"].groups(WORLDS["LinearJTEx"], PAPER_GRID)["R=1"]]
+    assert in_linear == [*of_paper, "HZ=1 cov=0.2 mean=0.2 R=3"]
+
+
 def test_settings_that_differ_in_whole_numbers_have_ensembles_of_their_own() -> None:
     groups = METHODS["LiBI"].groups(WORLDS["LinearJTEx"], PAPER_GRID)
     assert {name: len(settings) for name, settings in groups.items()} == {"R=1": 16, "R=6": 16}
@@ -119,6 +127,7 @@ def test_hyper_parameters_are_chosen_by_validation_beside_the_papers_choice_on_t
 
     found = gather("LinearJTEx", "beta-VAE", [cell("beta=0.5", -3.0, -3.4), cell("beta=2", -3.1, -3.2)])
     assert found.chosen("validation") == "beta=0.5"
+    assert found.ranked("log_likelihood") == ["beta=2", "beta=0.5"]
     rows = {row.metric: row for row in found.rows()}
     assert (rows["log_likelihood"].value, rows["log_likelihood_chosen_on_test"].value) == (-3.4, -3.2)
     assert (rows["smooth_knn"].paper, rows["shortfall"].paper, rows["smooth_knn"].stderr) == (1.62, None, 0.0)

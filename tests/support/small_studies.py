@@ -40,7 +40,7 @@ def documents(miniature: Path) -> DocumentsStudy:
 
 def libi(miniature: Path) -> LiBIStudy:
     """A world, and two methods."""
-    grid = Grid((0.5, 2.0), (1.0,), 1, Combined((1.0,), (0.2,), (0.2,), (1,)))
+    grid = Grid((0.5, 2.0), (1.0,), 1, (Combined((1.0,), (0.2,), (0.2,), (1,)),))
     methods = {name: METHODS[name] for name in ("VAE", "LiBI")}
     size = LiBISize(1, 2, Training(100, False), grid, 20, 5)
     return LiBIStudy("quick", 0, size, {"LinearJTEx": WORLDS["LinearJTEx"]}, methods)

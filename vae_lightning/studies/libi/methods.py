@@ -48,14 +48,18 @@ class Grid:
     betas: tuple[float, ...]
     annealed: tuple[float, ...]
     segments: int  # how many of the world's
-    libi: Combined
+    libi: tuple[Combined, ...]
+
+    def of_libi(self, world: World) -> list[Setting]:
+        """The settings of LiBI in a world."""
+        return [setting for combined in self.libi for setting in combined.settings(world)]
 
 
 PAPER_GRID = Grid(
     (0.5, 2.0, 5.0),
     (0.5, 1.0, 2.0, 5.0),
     4,
-    Combined((0.001, 1.0, 10.0, 20.0), (0.2, 0.5), (0.2, 0.5), (1, 6)),
+    (Combined((0.001, 1.0, 10.0, 20.0), (0.2, 0.5), (0.2, 0.5), (1, 6)),),
 )
 """Appendix E."""
 
@@ -153,6 +157,6 @@ METHODS = {
             lambda world, grid: [{"R": segments} for segments in world.segments[: grid.segments]],
             lambda world, s, training: _vae(world, training, Segments(_elbo(), training.steps, int(s["R"]))),
         ),
-        Method("LiBI", lambda world, grid: grid.libi.settings(world), _libi),
+        Method("LiBI", lambda world, grid: grid.of_libi(world), _libi),
     )
 }

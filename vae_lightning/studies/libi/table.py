@@ -93,9 +93,13 @@ class Found:
         """Whether there were several settings to choose from."""
         return len(self.settings) > 1
 
+    def ranked(self, figure: str) -> list[str]:
+        """The settings by the mean of a figure over data sets, the highest first; last those that failed on some."""
+        return sorted(self.settings, key=lambda s: (-len(self.settings[s]), -mean(self.settings[s], figure)))
+
     def chosen(self, figure: str) -> str:
-        """The setting with the highest mean of a figure over data sets; of those that failed on fewest of them."""
-        return max(self.settings, key=lambda s: (len(self.settings[s]), mean(self.settings[s], figure)))
+        """The first of them."""
+        return self.ranked(figure)[0]
 
     def rows(self) -> list[Row]:
         """The chosen setting's figures, beside the paper's."""
