@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
+import lightning.pytorch as pl
 import pytest
-from support.killed import always_ends_alike, end_of
+from support.killed import always_ends_alike, end_of, killed
 from support.small_studies import SMALL, few_steps
 
 from vae_lightning.studies.catalogue import STUDIES
@@ -44,6 +47,19 @@ def test_killed_at_random_moments_it_ends_with_the_same_rows(name: str, miniatur
 
     wholes = always_ends_alike(work, folder, left, KILLS)
     print(f"{name}: {KILLS} kills at random moments, {wholes} whole studies, all with the same rows and pictures")
+
+
+@pytest.mark.parametrize("name", ["documents", "newsgroups", "priors"])
+def test_a_training_that_is_killed_goes_on_and_is_not_begun_anew(name: str, miniature: Path, tmp_path: Path) -> None:
+    """Killed as the third file of the study was being written: a checkpoint of its first training."""
+    study = SMALL[name](miniature)
+    study.reproduce(tmp_path / "whole")
+    assert end_of(partial(killed, study, tmp_path / "killed", 3)) == -signal.SIGKILL
+    (last,) = (tmp_path / "killed").rglob("last.ckpt")
+    with patch.object(pl.Trainer, "fit", autospec=True, side_effect=pl.Trainer.fit) as fit:
+        study.reproduce(tmp_path / "killed")
+    assert fit.call_args_list[0].kwargs["ckpt_path"] == last
+    assert left(tmp_path / "killed") == left(tmp_path / "whole")
 
 
 def finished(folder: Path) -> dict[str, tuple[int, int]]:

@@ -33,7 +33,7 @@ Made = Callable[[Path], Study[Any, Any]]
 
 def documents(miniature: Path) -> DocumentsStudy:
     """Of three bits, of all data alone."""
-    size = DocumentsSize({"text": 7, "digits": 4}, 1, 1, (3,), {"text": (), "digits": ()}, 4, 4, 10, few_bits=3)
+    size = DocumentsSize({"text": 14, "digits": 4}, 1, 1, (3,), {"text": (), "digits": ()}, 4, 4, 10, few_bits=3)
     small = Domain("digits", digits, digits_domain().models)
     return DocumentsStudy("quick", 0, size, {"text": text(partial(newsgroups, miniature)), "digits": small})
 

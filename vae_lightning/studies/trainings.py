@@ -12,7 +12,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from vae_lightning.callbacks import EpochLines, LastCheckpoint
+from vae_lightning.callbacks import BestCheckpoint, EpochLines, LastCheckpoint
 from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.studies.provenance import Settings
 from vae_lightning.studies.store import Figures, Plain
@@ -55,7 +55,7 @@ class Trainings:
 
     @property
     def best(self) -> Path:
-        """Where a `BestCheckpoint` among the callbacks keeps the best model."""
+        """Where `keep_best` keeps the best model."""
         return self.last.with_name("best.ckpt")
 
     def fit(
@@ -75,6 +75,12 @@ class Trainings:
         )
         run.fit(module, data, ckpt_path=begun)
         module.load_state_dict(read_checkpoint(self.last)["state_dict"])
+
+    def restore_best(self, module: pl.LightningModule) -> Checkpoint:
+        """Give the module the weights that `keep_best` kept; return all that it kept."""
+        selected = read_checkpoint(self.best)
+        module.load_state_dict(selected["state_dict"])
+        return selected
 
     def content(self, module: ReproducibleModule) -> Checkpoint:
         """The trained module, as a checkpoint of weights alone."""
@@ -97,6 +103,13 @@ class Trainings:
         except ValueError:  # missing or damaged: the training is run, or goes on
             return None
         return content if content.get(TRAINED_BY) == self.settings else None
+
+
+def keep_best(figure: str, mode: str = "min") -> BestCheckpoint:
+    """Among the callbacks of a training, keeps its best model by a figure of validation."""
+    return BestCheckpoint(
+        filename="best", monitor=figure, mode=mode, enable_version_counter=False, save_weights_only=True
+    )
 
 
 def let_go(folder: Path) -> None:

@@ -16,7 +16,8 @@ from vae_lightning.studies.names import Scale
 from vae_lightning.studies.provenance import Settings
 from vae_lightning.studies.repeats import Repeat, by_cell, error, mean, repeats
 from vae_lightning.studies.report import Lines, Row, wide
-from vae_lightning.studies.store import Figures, Plain
+from vae_lightning.studies.store import Figures
+from vae_lightning.studies.trainings import PlainOfTrainings
 
 _BITS = (8, 16, 32, 64)
 _FEW: tuple[int | None, ...] = (100, 300, 1000, None)
@@ -63,7 +64,7 @@ class DocumentsStudy(CellStudy[DocumentsSize, Repeat[Cell], Figures]):
 
     title = "RBM against VAE: test split"
     sizes = SIZES
-    format = Plain()
+    format = PlainOfTrainings()
 
     def __init__(
         self,
@@ -89,7 +90,7 @@ class DocumentsStudy(CellStudy[DocumentsSize, Repeat[Cell], Figures]):
 
     def run(self, cell: Repeat[Cell], folder: Path) -> Figures:
         """Train and judge one model."""
-        return train_and_judge(cell.cell, self.size, cell.seed, folder)
+        return train_and_judge(cell.cell, self.size, cell.seed, folder, self.depends_on(cell))
 
     def rows(self, found: Mapping[Repeat[Cell], Figures]) -> list[Row]:
         """Means over seeds with the error over seeds; of a single seed, with that over its test observations."""

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
 
 from vae_lightning.callbacks import AnnealedLikelihood, HammingPrecision, LogLikelihood
 from vae_lightning.counts import Counts
@@ -18,15 +17,18 @@ from vae_lightning.studies.cell_study import logs
 from vae_lightning.studies.documents.cell import Cell, DocumentsSize
 from vae_lightning.studies.documents.claim import rbm_of, vae_of
 from vae_lightning.studies.documents.fewer import Fewer
+from vae_lightning.studies.provenance import Settings
 from vae_lightning.studies.store import Figures
+from vae_lightning.studies.trainings import Trainings, keep_best
 from vae_lightning.training import trainer
-from vae_lightning.trust import read_checkpoint
 
 EXACT_BITS = 16
 
 
-def train_and_judge(cell: Cell, size: DocumentsSize, seed: int, folder: Path) -> Figures:
+def train_and_judge(cell: Cell, size: DocumentsSize, seed: int, folder: Path, settings: Settings) -> Figures:
     """Train one model, take the epoch of the best validation bound, and test it; as the other kind too, if it can be.
+
+    A training that is killed goes on in its last epoch; `settings` are what it depends on.
 
     The bound is the NELBO of a VAE, and of an RBM -log p(x), which is its NELBO too, as its posterior is exact.
     """
@@ -37,14 +39,11 @@ def train_and_judge(cell: Cell, size: DocumentsSize, seed: int, folder: Path) ->
     module = cell.domain.models[cell.model](cell.bits, epochs)
     if isinstance(module, RBM) and isinstance(x := data.train.x, Counts):
         start_as_a_vae(module, data, x)
-    best = ModelCheckpoint(folder, "best", "val/nelbo", mode="min", enable_version_counter=False)
     every = max(1, epochs // size.validations)
-    watchers = [best, _bound(module, size)]
-    run = trainer(logger=logs(folder), max_epochs=epochs, check_val_every_n_epoch=every, callbacks=watchers)
-    run.fit(module, data)
-    selected = read_checkpoint(Path(best.best_model_path))
-    module.load_state_dict(selected["state_dict"])
-    steps = {"steps": float(run.global_step), "best_step": float(selected["global_step"])}
+    trainings = Trainings(folder, settings, options={"check_val_every_n_epoch": every})
+    trainings.fit(module, data, epochs, [keep_best("val/nelbo"), _bound(module, size)])
+    trained, selected = module.trained_steps, trainings.restore_best(module)
+    steps = {"steps": float(trained), "best_step": float(selected["global_step"])}
     found = steps | {"n": float(len(data.train))} | judged(module, data, size, folder)
     return found if cell.n else found | claimed(module, data, size, folder)
 

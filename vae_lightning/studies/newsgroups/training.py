@@ -7,7 +7,7 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 
-from vae_lightning.callbacks import BestCheckpoint, HammingPrecision
+from vae_lightning.callbacks import HammingPrecision
 from vae_lightning.counts import Counts
 from vae_lightning.data import Newsgroups
 from vae_lightning.data.base import InMemoryDataModule
@@ -19,7 +19,7 @@ from vae_lightning.studies.newsgroups.size import NewsgroupsSize
 from vae_lightning.studies.newsgroups.tested import LeastTestDeviance
 from vae_lightning.studies.provenance import Settings
 from vae_lightning.studies.store import Figures
-from vae_lightning.studies.trainings import Trainings
+from vae_lightning.studies.trainings import Trainings, keep_best
 from vae_lightning.training import trainer
 from vae_lightning.trust import read_checkpoint
 
@@ -46,14 +46,11 @@ class Table2:
         model, size = cell.model, self.size
         module = model.build(cell.bits, data, size)
         trainings = Trainings(folder, self.trained_by(cell, seed), options=model.options(size))
-        best = BestCheckpoint(
-            filename="best", monitor="val/nelbo", enable_version_counter=False, save_weights_only=True
-        )
+        best = keep_best("val/nelbo")
         tested = [LeastTestDeviance(data)] if self.tests_every_epoch(cell) else []
         trainings.fit(module, data, model.epochs(size), [*model.bounds(size), best, *model.stops(size), *tested])
         last = self._deviance(cell, module, OnTraining(data))
-        selected = read_checkpoint(trainings.best)
-        module.load_state_dict(selected["state_dict"])
+        selected = trainings.restore_best(module)
         found = {"last_train_deviance": last, "train_deviance": self._deviance(cell, module, OnTraining(data))}
         found |= {"epoch": float(selected["epoch"] + 1), "epochs": float(read_checkpoint(trainings.last)["epoch"])}
         if tested:

@@ -28,6 +28,7 @@ class PriorsSize:
     epochs: int
     seeds: int
     samples: int  # K of the test log-likelihood
+    validate_every: int = 10  # epochs
 
 
 def _cut() -> list[Callback]:

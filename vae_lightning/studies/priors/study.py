@@ -22,8 +22,9 @@ from vae_lightning.studies.store import Figures
 SIZES: dict[Scale, PriorsSize] = {
     "quick": PriorsSize(30, 1, 100),
     "medium": PriorsSize(300, 3, 1000),
-    "full": PriorsSize(1000, 5, 5000),
+    "full": PriorsSize(1500, 3, 5000, 50),
 }
+"""Full is 30,000 steps, three times."""
 
 TEST_DIGITS = 359
 
@@ -74,12 +75,13 @@ class PriorsStudy(CellStudy[PriorsSize, Repeat[Cell], Judged]):
 
     def depends_on(self, cell: Repeat[Cell]) -> Settings:
         """Scale, seed, and how much is computed."""
-        of_scale = {"epochs": self.size.epochs, "samples": self.size.samples, "terms": SAMPLES}
+        size = self.size
+        of_scale = {"epochs": size.epochs, "samples": size.samples, "terms": SAMPLES, "validated": size.validate_every}
         return {"scale": self.scale, "seed": cell.seed, **of_scale}
 
     def run(self, cell: Repeat[Cell], folder: Path) -> Judged:
         """Train and judge one model."""
-        return train_and_judge(cell.cell, self.size, cell.seed, folder)
+        return train_and_judge(cell.cell, self.size, cell.seed, folder, self.depends_on(cell))
 
     def rows(self, found: Mapping[Repeat[Cell], Judged]) -> list[Row]:
         """Means over seeds with the error over seeds; of a single seed, with that over its test digits."""
