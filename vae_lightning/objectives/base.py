@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -11,6 +12,19 @@ from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.estimators import GradientEstimator
 from vae_lightning.latent_variable import LatentVariableModel
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the objectives of several steps have in common: they are the same function of model and x, but for floats.
+
+    Args:
+        of: the objects that make them what they are; two kinds of the same objects are the same.
+        varying: the float attributes by which two steps' objectives of this kind may differ.
+    """
+
+    of: tuple[object, ...]
+    varying: tuple[str, ...] = ()
 
 
 class Objective(nn.Module, abc.ABC):
@@ -53,9 +67,14 @@ class Objective(nn.Module, abc.ABC):
     def at(self, step: int) -> Objective:
         """The objective of this training step, counted from 0; by default the same at every step.
 
-        An `Ensemble` takes the same object for the same loss, of which it records the operations once.
+        An `Ensemble` takes objectives of the same `kind` for the same loss, of which it records the operations once.
         """
         return self
+
+    @property
+    def kind(self) -> Kind:
+        """By default it is of a kind of its own: the same object has the same loss, and another one another."""
+        return Kind((self,))
 
     def unweighted(self) -> Objective:
         """What models that were trained under different weights of its terms are compared by; by default itself."""

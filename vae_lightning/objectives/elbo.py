@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import copy
 import math
 from functools import partial
 
@@ -13,7 +14,7 @@ from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.estimators import GradientEstimator, mean
 from vae_lightning.latent_variable import LatentVariableModel
-from vae_lightning.objectives.base import EstimatedObjective, Objective
+from vae_lightning.objectives.base import EstimatedObjective, Kind, Objective
 from vae_lightning.objectives.schedules import Schedule
 
 
@@ -23,10 +24,9 @@ class BetaWeighted(EstimatedObjective, abc.ABC):
     def __init__(self, estimator: GradientEstimator, beta: float | Schedule = 1.0) -> None:
         check_kinds(BetaWeighted, locals())
         super().__init__(estimator)
-        if not isinstance(beta, Schedule) and not 0 <= beta < math.inf:
-            raise ValueError(f"beta weighs the KL and must be finite and not negative, got {beta}")
-        self.beta = beta
+        self.beta = beta if isinstance(beta, Schedule) else _weight(beta)
         self._stays: tuple[BetaWeighted, ...] = ()  # that of all steps from which on a schedule stays where it is
+        self._made_by: tuple[BetaWeighted, ...] = ()  # the one with the schedule whose `at` made this one for a step
 
     @property
     def is_elbo(self) -> bool:
@@ -39,10 +39,17 @@ class BetaWeighted(EstimatedObjective, abc.ABC):
             return self
         beta = self.beta(step)
         if not 0 < self.beta.steps <= step:
-            return type(self)(self.estimator, beta)
+            made = copy.copy(self)
+            made.beta, made._made_by, made._trained_parts = _weight(beta), (self,), {}
+            return made
         if [(each.estimator, each.beta) for each in self._stays] != [(self.estimator, beta)]:
             self._stays = (type(self)(self.estimator, beta),)
         return self._stays[0]
+
+    @property
+    def kind(self) -> Kind:
+        """Those that one schedule made for its steps are alike but for beta."""
+        return Kind((*self._made_by, self.estimator), ("beta",)) if self._made_by else super().kind
 
     def unweighted(self) -> Objective:
         """The evidence lower bound: the same with beta = 1."""
@@ -134,3 +141,9 @@ class AnalyticELBO(BetaWeighted):
         q = model.encoder(x)
         reconstruction = self.estimator(q, partial(model.log_likelihood, x), mean)
         return reconstruction - self.weight * model.kl(q)
+
+
+def _weight(beta: float) -> float:
+    if not 0 <= beta < math.inf:
+        raise ValueError(f"beta weighs the KL and must be finite and not negative, got {beta}")
+    return beta

@@ -100,6 +100,24 @@ def values_at(stack: Stack, losses_at: Any, step: int) -> dict[str, Tensor]:
     return {"loss": losses.detach(), **figures, **dict(zip(names, gradients, strict=True))}
 
 
+@pytest.mark.parametrize("ends", [(1.0, 1.0, 1.0), (1.0, 0.5, 2.0)], ids=["one schedule", "a schedule each"])
+def test_the_steps_of_a_warm_up_are_one_recording_that_takes_their_betas(ends: tuple[float, ...]) -> None:
+    """Losses, figures and gradients are the stack's at every step; at the first all betas are zero."""
+    stack = Stack(members(*(AnalyticELBO(r, WarmUp(5, end=end)) for end in ends)))
+    replay = Replay(stack, lambda graph, inputs: graph)
+    for step in (0, 1, 4):
+        found, expected = (values_at(stack, way, step) for way in (replay, stack))
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-4)
+    assert len(replay.made) == 1
+
+
+class AnotherEachTime(AnalyticELBO):
+    """An objective of each step that says nothing of what it has in common with the others."""
+
+    def at(self, step: int) -> Objective:
+        return AnalyticELBO(self.estimator, 1.0 + step)
+
+
 def test_by_default_steps_are_replayed(as_written: dict[str, Tensor]) -> None:
     """To the bit as `Replayed` has them, which sums in another order than `Eager` does."""
     default, replayed = trained(None).state_dict(), trained(Replayed()).state_dict()
@@ -141,13 +159,14 @@ def test_the_formulas_run_at_each_step_in_eager_and_only_to_be_recorded_else() -
     [
         (AnalyticELBO(r), 2),
         (Alternating(AnalyticELBO(r), IWAE(r), 2, 3), 4),
-        (AnalyticELBO(r, WarmUp(10)), 0),
-        (AnalyticELBO(r, WarmUp(5)), 2),
+        (AnalyticELBO(r, WarmUp(10)), 2),
+        (AnalyticELBO(r, WarmUp(5)), 4),
+        (AnotherEachTime(r), 0),
     ],
-    ids=["one loss", "two in turns", "another at each step", "one once a warm-up stays"],
+    ids=["one loss", "two in turns", "a warm-up", "and once it stays", "another at each step"],
 )
 def test_there_is_a_recording_for_each_loss_and_shape(objective: Objective, recordings: int) -> None:
-    """Batches of 20 and of 7; an objective made for one step runs as it is written."""
+    """Batches of 20 and of 7; an objective made for one step, and of no kind, runs as it is written."""
     stack = Stack(members(objective, objective))
     replay = Replay(stack, lambda graph, inputs: graph)
     for step in range(10):

@@ -16,6 +16,7 @@ from vae_lightning.models.ensemble.noise import MemberNoise
 from vae_lightning.models.ensemble.settings import differing, overridden, stackable
 from vae_lightning.models.latent_variable import LatentVariableModule
 from vae_lightning.objectives import Objective
+from vae_lightning.objectives.base import Kind
 
 StackedBatch = tuple[Tensor, Tensor]
 """x (M, B, *X) and y (M, B)."""
@@ -38,8 +39,8 @@ class Stack(nn.Module):
         self.members = list(members)  # a plain list: what is trained is the stack
         self.noise = MemberNoise([member.seed for member in members])
         self._fixed, self._objectives_differ = _differences(members)
-        self._now: list[Objective] = []
-        self._at_step: Tensors = {}
+        self._kinds: list[Kind] = []
+        self._of_kinds: Tensors = {}
         self.module = copy.deepcopy(members[0])
         self.read()
 
@@ -86,11 +87,14 @@ class Stack(nn.Module):
             ) from error
 
     def objective_at(self, step: int) -> Objective:
-        """The first member's objective of this step: two steps with the same object have the same loss.
-
-        The other members' differ from it by `differing_values` alone.
-        """
+        """The first member's objective of this step; the other members' differ from it by `differing_values` alone."""
         return self.module.objective.at(step)
+
+    def kind_at(self, step: int) -> Kind | None:
+        """The kind of the first member's, whose loss all steps of that kind have; None if it is of this step alone."""
+        objective = self.objective_at(step)
+        made_for_it = not objective.kind.varying and objective is not self.objective_at(step)
+        return None if made_for_it else objective.kind
 
     def comparable(self, batch: StackedBatch, step: int, weights: nn.Module) -> Float[Tensor, " M"] | None:
         """Each member's loss by one objective for all, this step's `unweighted`; None for their own."""
@@ -110,16 +114,24 @@ class Stack(nn.Module):
 
     @contextmanager
     def differing_values(self, step: int) -> Iterator[Tensors]:
-        """The values in which members differ at this step; where these depend on it, with that step's objective set."""
-        if not self._objectives_differ:
+        """The values in which members, or steps of a kind, differ; where that is by step, with its objective set."""
+        first = self.objective_at(step)
+        if not (self._objectives_differ or first.kind.varying):
             yield self._fixed
             return
-        now = [member.objective.at(step) for member in self.members]
-        if len(now) != len(self._now) or any(new is not old for new, old in zip(now, self._now, strict=True)):
-            self._now, self._at_step = now, _vectors(differing(now), now[0], _OF_OBJECTIVE)
-        at_step = self._at_step
-        with self._under(self.objective_at(step)):
-            yield self._fixed | at_step
+        now = [member.objective.at(step) for member in self.members] if self._objectives_differ else [first]
+        kinds = [objective.kind for objective in now]
+        varying = {name: None for kind in kinds for name in kind.varying}
+        if kinds != self._kinds:
+            others = {name: values for name, values in differing(now).items() if name not in varying}
+            self._kinds, self._of_kinds = kinds, _vectors(others, first, _OF_OBJECTIVE)
+        each = {name: [getattr(objective, name) for objective in now] for name in varying}
+        copies = len(self.members) // len(now)
+        at_step = {
+            _OF_OBJECTIVE + name: torch.tensor(values * copies, dtype=torch.float64) for name, values in each.items()
+        }
+        with self._under(first):
+            yield self._fixed | self._of_kinds | at_step
 
     @contextmanager
     def _under(self, objective: Objective) -> Iterator[None]:

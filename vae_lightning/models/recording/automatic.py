@@ -25,7 +25,7 @@ from vae_lightning.models.recording.execution import (
 )
 from vae_lightning.models.recording.fusable import is_fusable
 from vae_lightning.models.recording.replay import Inputs, Replay, Result
-from vae_lightning.objectives import Objective
+from vae_lightning.objectives.base import Kind
 
 _PROBES, _LONGEST = 1_000, 1 << 31
 
@@ -56,7 +56,7 @@ class _ByKind:
 
     def __init__(self, stack: Stack, steps: int) -> None:
         self.stack, self.steps = stack, steps
-        self._counts: dict[Objective, int] = {}
+        self._counts: dict[Kind, int] = {}
         self._replays: dict[int, Replay] = {}
 
     def __call__(self, batch: StackedBatch, step: int) -> tuple[Float[Tensor, " M"], Tensors]:
@@ -68,14 +68,14 @@ class _ByKind:
 
     def _count(self, step: int) -> int:
         """About how many steps of the run are of this one's kind: exactly those in a short run, else by a sample."""
-        objective = self.stack.objective_at(step)
-        if objective not in self._counts:
-            if objective is not self.stack.objective_at(step):
-                return 0  # made for this step
+        kind = self.stack.kind_at(step)
+        if kind is None:
+            return 0
+        if kind not in self._counts:
             probes = random.Random(0).sample(range(self.steps), min(self.steps, _PROBES))
-            found = sum(self.stack.objective_at(probe) is objective for probe in probes)
-            self._counts[objective] = found * self.steps // max(1, len(probes))
-        return self._counts[objective]
+            found = sum(self.stack.kind_at(probe) == kind for probe in probes)
+            self._counts[kind] = found * self.steps // max(1, len(probes))
+        return self._counts[kind]
 
 
 def _optimised(steps: int, graph: GraphModule, inputs: Inputs) -> Callable[..., Result]:

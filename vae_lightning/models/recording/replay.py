@@ -38,10 +38,10 @@ class Recording:
 class Replay:
     """The losses of a `Stack`, with their gradients, without the overhead of `vmap` and autograd at every step.
 
-    Where the objective of a step is an object of its own, not one made for this step, what the step does to tensors is
-    recorded at its first such step, its backward pass too; this and all others run what `optimised` makes of it. So a
-    loss may depend on the step through `objective.at(step)` alone. Other steps, as those of a warm-up, run as they are
-    written. Which of both is a function of the step, so that a resumed run does the same.
+    What a step does to tensors is recorded at the first step of its objective's kind, its backward pass too; this and
+    all others of the kind run what `optimised` makes of it. So a loss may depend on the step through
+    `objective.at(step)` alone. A step whose objective is made for it, and is of no kind, runs as it is written. Which
+    of both is a function of the step, so that a resumed run does the same.
     """
 
     def __init__(self, stack: Stack, optimised: Optimised) -> None:
@@ -50,14 +50,14 @@ class Replay:
 
     def __call__(self, batch: StackedBatch, step: int) -> tuple[Float[Tensor, " M"], Tensors]:
         """`stack(batch, step)`, after `stack.noise.begin`."""
-        objective = self.stack.objective_at(step)
-        if objective is not self.stack.objective_at(step):
+        kind = self.stack.kind_at(step)
+        if kind is None:
             return self.stack(batch, step)
         tensors = dict(named_tensors(self.stack.module))
         trained = {name: tensor for name, tensor in tensors.items() if tensor.requires_grad}
         with self.stack.differing_values(step) as values:
             parts = tuple((part.shape, part.dtype, part.device) for part in batch)
-            key = (objective, tuple(values), tuple(trained), parts)
+            key = (kind, tuple(values), tuple(trained), parts)
             if key not in self.made:
                 self.made[key] = self._record(values, batch, step)
         recording, names = self.made[key], list[str]()
