@@ -88,6 +88,30 @@ def test_a_word_that_an_option_does_not_take_is_told_with_those_that_it_takes(
     assert capsys.readouterr().err == f"vae-lightning: {told}, did you mean {meant}?; see --help\n"
 
 
+PRECISION = (
+    "--trainer.precision takes one of 64, 32, 16, transformer-engine, transformer-engine-float16, 16-true, 16-mixed, "
+    "bf16-true, bf16-mixed, 32-true, 64-true, bf16; got "
+)
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("--trainer.precision 17", f"{PRECISION}17"),
+        ("--trainer.precision 32-tru", f"{PRECISION}32-tru, did you mean 32-true?"),
+        ("--trainer.deterministic maybe", "--trainer.deterministic takes true or false, or warn; got maybe"),
+        ("--trainer.limit_train_batches all", "--trainer.limit_train_batches takes a number; got all"),
+        ("--trainer.max_epochs two", "--trainer.max_epochs takes a whole number; got two"),
+        ("--trainer.fast_dev_run some", "--trainer.fast_dev_run takes true or false, or a whole number; got some"),
+        ("--trainer.inference_mode x", "--trainer.inference_mode takes true or false; got x"),
+        ("--model.latent_dim three", "latent_dim takes a whole number; got three"),
+    ],
+)
+def test_a_value_of_another_kind_is_told_in_words(option: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    name, value = option.split()
+    assert said(capsys, name, value) == f"vae-lightning: {told}; see --help"
+
+
 def test_a_module_of_the_current_folder_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -168,7 +168,7 @@ def test_two_sweeps_in_one_folder_would_train_the_same_runs_at_once(
 @pytest.mark.parametrize(
     ("grid", "said"),
     [
-        (("--grid.model.latent_dim", "2,three"), "Expected a <class 'int'>. Got value: three"),
+        (("--grid.model.latent_dim", "2,three"), "latent_dim takes a whole number; got three"),
         (("--grid.model.latnt_dim", "2,3"), "did you mean latent_dim"),
     ],
 )

@@ -41,14 +41,25 @@ class Nothing:
         raise argparse.ArgumentTypeError(self.instead)
 
 
-def _with_choices(line: str, actions: Sequence[argparse.Action]) -> str:
-    """The line; of an option that takes some words and no others: which it takes, and which was probably meant."""
-    found = re.search(r'Parser key "([\w.]+)": Expected a typing\.Literal\[(.+?)\]\. Got value: (.*)$', line)
-    if not found:
-        return line
-    key, choices, got = found[1], re.findall(r"'([^']+)'", found[2]), found[3]
-    option = next((name for action in actions if action.dest == key for name in action.option_strings), key)
-    return f"{option} takes one of {', '.join(choices)}; got {got}{did_you_mean(got, choices)}"
+_KINDS = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text"}
+_KIND = re.compile(r"<class '(bool|int|float|str|NoneType)'>|typing\.Literal\[(.+?)\]")
+
+
+def _in_words(message: str, actions: Sequence[argparse.Action]) -> str:
+    """One line; of an option that takes numbers or certain words: which they are, and which was probably meant."""
+    key = re.match(r'Parser key "([\w.]+)":', message)
+    expected = re.search(r"Subtypes: \[(.+)\]$|Expected a (.+)\. Got value:", message, re.MULTILINE)
+    got = re.search(r"(?:Got|Given) value: (.*)$", message)
+    kinds = expected[1] or expected[2] if expected else "unknown"
+    if key is None or got is None or _KIND.sub("", kinds).strip(", "):
+        return in_one_line(message)
+    classes, literals = zip(*_KIND.findall(kinds), strict=True)
+    taken = [_KINDS[name] for name in _KINDS if name in classes and not (name == "int" and "float" in classes)]
+    words = list(dict.fromkeys(re.findall(r"[^',\s]+", ", ".join(literals))))
+    if words:
+        taken.append(f"one of {', '.join(words)}" if len(words) > 1 else words[0])
+    option = next((name for action in actions if action.dest == key[1] for name in action.option_strings), key[1])
+    return f"{option} takes {', or '.join(taken)}; got {got[1]}{did_you_mean(got[1], words)}"
 
 
 class TeachingParser(LightningArgumentParser):
@@ -56,7 +67,8 @@ class TeachingParser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """One line on standard error, and exit status 2."""
-        line = _with_choices(in_one_line(message), self._actions)
+        # the parser of a class knows its options without the beginning of their names
+        line = _in_words(message, [] if getattr(self, "_inner_parser", False) else self._actions)
         if unknown := re.match(r"unrecognized arguments: (--[\w.+]+)", line):
             line += did_you_mean(unknown[1], [name for action in self._actions for name in action.option_strings])
         print(f"vae-lightning: {line}{known_classes(line)}; see --help", file=sys.stderr)
