@@ -11,6 +11,7 @@ from typing import Any
 
 from vae_lightning.files import expanded
 from vae_lightning.messages import unheard
+from vae_lightning.signals import Interrupted
 from vae_lightning.studies.names import Asked, Scale, StudyName
 
 
@@ -96,7 +97,12 @@ def _reproduce_one(study: StudyName, scale: Scale, seed: int, given: Mapping[str
 
     _check_options(study, given.keys(), {name: kind.options for name, kind in STUDIES.items()})
     ready_to_train()
-    STUDIES[study](scale, seed, **given).reproduce(folder)
+    asked = STUDIES[study](scale, seed, **given)
+    try:
+        asked.reproduce(folder)
+    except Interrupted as error:
+        error.add_note(asked.again)
+        raise
 
 
 def _reproduce_all(scale: Scale, seed: int, given: Mapping[str, Any], folder: Path) -> None:

@@ -37,6 +37,8 @@ class Study(abc.ABC, Generic[Size, Found]):
     """How much is computed at each scale."""
     options: frozenset[str] = frozenset()
     """What its constructor takes of the command's options that are not for all studies."""
+    again = "the same command begins the study anew"
+    """What there is to say of one that a signal has ended."""
 
     def __init__(self, scale: Scale, seed: int, size: Size | None = None) -> None:
         self.scale, self.seed = scale, seed

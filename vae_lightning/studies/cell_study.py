@@ -31,6 +31,7 @@ class CellStudy(Study[Size, Mapping[CellT, Result]], Generic[Size, CellT, Result
     """
 
     options = frozenset({"only"})
+    again = "go on with the same command: what the study has finished is kept"
     format: Format[Result]
     """How results are kept."""
 

@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from vae_lightning.callbacks import BestCheckpoint, EpochLines, LastCheckpoint
 from vae_lightning.models.reproducible import ReproducibleModule
+from vae_lightning.process.trainers import SignalConnector
 from vae_lightning.studies.provenance import Settings
 from vae_lightning.studies.store import Figures, Plain
 from vae_lightning.training import trainer
@@ -73,6 +74,7 @@ class Trainings:
             callbacks=[*callbacks, EpochLines(), LastCheckpoint(self.save_every)],
             **self.options,
         )
+        run._signal_connector = SignalConnector(run)  # Lightning's would end the command with status 0
         run.fit(module, data, ckpt_path=begun)
         module.load_state_dict(read_checkpoint(self.last)["state_dict"])
 

@@ -132,7 +132,8 @@ class LastCheckpoint(Checkpoint):
             if not self._signum:  # those that know of a signal end by themselves
                 child.terminate()
         told = isinstance(exception, Interrupted) and trainer.is_global_zero
-        if (told or peer_failed(exception) or isinstance(exception, OSError)) and self._path and self._path.is_file():
+        ended = told or peer_failed(exception) or isinstance(exception, OSError)
+        if ended and self._path is not None and self._path.is_file() and _config(self._path).is_file():
             exception.add_note(_how_to_go_on(trainer, self._path))
         if isinstance(exception, Interrupted) and (said := requeue(trainer, exception)):
             exception.add_note(said)
@@ -164,11 +165,15 @@ class LastCheckpoint(Checkpoint):
             raise Interrupted(self._signum)
 
 
+def _config(last: Path) -> Path:
+    """Of a run of the command; a training of a study, or from Python, has none and goes on in another way."""
+    return last.parent.parent / "config.yaml"
+
+
 def _how_to_go_on(trainer: pl.Trainer, last: Path) -> str:
     """The command; of several machines, on each, or on one with the observations of a step that all have had."""
-    config = last.parent.parent / "config.yaml"
-    of_run = f"--config {shlex.quote(str(config))} " if config.is_file() else ""
-    command = f"go on with: vae-lightning fit {of_run}--ckpt_path {shlex.quote(str(last))}"
+    command = f"go on with: vae-lightning fit --config {shlex.quote(str(_config(last)))} --ckpt_path "
+    command += shlex.quote(str(last))
     if trainer.num_nodes == 1:
         return command
     data = datamodule(trainer)
