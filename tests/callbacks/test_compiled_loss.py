@@ -10,8 +10,10 @@ import jaxtyping
 import pytest
 import torch
 from support.models import Save, digits, gaussian_vae, trainer
+from torch import Tensor
 from torch.distributions import Distribution
 
+from vae_lightning.batches import Batch
 from vae_lightning.callbacks import CompiledLoss
 from vae_lightning.data import Stacked
 from vae_lightning.families import Bernoulli
@@ -60,3 +62,18 @@ def test_models_without_such_a_loss_are_told_what_they_have() -> None:
     ensemble = Ensemble(member=lambda: GaussianVAE(2, Bernoulli((1, 8, 8))), seeds=2)
     with pytest.raises(TypeError, match=r"--model\.execution vae_lightning\.models\.recording\.Compiled"):
         trainer(CompiledLoss()).fit(ensemble, Stacked([digits()], 2))
+
+
+class Doubled(GaussianVAE):
+    """Has a loss of its own."""
+
+    def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        loss, figures = super().loss(batch, step)
+        return 2 * loss, figures
+
+
+def test_a_subclass_with_a_loss_of_its_own_is_told_that_it_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")  # which nothing is asked of
+    with pytest.warns(UserWarning, match="Doubled has a loss of its own, which is not compiled") as told:
+        trainer(CompiledLoss(), max_steps=2, limit_val_batches=0).fit(Doubled(2, Bernoulli((1, 8, 8))), digits())
+    assert len([each for each in told if "CompiledLoss" in str(each.message)]) == 1

@@ -90,10 +90,15 @@ class LatentVariableModule(ReproducibleModule):
 
     def training_loss(self, batch: Batch, step: int, read: bool) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss, by the subclass's own `loss` if it has one; figures may be left out where they are not read."""
-        if type(self).loss is not LatentVariableModule.loss:
+        if self.has_own_loss:
             return self.loss(batch, step)
         loss, figures = self._loss_of(self.objective.at(step), self.model, observations(batch), read)
         return loss, self.with_own(figures, batch) if read else figures
+
+    @property
+    def has_own_loss(self) -> bool:
+        """Whether the class overrides `loss`, which is then what it trains by."""
+        return type(self).loss is not LatentVariableModule.loss
 
     def compute_losses_by(self, loss_of: LossOf | None) -> None:
         """Let training compute its losses by another function of the same values, or as they are written by None."""

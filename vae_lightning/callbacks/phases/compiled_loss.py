@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lightning.pytorch as pl
+from lightning.pytorch.utilities import rank_zero_warn
 
 from vae_lightning.models import Ensemble
 from vae_lightning.models.latent_variable import LatentVariableModule, loss_and_read
@@ -15,7 +16,8 @@ class CompiledLoss(pl.Callback):
     Same noise, same values up to rounding; weights, their names in checkpoints and how a run goes on are as without it,
     and so are validation and all diagnostics, which run as they are written. Each shape of a batch is compiled when it
     first comes, a minute or more for large networks: for long runs, above all on GPUs. What torch cannot compile, as
-    parts of what reads sparse documents, runs as it is written.
+    parts of what reads sparse documents, runs as it is written. So does the `loss` that a subclass has of its own, and
+    a warning says so.
 
     ValueError without a compiler (of C++ on a CPU, of C on a GPU); TypeError for RBMs, which have their gradients in
     closed form, and ensembles, which have an `execution` of their own.
@@ -34,6 +36,11 @@ class CompiledLoss(pl.Callback):
             raise TypeError(
                 f"CompiledLoss compiles the loss of a model with an objective, which {type(pl_module).__name__} has "
                 "not: leave it out"
+            )
+        if pl_module.has_own_loss:
+            return rank_zero_warn(
+                f"{type(pl_module).__name__} has a loss of its own, which is not compiled: CompiledLoss compiles the "
+                "objective of models that train by it alone, and changes nothing here"
             )
         on_gpu = trainer.strategy.root_device.type == "cuda"
         require_compiler("CompiledLoss", "leave it out: the loss is the same", on_gpu)
