@@ -22,6 +22,7 @@ from vae_lightning.callbacks import BitUse, Freeze, GradientVariance, LogitsByLe
 from vae_lightning.data import FullBatch, Stacked, Synthetic
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.processes import LinearJTEx
+from vae_lightning.encoders import FlowEncoder
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import Bernoulli, Normal
 from vae_lightning.metrics.functional import fused_henze_zirkler
@@ -485,3 +486,22 @@ def test_what_reads_one_model_is_for_its_members(kind: type[pl.Callback]) -> Non
     message = f"{kind.__name__} needs a model .*; Ensemble has none, its members do: .* by MemberCheckpoints"
     with pytest.raises(TypeError, match=message):
         trainer(kind()).fit(ensemble_of(OBJECTIVES["ELBO"]()), Stacked([whole(seed) for seed in SEEDS]))
+
+
+class Asking(EstimatedObjective):
+    """Asks for a number."""
+
+    def forward(self, model: Any, x: Tensor) -> Tensor:
+        loss = model.encoder(x).mean.sum(-1)
+        return loss if loss.sum() > 0 else -loss
+
+
+@pytest.mark.parametrize(
+    ("objective", "encoder", "reason"),
+    [(Asking, MLP, "data-dependent control flow"), (ELBO, partial(FlowEncoder, couplings=2, width=4), "aten::nonzero")],
+    ids=["a question", "a flow"],
+)
+def test_a_part_that_cannot_be_batched_is_refused_in_one_line(objective: Any, encoder: Any, reason: str) -> None:
+    build = lambda: GaussianVAE(2, Normal(2, 0.1), encoder, objective=objective(r()))  # noqa: E731
+    with pytest.raises(TypeError, match=rf"as FlowEncoder does not \(.*{reason}.*\): train such models one at a time"):
+        train(Ensemble(member=build, seeds=3), Stacked([whole(seed) for seed in SEEDS]))

@@ -54,8 +54,8 @@ class Ensemble(RankedMembers):
     Logged: `train/loss/mean`, `/best` and `/spread` (standard deviation) over the members that do not rest, the same of
     their other figures and of `val/loss`, there with each member's under its name; `train/resting`, how many rest;
     after a repeat of LiBI's likewise `val/selection`, minus what its members are judged by.
-    A loss that draws other noise than `randomness.Noise`, or that hooks gradients on their way back (`DReG`), does not
-    run under vmap. One process.
+    A loss that draws other noise than `randomness.Noise` (`HVAE`, `GibbsMRF`), that hooks gradients on their way back
+    (`DReG`) or picks entries by masks (`FlowEncoder`) does not run under vmap: TypeError. One process.
 
     Args:
         members: modules alike, each with its `seed`, weights and optimizer.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -79,12 +80,9 @@ class Stack(nn.Module):
         try:
             return vmap(loss)(weights, values, batch, torch.arange(len(self.members), device=batch[0].device))
         except RuntimeError as error:
-            if "randomness" not in str(error):
+            if (told := _told(error)) is None:
                 raise
-            raise TypeError(
-                "the loss draws from torch's generator, which no member has alone: let it draw from a "
-                "vae_lightning.randomness.Noise, as the objectives here do"
-            ) from error
+            raise TypeError(told) from error
 
     def objective_at(self, step: int) -> Objective:
         """The first member's objective of this step; the other members' differ from it by `differing_values` alone."""
@@ -163,6 +161,22 @@ def named_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 def over_members(values: Tensor, like: Tensor) -> Tensor:
     """(M,) -> (M, 1, ..., 1), to be broadcast over the rest of a stacked tensor."""
     return values.reshape(-1, *[1] * (like.ndim - 1))
+
+
+def _told(error: RuntimeError) -> str | None:
+    """What vmap cannot do, in one line with the way out; None for an error that is not about that."""
+    if "randomness" in str(error):
+        return (
+            "the loss draws from torch's generator, which no member has alone: train such models, as HVAE and those of "
+            "a GibbsMRF, one at a time; if the loss is yours, let it draw from a vae_lightning.randomness.Noise, as "
+            "the objectives here do"
+        )
+    if said := re.match(r"vmap: (.+?)\.?(?: Please .*)?$", " ".join(str(error).split())):
+        return (
+            "an Ensemble computes the losses of all members at once, which some part of theirs does not allow, as "
+            f"FlowEncoder does not ({said[1]}): train such models one at a time, as a sweep does"
+        )
+    return None
 
 
 def _kind(tensor: Tensor) -> str:
