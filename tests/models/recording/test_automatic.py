@@ -117,3 +117,9 @@ def test_what_pays_is_compiled_the_sooner_the_more_there_is_to_compute() -> None
     assert [automatic.pays(each, 5_000) for each in (few, many, pairs)] == [False, False, True]
     assert [automatic.pays(each, 1_500_000) for each in (few, many, pairs)] == [False, True, True]
     assert not automatic.pays(nodes(50, fused_henze_zirkler, 7), 5_000)
+
+
+def test_a_run_of_unknown_length_is_replayed() -> None:
+    """As one that a clock or somebody ends: whether compiling would pay is not known."""
+    losses = Automatic().in_run(float("inf")).losses(Stack([member(), member()]))
+    assert losses._count(0) == 0

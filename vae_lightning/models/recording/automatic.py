@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import warnings
 from collections.abc import Callable, Iterable
@@ -27,23 +28,24 @@ from vae_lightning.models.recording.fusable import is_fusable
 from vae_lightning.models.recording.replay import Inputs, Replay, Result
 from vae_lightning.objectives.base import Kind
 
-_PROBES, _LONGEST = 1_000, 1 << 31
+_PROBES = 1_000
 
 
 class Automatic(Execution):
     """Compile the kinds of step that a run has so many of that compiling pays for itself; replay the others.
 
     On CPUs with a C++ compiler. What pays is a function of the operations and of the length of the whole run, so that a
-    resumed run does as the one it resumes. Where compiling fails a line says so, and the steps are replayed.
+    resumed run does as the one it resumes. Where compiling fails a line says so, and the steps are replayed. So are
+    those of a run whose length is not known, which `max_time` alone or somebody ends: `Compiled()` compiles them.
     """
 
     def __init__(self) -> None:
         self._steps = 0
 
     def in_run(self, steps: float) -> Execution:
-        """The same for a run of so many steps."""
+        """The same for a run of so many steps; infinitely many are of one whose length is not known."""
         of_run = Automatic()
-        of_run._steps = int(min(steps, _LONGEST))
+        of_run._steps = int(steps) if math.isfinite(steps) else 0
         return of_run
 
     def losses(self, stack: Stack) -> Losses:
