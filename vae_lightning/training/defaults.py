@@ -22,6 +22,7 @@ from vae_lightning.callbacks import (
     FinalFigures,
     MetricsFile,
 )
+from vae_lightning.process import keep_large_buffers
 from vae_lightning.training.loggers import RunTensorBoard
 
 DEFAULTS: dict[str, Any] = {"log_every_n_steps": 20, "num_sanity_val_steps": 0}
@@ -34,11 +35,13 @@ def trainer(folder: Path | str | None = None, **changes: Any) -> pl.Trainer:
     """The Trainer as the command sets it up, but for use from Python: quiet, and on one device.
 
     Checkpoints are written atomically. There are some, or a progress bar, only if `callbacks` holds what makes them.
+    From then on the process keeps freed buffers of up to 32 megabytes for the next step, as the command's does.
 
     Args:
         folder: where TensorBoard logs go, each run in a `version_N` of its own; by default nothing is logged.
         changes: any argument of `lightning.pytorch.Trainer`, in place of what is set here.
     """
+    keep_large_buffers()
     callbacks = listed(changes.get("callbacks"))
     settings: dict[str, Any] = DEFAULTS | {
         "logger": RunTensorBoard(folder, name="", default_hp_metric=False) if folder else False,
