@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -301,3 +302,32 @@ def test_some_columns_are_standardised() -> None:
 def test_what_missing_does_not_take(x: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Arrays(x, standardise=True, missing=True).setup()
+
+
+SHUFFLED = np.random.default_rng(1).permutation(50)[:20]
+
+
+@pytest.mark.parametrize("numbers", [np.arange(20), SHUFFLED], ids=["in order", "shuffled"])
+@pytest.mark.parametrize("read", [str, pd.read_csv], ids=["file", "frame"])
+def test_a_column_without_a_name_that_numbers_the_rows_is_left_out(
+    numbers: np.ndarray, read: Callable[[str], Any], tmp_path: Path
+) -> None:
+    """The index of a frame, as pandas writes it by default, and as it calls it once it has read it again."""
+    file = str(tmp_path / "t.csv")
+    pd.DataFrame(X, index=numbers, columns=["one", "two", "three"]).to_csv(file)
+    data = Arrays(read(file))
+    with pytest.warns(UserWarning, match=r"numbers the rows, .* and is left out: name it in data\.columns"):
+        rows = data.rows
+    assert rows.feature_names == ["one", "two", "three"]
+    assert everything(data)[0] == pytest.approx(X.astype(np.float32))
+    name = "" if read is str else "Unnamed: 0"
+    assert Arrays(read(file), id=name).names == [str(number) for number in numbers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Arrays(read(file), columns=[name, "two"]).feature_names == [name, "two"]
+
+
+@pytest.mark.parametrize("values", [X[:, 0], np.arange(20) // 2], ids=["reals", "some twice"])
+def test_another_column_without_a_name_is_a_feature(values: np.ndarray, tmp_path: Path) -> None:
+    pd.DataFrame({"": values, "two": X[:, 1]}).to_csv(tmp_path / "t.csv", index=False)
+    assert Arrays(path=tmp_path / "t.csv").feature_names == ["", "two"]

@@ -32,8 +32,9 @@ class Arrays(InMemoryDataModule):
 
     x is an array of NumPy, torch or scipy.sparse, a frame of pandas, polars or pyarrow, or the path of a .npy, .npz,
     .csv, .tsv or .parquet. Of a frame or table every column is a feature that `label`, `id` and `split` do not name,
-    or those that `columns` names. With `standardise` a batch has (x - mean) / scale, the mean and standard deviation of
-    each entry over the training rows; checkpoints keep them, `to_original` undoes it. Validation and test rows are
+    or those that `columns` names. A column without a name that numbers the rows, as pandas writes a frame's index, is
+    left out, and a warning says so. With `standardise` a batch has (x - mean) / scale, the mean and standard deviation
+    of each entry over the training rows; checkpoints keep them, `to_original` undoes it. Validation and test rows are
     those of the column `split` (train, val or test), or chosen by `split_seed`, in proportion to the labels. `names[i]`
     names the row of id i, `feature_names` the columns. ValueError, in one line, for what is no number, missing or
     infinite.

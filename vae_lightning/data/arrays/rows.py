@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import scipy.sparse
+from lightning.pytorch.utilities import rank_zero_warn
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -20,6 +21,7 @@ LARGEST_ARRAY = 1 << 36  # bytes of a file of numbers
 TABLES = (".csv", ".tsv", ".parquet")
 ARRAYS = (".npy", ".npz")
 SHOWN = 3  # places of a fault that an error names
+INDEX = ("", "Unnamed: 0")  # how pandas writes a frame's index into a table, and what it calls it when it reads that
 MISSING = ("", "NA", "N/A", "#N/A", "n/a", "NULL", "null", "None", "<NA>")  # what tables write where there is no number
 
 
@@ -62,7 +64,7 @@ class Selection:
     def of(self, table: Mapping[str, NDArray[Any]], where: str) -> Rows:
         """ValueError names a column that is not there, or one that holds something else than numbers."""
         others = [name for name in (self.label, self.id, self.split) if name is not None]
-        features = [name for name in table if name not in others] if self.columns is None else list(self.columns)
+        features = list(self.columns) if self.columns is not None else _features(table, others, where)
         if missing := [name for name in (*features, *others) if name not in table]:
             raise ValueError(f"{where} has no column {missing[0]!r}, only {', '.join(table)}")
         if not features:
@@ -92,6 +94,26 @@ class Selection:
         ways += [f"data.columns [{', '.join(left)}] to leave it out"] if left else []
         way = f": give {', or '.join(ways)}" if self.columns is None and ways else ""
         raise ValueError(f"{text[first]}{more}{way}")
+
+
+def _features(table: Mapping[str, NDArray[Any]], others: Sequence[str], where: str) -> list[str]:
+    """All columns but some, and but an index; a line says so of that."""
+    features = [name for name in table if name not in others]
+    for name in INDEX:
+        if name in features and _numbers_rows(table[name]):
+            features.remove(name)
+            called = f"the column {name!r}" if name else "the column without a name"
+            rank_zero_warn(
+                f"{where}: {called} numbers the rows, as a frame's index does, and is left out: name it in "
+                "data.columns to have it as a feature, or by data.id to have its numbers as names"
+            )
+    return features
+
+
+def _numbers_rows(values: NDArray[Any]) -> bool:
+    """Whether they are whole numbers, each another."""
+    written = [str(value).strip() for value in values.tolist()]
+    return all(value.isdecimal() for value in written) and len(set(written)) == len(written)
 
 
 def rows_of(x: Any, selection: Selection, where: str) -> Rows:
