@@ -715,3 +715,15 @@ def test_pictures_to_answer_for_come_one_by_one_as_a_list_as_a_folder_or_as_an_a
     assert found["list"].names == [str(path) for path in files]
     with pytest.raises(ValueError, match="there are no pictures in the list"):
         preparation.read([])
+
+
+def test_links_to_files_are_read_and_those_to_folders_are_named(tmp_path: Path) -> None:
+    """A folder made of links is a common one; a link to a folder may lead to a whole disk, or round in a circle."""
+    elsewhere, mine = tmp_path / "elsewhere", tmp_path / "mine"
+    save(elsewhere / "far.png", far := pixels(6, 5, 3))
+    mine.mkdir()
+    (mine / "near.png").symlink_to(elsewhere / "far.png")
+    (mine / "gone.png").symlink_to(elsewhere / "gone.png")
+    (mine / "folder").symlink_to(elsewhere)
+    with pytest.warns(UserWarning, match=r"mine/folder is a link to a folder, which is not followed: link its files"):
+        assert (only(mine) == np.moveaxis(far, -1, 0)).all()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
+from lightning.pytorch.utilities import rank_zero_warn
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from vae_lightning.data.reading import check_file
@@ -44,10 +45,16 @@ ImageFile = Path | Packed
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Every image below a folder, by path, hidden ones left out; ValueError if there is none."""
+    """Every image below a folder, by path, hidden ones left out; ValueError if there is none.
+
+    Links to files count as files. Those to folders, which may lead to a whole disk or back, are named in a warning.
+    """
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}: give the folder of the images as path")
-    paths = sorted(_visible(folder.rglob("*"), folder), key=lambda path: path.relative_to(folder).parts)
+    found = list(folder.rglob("*"))
+    paths = sorted(_visible(found, folder), key=lambda path: path.relative_to(folder).parts)
+    for link in (path for path in found if path.is_symlink() and path.is_dir()):
+        rank_zero_warn(f"{link} is a link to a folder, which is not followed: link its files, or give the folder")
     if not paths:
         raise ValueError(f"there are no images in {folder}: files ending in {', '.join(IMG_EXTENSIONS)} are read")
     return paths

@@ -22,7 +22,8 @@ class ImageFolder(ImageDataModule):
 
     The files (.jpg, .jpeg, .png, .ppm, .bmp, .pgm, .tif, .tiff, .webp) either lie in the folder itself, all of label
     0, or in one sub-folder for each label, at any depth below it; labels count the sub-folders by name. Ids count the
-    files by path: `names[i]` is the one of id i. Validation and test are cut by seed, the labels in proportion.
+    files by path: `names[i]` is the one of id i. Validation and test are cut by seed, the labels in proportion. Links
+    to files are read wherever they point; links to folders are not followed, and a warning names them.
 
     Pixels of 16 bits are read as viewers show them: the high 8 are kept, so that 65,535 is white. Convert 12-bit camera
     values in 16-bit files before, since they end at 4,095, nearly black; floats and 32-bit integers are refused.
