@@ -21,7 +21,7 @@ from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import Normal
 from vae_lightning.metrics.functional import elbo_surgery
 from vae_lightning.models import GaussianVAE
-from vae_lightning.objectives import Aggressive, AnalyticELBO, Objective, Segments, WarmUp
+from vae_lightning.objectives import Aggressive, AnalyticELBO, FirstThen, Objective, Segments, WarmUp
 
 ELBO = AnalyticELBO(Reparameterised())
 
@@ -197,3 +197,20 @@ def test_a_run_and_its_resumption(tmp_path: Path) -> None:
 def test_the_callback_needs_the_objective() -> None:
     with pytest.raises(TypeError, match="runs the objective Aggressive, the model's is AnalyticELBO: wrap it so"):
         trainer(AggressiveInference()).fit(vae(ELBO), world(2))
+
+
+@pytest.mark.parametrize("objective", [Aggressive(ELBO), FirstThen(Aggressive(ELBO), ELBO, 1)], ids=["alone", "within"])
+def test_it_is_refused_where_nobody_tells_it_losses(objective: Objective) -> None:
+    """The encoder alone would train, for ever."""
+    with pytest.raises(ValueError, match="by the losses of one model, which the callback AggressiveInference tells"):
+        trainer().fit(vae(objective), world(2))
+
+
+def test_it_goes_around_another_objective_and_not_within_one() -> None:
+    within, around = FirstThen(Aggressive(ELBO), ELBO, 1), Aggressive(FirstThen(ELBO, ELBO, 1))
+    with pytest.raises(TypeError, match=r"the model's is FirstThen: wrap it so, as Aggressive\(FirstThen\(\.\.\.\)\)"):
+        trainer(AggressiveInference()).fit(vae(within), world(2))
+    with pytest.raises(ValueError, match="with Aggressive around any other objective"):
+        trainer(AggressiveInference()).fit(vae(Aggressive(within)), world(2))
+    trainer(AggressiveInference()).fit(vae(around), world(2))
+    assert around.inner == 2

@@ -39,9 +39,13 @@ class AggressiveInference(MetricDiagnostic):
         objective = part(pl_module, "objective")
         if not isinstance(objective, Aggressive):
             name = type(objective).__name__
-            raise TypeError(f"AggressiveInference runs the objective Aggressive, the model's is {name}: wrap it so")
+            raise TypeError(
+                f"AggressiveInference runs the objective Aggressive, the model's is {name}: wrap it so, as "
+                f"Aggressive({name}(...))"
+            )
         if trainer.world_size > 1:
             raise ValueError("Aggressive decides by the losses of one process: use devices: 1")
+        objective.listen()
         self.objective = objective
 
     def on_train_batch_end(

@@ -20,10 +20,12 @@ class Aggressive(InTurns):
     objective over `window` steps is no better than over the window before, at most `most` steps; then the decoder and
     the prior have one step, and again. When I_q(x; z) on the validation data falls for the first time it is over, and
     all train together. What decides is not a function of the step: it is kept in buffers, so that a resumed run goes
-    on as it was. The callback `callbacks.AggressiveInference` tells losses and information; without it nothing changes.
+    on as it was. The callback `callbacks.AggressiveInference` tells losses and information to the model's own
+    objective, so that this one goes around any other, such as `FirstThen`, and not within it.
     On a GPU the end of a window waits for the device, and no other step.
     One model at a time: in an ensemble all members would have their turns together. One process.
-    ValueError unless 1 <= window <= most, and in an ensemble.
+    ValueError unless 1 <= window <= most, and when training starts where nothing is told: without the callback, within
+    another objective, in an ensemble.
 
     Source: He, Spokoyny, Neubig, Berg-Kirkpatrick, Lagging Inference Networks and Posterior Collapse in Variational
     Autoencoders (2019), Algorithm 1; the window of its code is 15 steps, `most` 100.
@@ -57,6 +59,7 @@ class Aggressive(InTurns):
         if not 1 <= window <= most:
             raise ValueError(f"Aggressive needs 1 <= window <= most, got {window} and {most}")
         self.window, self.most = window, most
+        self._is_told = False
         self.register_buffer("aggressive", torch.tensor(True))
         self.register_buffer("inner", torch.tensor(0))  # steps of the encoder since the decoder's last; -1: its turn
         self.register_buffer("total", torch.tensor(0.0, dtype=torch.float64))  # of the losses in this window
@@ -78,6 +81,19 @@ class Aggressive(InTurns):
         if not self.aggressive:
             return now
         return trained_part(now, "decoder", "prior") if self.inner < 0 else trained_part(now, "encoder")
+
+    def check_run(self, num_steps: float) -> None:
+        """Also raise ValueError where nobody tells it losses: the encoder's turn would never end."""
+        super().check_run(num_steps)
+        if not self._is_told:
+            raise ValueError(
+                "Aggressive decides by the losses of one model, which the callback AggressiveInference tells its "
+                "objective: add that callback, with Aggressive around any other objective; in an ensemble take Segments"
+            )
+
+    def listen(self) -> None:
+        """Rely on being told losses and information from now on."""
+        self._is_told = True
 
     def observe_loss(self, loss: Tensor) -> None:
         """Decide by the loss of the step just done whose turn is next."""
