@@ -234,3 +234,12 @@ def test_claims_that_do_not_hold_are_said_so() -> None:
     assert "e1 is the best encoder in 1 of 2 settings (not at 8 bits and depth 1), and" in told[1]
     assert told[2] == "8 bits: the best decoder has depth 1."
     assert told[3].endswith("on the test split at: 8 bits, depth 0, e3 (+5.7%).")
+
+
+def test_a_difference_that_the_table_does_not_show_is_none() -> None:
+    rows, places = rows_of(425.04, 425.0, 430.0, 419.0, 418.97, 418.94)
+    (claims,) = [each for each in remarks_of(rows, [], places) if each.startswith("e1 is the best encoder")]
+    assert claims == (
+        "e1 is the best encoder in 1 of 2 settings (not at 8 bits and depth 1), and e1 <= e2 <= e3 in 1 (not at 8 bits "
+        "and depth 1); a difference below 0.05 nats, which the table does not show, counts as none."
+    )
