@@ -101,6 +101,16 @@ def test_an_index_of_many_codes_has_tables_and_finds_the_same(monkeypatch, tmp_p
             assert hits.tied[number] == tied
 
 
+@pytest.mark.parametrize(("num", "kind"), [(100, Scan), (101, Lookup)])
+def test_up_to_so_many_codes_are_compared_and_of_one_more_there_are_tables(monkeypatch, num, kind):
+    monkeypatch.setattr(scan, "CODES", 100)
+    codes, queries = some_codes(num, 20, 0, 20)
+    index = CodeIndex.build(codes, [str(row) for row in range(num)])
+    assert type(index.finder()) is kind
+    for query, near in zip(queries, index.finder().nearest(pack(queries), 5), strict=True):
+        assert found(near) == brute_force(codes, query, 5)
+
+
 def test_a_document_is_not_its_own_neighbour():
     index = CodeIndex.build(np.zeros((4, 3), bool), ["4", "3", "2", "1"])
     hits = index.nearest_to("2", k=2)
