@@ -85,10 +85,14 @@ def test_a_method_that_fails_throughout_is_named_and_the_others_have_their_table
     assert "- no restart went to the end: LinearJTEx / lagging" in (tmp_path / "table.md").read_text()
 
 
-def test_the_full_scale_is_the_papers_protocol() -> None:
+def test_the_full_scale_is_the_papers_protocol_but_for_libis_settings() -> None:
+    """Which are those of medium: its validation ranks them."""
     size = SIZES["full"]
     assert (size.data_sets, size.restarts, size.training, size.samples) == (5, 10, Training(30_000, False), 5_000)
-    assert (size.comparisons, size.grid) == (20_000, PAPER_GRID)
+    assert (size.comparisons, replace(size.grid, libi=PAPER_GRID.libi)) == (20_000, PAPER_GRID)
+    for world in WORLDS.values():
+        tried = SIZES["medium"].grid.of_libi(world)
+        assert all(setting in tried for setting in size.grid.of_libi(world))
     counts = {
         (world, method): len(METHODS[method].settings(WORLDS[world], PAPER_GRID))
         for world in TABLE_ONE

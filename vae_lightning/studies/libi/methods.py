@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -42,17 +42,28 @@ class Combined:
 
 
 @dataclass(frozen=True)
+class Ranked:
+    """Of LiBI the settings that an earlier study's validation ranked highest: by world, (HZ, cov, mean, R)."""
+
+    by_world: Mapping[str, Sequence[tuple[float, float, float, int]]]
+
+    def settings(self, world: World) -> list[Setting]:
+        """One for each."""
+        return [dict(zip(("HZ", "cov", "mean", "R"), ranked, strict=True)) for ranked in self.by_world[world.name]]
+
+
+@dataclass(frozen=True)
 class Grid:
     """Which hyper-parameters are searched over."""
 
     betas: tuple[float, ...]
     annealed: tuple[float, ...]
     segments: int  # how many of the world's
-    libi: tuple[Combined, ...]
+    libi: tuple[Combined | Ranked, ...]
 
     def of_libi(self, world: World) -> list[Setting]:
         """The settings of LiBI in a world."""
-        return [setting for combined in self.libi for setting in combined.settings(world)]
+        return [setting for some in self.libi for setting in some.settings(world)]
 
 
 PAPER_GRID = Grid(
