@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
-# two test processes of one thread each: the same on a laptop and on a large machine
+# two test processes of one thread each: the same on a laptop and on a large machine; bytecode is kept, which the
+# hundred processes that tests start would otherwise each make anew
 WORKERS ?= 2
 IMAGE ?= vae-lightning
 # how long `make soak` reproduces studies; it goes on with them the next time
@@ -38,7 +39,7 @@ demo: $(INSTALLED) ## train, test and use a VAE of digits, reproduce the Gaussia
 	@echo "curves and histograms: $(BIN)/tensorboard --logdir runs/demo"
 
 test: $(INSTALLED) ## all tests; ARGS="-k elbo" selects, VAE_LIGHTNING_DATA is where real data lies
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: $(INSTALLED) ## style, format, types, and who may import whom
 	$(BIN)/ruff check

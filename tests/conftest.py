@@ -17,6 +17,7 @@ from support.real_data import find_real_newsgroups
 check_quickly()
 
 # what is parsed once is kept for the tests alone; matplotlib keeps its list of fonts where it was
+os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")  # else torch tries out six compilations for it, five seconds
 os.environ["MPLCONFIGDIR"] = os.environ.get("MPLCONFIGDIR") or matplotlib.get_configdir()
 _cache = tempfile.TemporaryDirectory(prefix="vae-lightning-tests-")
 os.environ["XDG_CACHE_HOME"] = _cache.name
