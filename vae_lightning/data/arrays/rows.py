@@ -10,7 +10,6 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import scipy.sparse
-from lightning.pytorch.utilities import rank_zero_warn
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -101,6 +100,8 @@ def _features(table: Mapping[str, NDArray[Any]], others: Sequence[str], where: s
     features = [name for name in table if name not in others]
     for name in INDEX:
         if name in features and _numbers_rows(table[name]):
+            from lightning.pytorch.utilities import rank_zero_warn  # which a query has not imported
+
             features.remove(name)
             called = f"the column {name!r}" if name else "the column without a name"
             rank_zero_warn(

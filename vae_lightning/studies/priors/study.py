@@ -76,8 +76,9 @@ class PriorsStudy(CellStudy[PriorsSize, Repeat[Cell], Judged]):
     def depends_on(self, cell: Repeat[Cell]) -> Settings:
         """Scale, seed, and how much is computed."""
         size = self.size
-        of_scale = {"epochs": size.epochs, "samples": size.samples, "terms": SAMPLES, "validated": size.validate_every}
-        return {"scale": self.scale, "seed": cell.seed, **of_scale}
+        of_scale = {"epochs": size.epochs, "samples": size.samples, "terms": SAMPLES}
+        seldom = {} if size.validate_every == 10 else {"epochs until it is validated": size.validate_every}
+        return {"scale": self.scale, "seed": cell.seed, **of_scale, **seldom}
 
     def run(self, cell: Repeat[Cell], folder: Path) -> Judged:
         """Train and judge one model."""
