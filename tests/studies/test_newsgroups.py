@@ -241,5 +241,5 @@ def test_a_difference_that_the_table_does_not_show_is_none() -> None:
     (claims,) = [each for each in remarks_of(rows, [], places) if each.startswith("e1 is the best encoder")]
     assert claims == (
         "e1 is the best encoder in 1 of 2 settings (not at 8 bits and depth 1), and e1 <= e2 <= e3 in 1 (not at 8 bits "
-        "and depth 1); a difference below 0.05 nats, which the table does not show, counts as none."
+        "and depth 1); a difference below 0.05 nats counts as none."
     )

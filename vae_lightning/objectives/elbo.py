@@ -39,17 +39,27 @@ class BetaWeighted(EstimatedObjective, abc.ABC):
             return self
         beta = self.beta(step)
         if not 0 < self.beta.steps <= step:
-            made = copy.copy(self)
-            made.beta, made._made_by, made._trained_parts = _weight(beta), (self,), {}
-            return made
+            return self._weighing(beta, made_by=(self,))
         if [(each.estimator, each.beta) for each in self._stays] != [(self.estimator, beta)]:
-            self._stays = (type(self)(self.estimator, beta),)
+            self._stays = (self._weighing(beta),)
         return self._stays[0]
+
+    def _weighing(self, beta: float, made_by: tuple[BetaWeighted, ...] = ()) -> BetaWeighted:
+        """The same with this beta; what is set on it is not set on this one."""
+        made = copy.copy(self)
+        made._modules, made._parameters, made._buffers = {**self._modules}, {**self._parameters}, {**self._buffers}
+        made.beta, made._made_by, made._trained_parts, made._stays = _weight(beta), made_by, {}, ()
+        return made
 
     @property
     def kind(self) -> Kind:
-        """Those that one schedule made for its steps are alike but for beta."""
-        return Kind((*self._made_by, self.estimator), ("beta",)) if self._made_by else super().kind
+        """Those that one schedule made for its steps are alike but for beta; those of a subclass may differ in more.
+
+        With a beta of 1 there is one figure more, as `is_elbo` says.
+        """
+        if not self._made_by or type(self) not in (ELBO, AnalyticELBO) or self.beta == 1:
+            return super().kind
+        return Kind((*self._made_by, self.estimator), ("beta",))
 
     def unweighted(self) -> Objective:
         """The evidence lower bound: the same with beta = 1."""

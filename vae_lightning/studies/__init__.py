@@ -100,7 +100,7 @@ def _reproduce_one(study: StudyName, scale: Scale, seed: int, given: Mapping[str
     asked = STUDIES[study](scale, seed, **given)
     try:
         asked.reproduce(folder)
-    except Interrupted as error:
+    except (Interrupted, OSError) as error:
         error.add_note(asked.again)
         raise
 

@@ -316,7 +316,9 @@ def test_a_column_without_a_name_that_numbers_the_rows_is_left_out(
     file = str(tmp_path / "t.csv")
     pd.DataFrame(X, index=numbers, columns=["one", "two", "three"]).to_csv(file)
     data = Arrays(read(file))
-    with pytest.warns(UserWarning, match=r"numbers the rows, .* and is left out: name it in data\.columns"):
+    with pytest.warns(
+        UserWarning, match=r"as a frame's index does, and is left out: give --data\.id '.*' to have them as names"
+    ):
         rows = data.rows
     assert rows.feature_names == ["one", "two", "three"]
     assert everything(data)[0] == pytest.approx(X.astype(np.float32))
@@ -325,6 +327,18 @@ def test_a_column_without_a_name_that_numbers_the_rows_is_left_out(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert Arrays(read(file), columns=[name, "two"]).feature_names == [name, "two"]
+
+
+def test_the_index_in_a_parquet_file_is_left_out(tmp_path: Path) -> None:
+    """Which pandas keeps there under a name of its own, behind the columns, unless it counts from zero."""
+    pd.DataFrame(X, index=SHUFFLED, columns=["one", "two", "three"]).to_parquet(tmp_path / "t.parquet")
+    with pytest.warns(UserWarning, match="__index_level_0__.* is left out"):
+        assert Arrays(path=tmp_path / "t.parquet").feature_names == ["one", "two", "three"]
+
+
+def test_whole_numbers_without_a_name_behind_other_columns_are_a_feature(tmp_path: Path) -> None:
+    pd.DataFrame({"two": X[:, 1], "": SHUFFLED}).to_csv(tmp_path / "t.csv", index=False)
+    assert Arrays(path=tmp_path / "t.csv").feature_names == ["two", ""]
 
 
 @pytest.mark.parametrize("values", [X[:, 0], np.arange(20) // 2], ids=["reals", "some twice"])

@@ -725,5 +725,5 @@ def test_links_to_files_are_read_and_those_to_folders_are_named(tmp_path: Path) 
     (mine / "near.png").symlink_to(elsewhere / "far.png")
     (mine / "gone.png").symlink_to(elsewhere / "gone.png")
     (mine / "folder").symlink_to(elsewhere)
-    with pytest.warns(UserWarning, match=r"mine/folder is a link to a folder, which is not followed: link its files"):
+    with pytest.warns(UserWarning, match=r"mine/folder: a link to a folder is not followed: link its files"):
         assert (only(mine) == np.moveaxis(far, -1, 0)).all()

@@ -111,6 +111,36 @@ def test_the_steps_of_a_warm_up_are_one_recording_that_takes_their_betas(ends: t
     assert len(replay.made) == 1
 
 
+class MoreByStep(AnalyticELBO):
+    """A user's own, whose `at` sets another attribute, and has another estimator, beside the beta of a warm-up."""
+
+    gain = 1.0
+
+    def at(self, step: int) -> Any:
+        made: Any = super().at(step)
+        made.gain, made.estimator = 1.0 + step, Reparameterised(1 + step)
+        return made
+
+    def forward(self, model: Any, x: Tensor) -> Tensor:
+        return self.gain * super().forward(model, x)
+
+
+def test_the_steps_of_a_subclass_whose_objectives_may_differ_in_more_run_as_they_are_written() -> None:
+    stack = Stack(members(*(MoreByStep(r, WarmUp(5)) for _ in range(3))))
+    replay = Replay(stack, lambda graph, inputs: graph)
+    for step in (0, 1, 4):
+        found, expected = (values_at(stack, way, step) for way in (replay, stack))
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-4)
+    assert not replay.made
+    assert stack.module.objective.estimator.num_samples == 1  # what a step's objective is given is its own
+
+
+def test_where_beta_is_one_the_loss_is_the_nelbo_in_a_warm_up_too() -> None:
+    stack = Stack(members(*(AnalyticELBO(r, WarmUp(4, end=2.0)) for _ in range(3))))
+    replay = Replay(stack, lambda graph, inputs: graph)
+    assert ["nelbo" in values_at(stack, replay, step) for step in (1, 2, 3)] == [False, True, False]
+
+
 class AnotherEachTime(AnalyticELBO):
     """An objective of each step that says nothing of what it has in common with the others."""
 

@@ -94,4 +94,6 @@ class _AsTrained(Selection):
     """The columns that the model was trained on; the one of names may be missing."""
 
     def of(self, table: Mapping[str, NDArray[Any]], where: str) -> Rows:
-        return Selection(self.columns, id=self.id if self.id in table else None).of(table, where)
+        id = self.id if self.id in table else None
+        columns = [name for name in table if name != id] if self.columns is None else self.columns
+        return Selection(columns, id=id).of(table, where)

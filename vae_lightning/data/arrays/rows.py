@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -20,7 +22,8 @@ LARGEST_ARRAY = 1 << 36  # bytes of a file of numbers
 TABLES = (".csv", ".tsv", ".parquet")
 ARRAYS = (".npy", ".npz")
 SHOWN = 3  # places of a fault that an error names
-INDEX = ("", "Unnamed: 0")  # how pandas writes a frame's index into a table, and what it calls it when it reads that
+INDEX = re.compile(r"|Unnamed: 0(\.\d+)*")  # how pandas writes a frame's index before the columns, and reads it
+STORED_INDEX = re.compile(r"__index_level_\d+__")  # how it writes it into a .parquet
 MISSING = ("", "NA", "N/A", "#N/A", "n/a", "NULL", "null", "None", "<NA>")  # what tables write where there is no number
 
 
@@ -85,10 +88,11 @@ class Selection:
         if not text:
             return found
         first, *others = text
+        shown = first or "''"
         more = f" (and so in {', '.join(others[:SHOWN])}{', ...' if len(others) > SHOWN else ''})" if others else ""
         left = [name for name in features if name not in text]
         ways = (
-            [f"data.label {first} if it is a label", f"data.id {first} if it names the rows"] if len(text) < 3 else []
+            [f"data.label {shown} if it is a label", f"data.id {shown} if it names the rows"] if len(text) < 3 else []
         )
         ways += [f"data.columns [{', '.join(left)}] to leave it out"] if left else []
         way = f": give {', or '.join(ways)}" if self.columns is None and ways else ""
@@ -97,17 +101,17 @@ class Selection:
 
 def _features(table: Mapping[str, NDArray[Any]], others: Sequence[str], where: str) -> list[str]:
     """All columns but some, and but an index; a line says so of that."""
+    first = list(takewhile(lambda name: INDEX.fullmatch(name) and _numbers_rows(table[name]), table))
+    stored = [name for name in table if STORED_INDEX.fullmatch(name) and _numbers_rows(table[name])]
     features = [name for name in table if name not in others]
-    for name in INDEX:
-        if name in features and _numbers_rows(table[name]):
-            from lightning.pytorch.utilities import rank_zero_warn  # which a query has not imported
+    for name in (name for name in (*first, *stored) if name in features):
+        from lightning.pytorch.utilities import rank_zero_warn  # which a query has not imported
 
-            features.remove(name)
-            called = f"the column {name!r}" if name else "the column without a name"
-            rank_zero_warn(
-                f"{where}: {called} numbers the rows, as a frame's index does, and is left out: name it in "
-                "data.columns to have it as a feature, or by data.id to have its numbers as names"
-            )
+        features.remove(name)
+        rank_zero_warn(
+            f"{where}: the column {name!r} holds whole numbers, each another, as a frame's index does, and is left "
+            f"out: give --data.id {name!r} to have them as names of the rows, or all features by --data.columns"
+        )
     return features
 
 

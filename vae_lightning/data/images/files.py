@@ -53,8 +53,9 @@ def image_files(folder: Path) -> list[Path]:
         raise ValueError(f"there is no folder {folder}: give the folder of the images as path")
     found = list(folder.rglob("*"))
     paths = sorted(_visible(found, folder), key=lambda path: path.relative_to(folder).parts)
-    for link in (path for path in found if path.is_symlink() and path.is_dir()):
-        rank_zero_warn(f"{link} is a link to a folder, which is not followed: link its files, or give the folder")
+    if links := sorted(path for path in found if path.is_symlink() and path.is_dir() and not path.name.startswith(".")):
+        more = f" and {len(links) - 1:,} more" if len(links) > 1 else ""
+        rank_zero_warn(f"{links[0]}{more}: a link to a folder is not followed: link its files, or give the folder")
     if not paths:
         raise ValueError(f"there are no images in {folder}: files ending in {', '.join(IMG_EXTENSIONS)} are read")
     return paths

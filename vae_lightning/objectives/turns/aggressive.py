@@ -85,7 +85,7 @@ class Aggressive(InTurns):
     def check_run(self, num_steps: float) -> None:
         """Also raise ValueError where nobody tells it losses: the encoder's turn would never end."""
         super().check_run(num_steps)
-        if not self._is_told:
+        if self.aggressive.all() and not self._is_told:
             raise ValueError(
                 "Aggressive decides by the losses of one model, which the callback AggressiveInference tells its "
                 "objective: add that callback, with Aggressive around any other objective; in an ensemble take Segments"

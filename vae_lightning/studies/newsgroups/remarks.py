@@ -14,7 +14,7 @@ FAR = 0.03
 """The share of the paper's figure from which on ours is said to differ."""
 
 LEVEL = 0.05
-"""Nats: a smaller difference is less than half of the last digit that the table shows."""
+"""Nats: a smaller difference counts as none; it is half of the last digit that the table shows."""
 
 READING = (
     "Deviance: the NELBO relative to the saturated multinomial, in nats a document, of the epoch that validation "
@@ -73,8 +73,7 @@ def _claims(found: Mapping[Place, Row]) -> Iterator[str]:
     ordered = [setting for setting, of in values.items() if all(a - b < LEVEL for a, b in combinations(of, 2))]
     yield (
         f"e1 is the best encoder in {len(first)} of {len(whole)} settings{_but(whole, first)}, and e1 <= e2 <= e3 in "
-        f"{len(ordered)}{_but(whole, ordered)}; a difference below {LEVEL} nats, which the table does not show, counts "
-        "as none."
+        f"{len(ordered)}{_but(whole, ordered)}; a difference below {LEVEL} nats counts as none."
     )
     for bits in sorted({bits for bits, _ in whole}):
         depths = {depth: min(values[bits, depth]) for of, depth in whole if of == bits}
