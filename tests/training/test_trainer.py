@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import ctypes
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.plugins import TorchCheckpointIO
 from support.models import digits, gaussian_vae
 
 from vae_lightning.callbacks import AtomicCheckpointIO, LastCheckpoint
-from vae_lightning.process.own import _MMAP_THRESHOLD
 from vae_lightning.training import TrainingCLI, trainer
 from vae_lightning.training.defaults import Unwatched
 
@@ -70,26 +69,33 @@ def test_changes_win_and_the_rest_is_what_the_command_has(tmp_path: Path, monkey
     assert samplers[0] == samplers[1]
 
 
-class MallocInfo(ctypes.Structure):
-    """glibc's mallinfo2; `hblks` are the buffers that are the system's, which it has back when they are freed."""
+BUFFERS = """
+import ctypes
+import torch
+from vae_lightning.process.own import _MMAP_THRESHOLD
+from vae_lightning.training import trainer
 
-    _fields_ = [
-        *((name, ctypes.c_size_t) for name in ("arena", "ordblks", "smblks", "hblks")),
-        ("others", ctypes.c_size_t * 6),
-    ]
+class MallocInfo(ctypes.Structure):
+    # glibc's mallinfo2; hblks are the buffers that are the system's, which it has back when they are freed
+    _fields_ = [(name, ctypes.c_size_t) for name in ("arena", "ordblks", "smblks", "hblks")]
+    _fields_ += [("others", ctypes.c_size_t * 6)]
+
+libc = ctypes.CDLL("libc.so.6")
+libc.mallinfo2.restype = MallocInfo
+
+def of_the_system():
+    before = libc.mallinfo2().hblks
+    buffer = torch.ones(6 << 20)
+    return libc.mallinfo2().hblks - before
+
+libc.mallopt(_MMAP_THRESHOLD, 1 << 17)  # as a process begins
+print(of_the_system())
+trainer(logger=False)
+print(of_the_system())
+"""
 
 
 def test_large_buffers_are_kept_as_in_the_command() -> None:
-    """What a step frees need not be asked of the system again, page by page, at the next."""
-    libc = ctypes.CDLL("libc.so.6")
-    libc.mallinfo2.restype = MallocInfo
-
-    def of_the_system() -> int:
-        before = libc.mallinfo2().hblks
-        _buffer = torch.ones(4 << 20)
-        return int(libc.mallinfo2().hblks - before)
-
-    libc.mallopt(_MMAP_THRESHOLD, 1 << 17)  # as a process begins
-    assert of_the_system() == 1
-    trainer(**SHORT)
-    assert of_the_system() == 0
+    """What a step frees need not be asked of the system again, page by page, at the next; in a process of its own."""
+    ran = subprocess.run([sys.executable, "-c", BUFFERS], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["1", "0"]
