@@ -23,6 +23,8 @@ _cache = tempfile.TemporaryDirectory(prefix="vae-lightning-tests-")
 os.environ["XDG_CACHE_HOME"] = _cache.name
 
 torch.set_num_threads(1)  # a forked child has none of the threads that its parent's operations were shared among
+# as what records does first, see `process.let_autograd_count_devices`: tests trace functions by themselves
+torch.zeros((), requires_grad=True).backward()
 
 # as a terminal starts a command: what a shell runs in the background has SIGINT ignored, and would leave it so
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -101,7 +101,8 @@ def _reproduce_one(study: StudyName, scale: Scale, seed: int, given: Mapping[str
     try:
         asked.reproduce(folder)
     except (Interrupted, OSError) as error:
-        error.add_note(asked.again)
+        if not isinstance(error, FileNotFoundError):  # what is not there has to come first
+            error.add_note(asked.again)
         raise
 
 

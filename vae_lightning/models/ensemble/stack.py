@@ -117,17 +117,14 @@ class Stack(nn.Module):
         if not (self._objectives_differ or first.kind.varying):
             yield self._fixed
             return
-        now = [member.objective.at(step) for member in self.members] if self._objectives_differ else [first]
+        same = [first] * len(self.members)
+        now = [member.objective.at(step) for member in self.members] if self._objectives_differ else same
         kinds = [objective.kind for objective in now]
         varying = {name: None for kind in kinds for name in kind.varying}
         if kinds != self._kinds:
             others = {name: values for name, values in differing(now).items() if name not in varying}
             self._kinds, self._of_kinds = kinds, _vectors(others, first, _OF_OBJECTIVE)
-        each = {name: [getattr(objective, name) for objective in now] for name in varying}
-        copies = len(self.members) // len(now)
-        at_step = {
-            _OF_OBJECTIVE + name: torch.tensor(values * copies, dtype=torch.float64) for name, values in each.items()
-        }
+        at_step = _vectors({name: [getattr(each, name) for each in now] for name in varying}, first, _OF_OBJECTIVE)
         with self._under(first):
             yield self._fixed | self._of_kinds | at_step
 
