@@ -84,6 +84,9 @@ def test_folders_and_settings_stay() -> None:
         "seed": 3, "epochs": 80, "rate": 0.002, "samples": 4, "patience": 10, "retrieved": 100,
     }  # fmt: skip
     assert settings["8-bits/depth-2/e2/seed-1"]["rate"] == 0.001
+    patient = {path for path, told in settings.items() if "patience" in told}
+    assert {"16-bits/depth-1/e1/seed-1", "8-bits/depth-0/e3-scaled/seed-1"} <= patient
+    assert not {path for path in patient if re.search("/e[23]/", path)}  # those may be long on a plateau
     assert settings["8-bits/RBM/seed-1"]["epochs"] == 40
     assert {"16-bits/depth-0/e1-RLOO/seed-2", "64-bits/depth-0/e1-by-documents/seed-1"} <= settings.keys()
     of_full = {cell.path: full.depends_on(cell) for cell in full.cells()}["8-bits/depth-0/e1/seed-0"]

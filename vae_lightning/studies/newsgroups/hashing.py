@@ -115,7 +115,8 @@ class Hashing(DocumentModel):
 
     def stops(self, size: NewsgroupsSize) -> list[pl.Callback]:
         """What ends a training that does not become better."""
-        return [] if size.patience is None else [EarlyStopping("val/nelbo", patience=size.patience)]
+        patience = self.patience(size)
+        return [] if patience is None else [EarlyStopping("val/nelbo", patience=patience)]
 
     def judges(self) -> list[pl.Callback]:
         """The use that it makes of its bits."""
@@ -128,8 +129,13 @@ class Hashing(DocumentModel):
     def settings(self, bits: int, size: NewsgroupsSize) -> Settings:
         """How long it is trained, and how fast, and what validation takes a mean over."""
         told: Settings = {"epochs": size.epochs, "rate": self.rate(bits, size), "samples": size.samples}
-        told = told if size.patience is None else {**told, "patience": size.patience}
+        patience = self.patience(size)
+        told = told if patience is None else {**told, "patience": patience}
         return {**told, "epochs of many samples": size.many_epochs} if size.many_epochs else told
+
+    def patience(self, size: NewsgroupsSize) -> int | None:
+        """Of encoders of counts. One of frequencies may see no better validation for long before it begins to learn."""
+        return None if self.encoder.features is WordFrequencies else size.patience
 
     def rate(self, bits: int, size: NewsgroupsSize) -> float:
         """Adam's."""

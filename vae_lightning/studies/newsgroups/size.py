@@ -14,7 +14,7 @@ class NewsgroupsSize:
 
     epochs: int  # by one pair of samples of each document
     many_epochs: int = 0  # thereafter, by ten
-    patience: int | None = None  # epochs without a better validation that end a training
+    patience: int | None = None  # epochs without a better validation that end a training on counts
     rate: float | None = None  # Adam's, of all VAEs; by default what validation chose for each
     seeds: int = 1
     linear_seeds: int = 1  # of linear decoders

@@ -96,7 +96,7 @@ class NewsgroupsStudy(CellStudy[NewsgroupsSize, Repeat[Cell], Figures]):
             "seeds": ", ".join(map(str, seeds)),
             "epochs": size.epochs,
             "further epochs, of ten samples": size.many_epochs,
-            "epochs without a better validation that end a training": size.patience or "any",
+            "epochs without a better validation that end a training on counts": size.patience or "any",
             "Adam's rate": size.rate or "as validation chose for each model",
             "samples of z, in evaluation": size.samples,
             "epochs of an RBM": size.rbm_epochs,
