@@ -6,13 +6,13 @@ import argparse
 import inspect
 import re
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from lightning.pytorch.cli import LightningArgumentParser
 
-from vae_lightning.messages import did_you_mean, in_one_line
+from vae_lightning.messages import did_you_mean
+from vae_lightning.training.mistakes import in_words
 from vae_lightning.training.suggestions import known_classes
 
 
@@ -41,34 +41,13 @@ class Nothing:
         raise argparse.ArgumentTypeError(self.instead)
 
 
-_KINDS = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text"}
-_KIND = re.compile(r"<class '(bool|int|float|str|NoneType)'>|typing\.Literal\[(.+?)\]")
-
-
-def _in_words(message: str, actions: Sequence[argparse.Action]) -> str:
-    """One line; of an option that takes numbers or certain words: which they are, and which was probably meant."""
-    key = re.match(r'Parser key "([\w.]+)":', message)
-    expected = re.search(r"Subtypes: \[(.+)\]$|Expected a (.+)\. Got value:", message, re.MULTILINE)
-    got = re.search(r"(?:Got|Given) value: (.*)$", message)
-    kinds = expected[1] or expected[2] if expected else "unknown"
-    if key is None or got is None or _KIND.sub("", kinds).strip(", "):
-        return in_one_line(message)
-    classes, literals = zip(*_KIND.findall(kinds), strict=True)
-    taken = [_KINDS[name] for name in _KINDS if name in classes and not (name == "int" and "float" in classes)]
-    words = list(dict.fromkeys(re.findall(r"[^',\s]+", ", ".join(literals))))
-    if words:
-        taken.append(f"one of {', '.join(words)}" if len(words) > 1 else words[0])
-    option = next((name for action in actions if action.dest == key[1] for name in action.option_strings), key[1])
-    return f"{option} takes {', or '.join(taken)}; got {got[1]}{did_you_mean(got[1], words)}"
-
-
 class TeachingParser(LightningArgumentParser):
     """Says of a mistake what it is, not the whole configuration around it; and of a class what its docstring says."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """One line on standard error, and exit status 2."""
         # the parser of a class knows its options without the beginning of their names
-        line = _in_words(message, [] if getattr(self, "_inner_parser", False) else self._actions)
+        line = in_words(message, [] if getattr(self, "_inner_parser", False) else self._actions)
         if unknown := re.match(r"unrecognized arguments: (--[\w.+]+)", line):
             line += did_you_mean(unknown[1], [name for action in self._actions for name in action.option_strings])
         print(f"vae-lightning: {line}{known_classes(line)}; see --help", file=sys.stderr)
