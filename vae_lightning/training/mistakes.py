@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import re
+import sys
 from collections.abc import Sequence
 
 import vae_lightning
 from vae_lightning.messages import did_you_mean, in_one_line
-from vae_lightning.training.suggestions import class_names
 
 _KINDS = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text"}
 _KIND = re.compile(r"<class '(bool|int|float|str|NoneType)'>|typing\.Literal\[(.+?)\]")
 _CLASS = re.compile(r"<class '((?:\w+\.)+\w+)'>|(?:list|collections\.abc\.\w+)\[(?:\w+\.)+\w+\]")
 _FEW = 20  # names in a line
+_HOMES = ("vae_lightning.", "lightning.pytorch.callbacks", "lightning.pytorch.loggers", "torch.optim", "torch.nn")
 
 
 def in_words(message: str, actions: Sequence[argparse.Action]) -> str:
@@ -36,6 +38,12 @@ def in_words(message: str, actions: Sequence[argparse.Action]) -> str:
     return f"{option} takes {', or '.join(taken + values)}; got {got}{did_you_mean(got, names + words)}"
 
 
+def known_classes(line: str) -> str:
+    """The class that was probably meant, if the line says that a module has no such class."""
+    missing = re.search(r"module '([\w.]+)' has no attribute '(\w+)'", line)
+    return did_you_mean(missing[2], vars(sys.modules[missing[1]])) if missing and missing[1] in sys.modules else ""
+
+
 def _values(kinds: str) -> tuple[list[str], list[str]]:
     """What is taken that is no class, and the words among it."""
     found = _KIND.findall(kinds)
@@ -50,7 +58,19 @@ def _values(kinds: str) -> tuple[list[str], list[str]]:
 def _classes(kinds: str) -> tuple[list[str], list[str]]:
     """That a class is taken, or a list of them, and the names of those that there are."""
     bases = _CLASS.findall(kinds)
-    names = class_names(next(filter(None, bases), None))
+    names = _class_names(next(filter(None, bases), None))
     ours = [name for name in names if name in dir(vae_lightning)]
     such_as = f", such as {', '.join(ours)}" if 0 < len(ours) <= _FEW else ""
     return [f"the name of a class{such_as}", *(["a list of such"] if "" in bases else [])], names
+
+
+def _class_names(base: str | None) -> list[str]:
+    """What an option may be given that takes a class of this base, by its path; None is any class."""
+    module, _, name = (base or "builtins.object").rpartition(".")
+    kind = vars(sys.modules[module]).get(name, object)
+    modules = [module for name, module in list(sys.modules.items()) if name.startswith(_HOMES) and module]
+    return sorted({name for module in modules for name, value in vars(module).items() if _is_a(value, kind)})
+
+
+def _is_a(value: object, kind: type) -> bool:
+    return inspect.isclass(value) and issubclass(value, kind) and not inspect.isabstract(value)

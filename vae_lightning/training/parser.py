@@ -12,8 +12,7 @@ from typing import Any, NoReturn
 from lightning.pytorch.cli import LightningArgumentParser
 
 from vae_lightning.messages import did_you_mean
-from vae_lightning.training.mistakes import in_words
-from vae_lightning.training.suggestions import known_classes
+from vae_lightning.training.mistakes import in_words, known_classes
 
 
 class _AsWritten(argparse.RawDescriptionHelpFormatter):
