@@ -14,6 +14,9 @@ from support import leaving_probe
 from support.command import HASHING, ROOT, command, figures, forked, on_miniature, process
 from support.models import events
 from support.process_probe import Notes
+from torch.testing import assert_close
+
+from vae_lightning.trust import read_checkpoint
 
 TWO = ("--config", ROOT / "configs" / "trainer" / "ddp.yaml")
 RUN, LAST = "version_0", Path("version_0") / "checkpoints" / "last.ckpt"
@@ -115,6 +118,27 @@ def test_no_thread_of_gloo_is_left_to_the_end_of_the_interpreter(
     assert "python" in left[0]
     assert "gloo" not in "".join(left)
     assert figures(tmp_path / RUN)["val/nelbo"] > 0
+
+
+def test_a_last_step_that_does_not_divide(tmp_path: Path) -> None:
+    """An exact gradient of 101 points: steps of 32, the last of 5, of which one process has 3 and the other 2."""
+    fit = (
+        "fit",
+        "--config",
+        ROOT / "configs" / "mixture.yaml",
+        "--data.sizes",
+        "[101, 61, 61]",
+        "--data.eval_batch_size",
+        "8",
+    )
+    fit += ("--trainer.callbacks", "[]", "--trainer.max_epochs", "3", "--trainer.enable_model_summary", "false")
+    for processes, batch, more in ((1, "32", ()), (2, "16", TWO)):
+        options = ("--data.batch_size", batch, "--trainer.logger.save_dir", tmp_path / str(processes), *more)
+        done = forked(*fit, *options, processes=processes)
+        assert done.returncode == 0, done.stderr
+    one, two = (read_checkpoint(tmp_path / folder / LAST)["state_dict"] for folder in "12")
+    for name, value in one.items():
+        assert_close(two[name], value, rtol=1e-4, atol=1e-5, msg=name)
 
 
 def assert_watched(run: Path, epochs: int) -> None:

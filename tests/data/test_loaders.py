@@ -48,6 +48,21 @@ def test_training_shows_each_observation_once_an_epoch_in_equally_many_steps(
 
 
 @given(nums, batch_sizes, worlds)
+def test_the_weighted_mean_over_processes_is_that_over_the_observations_of_a_step(
+    num: int, batch_size: int, world: int
+) -> None:
+    num += world
+    weights = [TrainingOrder(num, batch_size, 0, rank, world).weight for rank in range(world)]
+    for step, shares in enumerate(zip(*training_orders(num, batch_size, world), strict=True)):
+        means = [sum(rows) / len(rows) for rows in shares]
+        whole = list(itertools.chain(*shares))
+        found = sum(weight(step) * mean for weight, mean in zip(weights, means, strict=True)) / world
+        assert found == pytest.approx(sum(whole) / len(whole))
+        if len(whole) == batch_size * world:
+            assert [weight(step) for weight in weights] == [1.0] * world
+
+
+@given(nums, batch_sizes, worlds)
 def test_a_step_works_on_the_same_observations_on_any_number_of_processes(
     num: int, batch_size: int, world: int
 ) -> None:

@@ -158,6 +158,17 @@ class TrainingOrder:
         for step in steps[: len(self)]:
             yield step.tensor_split(self.world_size)[self.rank]
 
+    def weight(self, step: int) -> float:
+        """n W / N, for n of the step's N observations here: the mean of means over W processes is then that over N.
+
+        It is 1 but in a shorter last step that does not divide.
+        """
+        if self.world_size == 1:
+            return 1.0
+        size = min(self.step_size, self.num - step * self.step_size)
+        own = size // self.world_size + (self.rank < size % self.world_size)
+        return own * self.world_size / size
+
 
 class SameOrder(TrainingOrder):
     """The first epoch's batches in every epoch, to overfit them."""

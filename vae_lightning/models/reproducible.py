@@ -20,6 +20,7 @@ from vae_lightning.answers.kept import kept_preparation
 from vae_lightning.batches import Batch, observations
 from vae_lightning.construction.hyperparameters import check_objects
 from vae_lightning.construction.specification import Unspecified, specification
+from vae_lightning.data.loaders import TrainingLoader
 from vae_lightning.data.protocols import InMemory, Prepares, datamodule
 from vae_lightning.metrics.averages import Averages
 from vae_lightning.models.failure import Losses, StopsAtFailure, check_parameters, say_way_out
@@ -138,12 +139,18 @@ class ReproducibleModule(FromCheckpoint, StopsAtFailure, Answering, abc.ABC):
         if read:
             self.check_losses(batch)
             self.log_step(batch, loss.detach(), figures)
-        return loss
+        weight = self._weight(batch_idx)
+        return loss if weight == 1 else loss * weight
 
     def log_step(self, batch: Batch, loss: Tensor, figures: dict[str, Tensor]) -> None:
         """Log the loss and its figures, at a step that the trainer writes."""
         named = {f"train/{name}": value for name, value in ({"loss": loss} | figures).items()}
         self.log_dict(named, batch_size=len(observations(batch)))
+
+    def _weight(self, batch_idx: int) -> float:
+        """What the loss counts among those of all processes, whose gradients are averaged: its share of the step."""
+        loader = self.trainer.train_dataloader
+        return loader.sampler.weight(batch_idx) if isinstance(loader, TrainingLoader) else 1.0
 
     def _check_rows(self, batch: Batch) -> None:
         self.preflight(self.trainer).check_batch(batch, "rows of a batch")
