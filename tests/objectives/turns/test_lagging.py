@@ -212,5 +212,8 @@ def test_it_goes_around_another_objective_and_not_within_one() -> None:
         trainer(AggressiveInference()).fit(vae(within), world(2))
     with pytest.raises(ValueError, match="with Aggressive around any other objective"):
         trainer(AggressiveInference()).fit(vae(Aggressive(within)), world(2))
-    trainer(AggressiveInference()).fit(vae(around), world(2))
+    module = vae(around)
+    trainer(AggressiveInference()).fit(module, world(2))
     assert around.inner == 2
+    with pytest.raises(ValueError, match="which the callback AggressiveInference tells"):
+        trainer().fit(module, world(2))  # by which it was told before

@@ -48,6 +48,10 @@ class AggressiveInference(MetricDiagnostic):
         objective.listen()
         self.objective = objective
 
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Another run may be without this callback."""
+        self.objective.listen(False)
+
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: STEP_OUTPUT, batch: Batch, batch_idx: int
     ) -> None:

@@ -91,9 +91,9 @@ class Aggressive(InTurns):
                 "objective: add that callback, with Aggressive around any other objective; in an ensemble take Segments"
             )
 
-    def listen(self) -> None:
-        """Rely on being told losses and information from now on."""
-        self._is_told = True
+    def listen(self, told: bool = True) -> None:
+        """Whether to rely on being told losses and information from now on."""
+        self._is_told = told
 
     def observe_loss(self, loss: Tensor) -> None:
         """Decide by the loss of the step just done whose turn is next."""
