@@ -80,6 +80,28 @@ def test_a_resumed_fit_sees_what_an_uninterrupted_one_sees(
         assert resumed.seen == whole.seen[step:], checkpoint.name
 
 
+@pytest.mark.parametrize("before", ["tested", "resumed"])
+def test_a_fit_after_others_of_the_same_data_has_its_own_order(tmp_path: Path, before: str) -> None:
+    """The seed of a checkpoint is for the fit that goes on from it, and for none that follows on the same object."""
+    data, seen = Numbers(8, 4), []
+    for seed in (7, 8):
+        seed_everything(seed, verbose=False)
+        run = Recorder()
+        fit = trainer(tmp_path, max_epochs=1)
+        fit.fit(run, datamodule=data)
+        seen.append(run.seen)
+        fit.save_checkpoint(tmp_path / "run.ckpt")
+        if before == "tested":
+            fit.test(run, datamodule=data, ckpt_path=tmp_path / "run.ckpt", weights_only=True, verbose=False)
+        else:
+            longer = trainer(tmp_path, max_epochs=2)
+            longer.fit(Recorder(), datamodule=data, ckpt_path=tmp_path / "run.ckpt", weights_only=True)
+    alone = Recorder()
+    seed_everything(8, verbose=False)
+    trainer(tmp_path, max_epochs=1).fit(alone, datamodule=Numbers(8, 4))
+    assert seen[1] == alone.seen != seen[0]
+
+
 def test_the_seed_of_the_run_sets_the_order() -> None:
     def order(seed: int) -> list[int]:
         seed_everything(seed, verbose=False)

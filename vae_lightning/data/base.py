@@ -44,6 +44,7 @@ class InMemoryDataModule(FromCheckpoint, LightningDataModule, abc.ABC):
         self._splits: dict[Predicted, Observations] = {}
         self._seed = 0
         self._restored_seed: int | None = None
+        self._restored_for: object = None  # the trainer whose fit goes on with that seed; None for any
 
     def __repr__(self) -> str:
         """`Digits(1,258 to train on, 180 to validate, 359 to test, each (1, 8, 8))`, once it is set up."""
@@ -104,9 +105,10 @@ class InMemoryDataModule(FromCheckpoint, LightningDataModule, abc.ABC):
 
         With the trainer's `overfit_batches`, every epoch has the first one's batches.
         """
-        restored = self._restored_seed
-        self._seed = run_seed() if restored is None else restored
         trainer: Any = self.trainer
+        if self._restored_for not in (None, trainer):
+            self._restored_seed = self._restored_for = None
+        self._seed = run_seed() if self._restored_seed is None else self._restored_seed
         kind = SameOrder if trainer is not None and trainer.overfit_batches > 0 else TrainingOrder
         data = self.placed(self.train)
         return TrainingLoader(data, kind(len(self.train), self.batch_size, self._seed, *self._process()))
@@ -148,11 +150,12 @@ class InMemoryDataModule(FromCheckpoint, LightningDataModule, abc.ABC):
         return {"seed": self._seed}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with the seed of the checkpoint; ValueError if it has none."""
+        """Let the fit that goes on from the checkpoint have its seed; ValueError if it has none."""
         seed = state_dict.get("seed") if isinstance(state_dict, dict) else None
         if not isinstance(seed, int):
             raise ValueError(f"the checkpoint's record of {type(self).__name__} has no seed, which is a whole number")
-        self._restored_seed = seed
+        if self.trainer is None or self.trainer.state.fn == "fit":  # who tests a checkpoint does not train on from it
+            self._restored_seed, self._restored_for = seed, self.trainer
 
     def _process(self) -> tuple[int, int]:
         trainer = self.trainer

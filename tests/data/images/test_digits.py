@@ -24,7 +24,9 @@ BINARISATIONS = [StaticBinarisation(), DynamicBinarisation(), ThresholdBinarisat
 
 def digits(binarisation: Binarisation | None = None, rank: int = 0, world: int = 1, **changes: Any) -> Digits:
     data = Digits(binarisation, **{"batch_size": 100, "eval_batch_size": 50} | changes)
-    data.trainer = SimpleNamespace(global_rank=rank, world_size=world, overfit_batches=0.0)
+    data.trainer = SimpleNamespace(
+        global_rank=rank, world_size=world, overfit_batches=0.0, state=SimpleNamespace(fn="fit")
+    )
     data.setup("fit")
     return data
 
