@@ -160,6 +160,15 @@ def test_it_is_built_within_other_objectives(wrapped: Any) -> None:
     assert all(p.grad is not None for name, p in model.objective.named_parameters())
 
 
+@pytest.mark.parametrize(("encoder_steps", "decoder_steps"), [(1, 1), (4, 1), (2, 3)])
+def test_in_turns_it_counts_its_own_steps(encoder_steps: int, decoder_steps: int) -> None:
+    """The generator learns in each fourth step of the game, whatever the encoder's turns between."""
+    game = Adversarial(SMALL, discriminator_steps=4)
+    turns = Alternating(game, ForwardKL(), decoder_steps, encoder_steps)
+    played = [each for each in map(turns.at, range(60)) if each.parts != ("encoder",)]
+    assert [each.objective is game for each in played] == [(n + 1) % 4 == 0 for n in range(len(played))]
+
+
 def test_a_discriminator_of_spectral_norm_one() -> None:
     """By torch's parametrisation, held and free alike; its saved names are torch's."""
     model = gan(Adversarial(partial(SpectralNorm, network=SMALL), Hinge()))

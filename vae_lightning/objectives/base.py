@@ -71,6 +71,10 @@ class Objective(nn.Module, abc.ABC):
         """
         return self
 
+    def in_turn(self, step: int, turn: int) -> Objective:
+        """The objective of this step, which is its own `turn`-th, counted from 0, where others have theirs between."""
+        return self.at(step)
+
     @property
     def kind(self) -> Kind:
         """By default it is of a kind of its own: the same object has the same loss, and another one another."""

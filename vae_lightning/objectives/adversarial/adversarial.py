@@ -135,6 +135,10 @@ class Adversarial(Objective):
         """Both players, at every `discriminator_steps`-th step; else the discriminator alone."""
         return self if (step + 1) % self.discriminator_steps == 0 else self._views[0]
 
+    def in_turn(self, step: int, turn: int) -> Objective:
+        """The same by its own steps: of those of others the discriminator sees nothing."""
+        return self.at(turn)
+
     def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
         """Minus what both players lose, (B,)."""
         return -self.play(model, x, generator_learns=True).loss

@@ -53,9 +53,11 @@ class Alternating(Objective):
 
     def at(self, step: int) -> Objective:
         """The objective whose turn it is, with a gradient for its own part of the model alone."""
-        if step % (self.encoder_steps + self.decoder_steps) < self.encoder_steps:
+        cycle, place = divmod(step, self.encoder_steps + self.decoder_steps)
+        if place < self.encoder_steps:
             return trained_part(self.encoder.at(step), "encoder")
-        return trained_part(self.decoder.at(step), "decoder", "prior")
+        turn = cycle * self.decoder_steps + place - self.encoder_steps
+        return trained_part(self.decoder.in_turn(step, turn), "decoder", "prior")
 
     def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
         """ValueError: there is no value without a step."""
