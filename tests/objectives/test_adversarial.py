@@ -16,7 +16,7 @@ from vae_lightning.conditional import Conditional
 from vae_lightning.families import Bernoulli, Normal
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.models import Ensemble, GaussianVAE, HashingVAE
-from vae_lightning.nn import MLP, DCGANDiscriminator, SpectralNorm
+from vae_lightning.nn import MLP, DCGANDiscriminator, PixelCNN, SpectralNorm
 from vae_lightning.objectives import (
     R1,
     Adversarial,
@@ -209,6 +209,12 @@ class TestRefusals:
             Adversarial(SMALL, **given)
         with pytest.raises(ValueError, match="R1 needs a positive finite weight, got -1"):
             R1(-1.0)
+
+    def test_means_that_are_averages_of_draws(self) -> None:
+        """No gradient passes through them, and the generator would never learn."""
+        images = Bernoulli((1, 4, 4))
+        with pytest.raises(TypeError, match=r"E\[x \| z\], which here is an average of draws"):
+            GaussianVAE(2, images, decoder=PixelCNN, objective=Adversarial(SMALL, fakes=MeanFakes()))
 
     def test_documents(self) -> None:
         with pytest.raises(TypeError, match="those of bags of words do not"):

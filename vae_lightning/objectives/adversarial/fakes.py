@@ -7,7 +7,7 @@ import abc
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vae_lightning.distributions import rsample
+from vae_lightning.distributions import drawn_in_order, rsample
 from vae_lightning.randomness import Noise
 
 
@@ -67,7 +67,12 @@ class MeanFakes(Fakes):
     """
 
     def check(self, likelihood: Distribution) -> None:
-        """TypeError for a distribution that does not know its mean."""
+        """TypeError for a distribution that does not know its mean, or has it by draws, which carry no gradient."""
+        if drawn_in_order(likelihood):
+            raise TypeError(
+                "a discriminator's gradient reaches the generator through E[x | z], which here is an average of draws, "
+                "pixel by pixel: use another decoder, such as nn.DCGANGenerator"
+            )
         try:
             likelihood.mean  # noqa: B018  # asked for the error alone
         except NotImplementedError as error:
