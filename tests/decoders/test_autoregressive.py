@@ -241,3 +241,11 @@ def test_bad_arguments_are_refused_in_one_line() -> None:
 def test_other_networks_make_the_decoder_they_made() -> None:
     for network in (MLP, partial(Deconvolutions, channels=[4])):
         assert type(decoder_of(Bernoulli((1, 4, 4)), (2,), network)) is Conditional
+
+
+@pytest.mark.parametrize("family", [Bernoulli(TINY), Normal(TINY)], ids=repr)
+def test_it_draws_in_the_precision_of_its_weights(family: ExponentialFamily) -> None:
+    single, double = stirred(family)(codes(3)), stirred(family).double()(codes(3).double())
+    for p, precision in ((single, torch.float32), (double, torch.float64)):
+        assert p.sample((2,)).dtype == p.mean.dtype == precision
+    torch.testing.assert_close(double.mean.float(), single.mean, rtol=1e-3, atol=1e-3)

@@ -66,13 +66,13 @@ class Autoregressed(td.Distribution):
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """(*S, *B, *X), with no gradient."""
         shape = Size(sample_shape) + self.batch_shape
-        noise = Noise()
+        noise, maps = Noise(), self.maps.to(torch.promote_types(self.maps.dtype, torch.float32))
 
         def draw(theta: Tensor) -> Tensor:
-            return sample(self.pixel.member(theta.float().reshape(*shape, -1)), 1, noise)[0].reshape(len(theta), -1)
+            return sample(self.pixel.member(theta.reshape(*shape, -1)), 1, noise)[0].reshape(len(theta), -1)
 
         with torch.no_grad(), torch.autocast(self.maps.device.type, enabled=False):
-            return self.network.generate(_rows(self.maps.float(), shape), draw).reshape(shape + self.event_shape)
+            return self.network.generate(_rows(maps, shape), draw).reshape(shape + self.event_shape)
 
     @property
     def mean(self) -> Tensor:
