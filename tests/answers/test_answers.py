@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -253,3 +256,23 @@ def test_codes_without_a_closed_form_are_estimated_and_scores_of_them_refused() 
         model.log_likelihood(np.ones((2, 6)))
     levels = vl.HVAE([1, 2], vl.Bernoulli(6)).encode(np.ones((2, 6)))
     assert levels.sd.shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: vl.GaussianVAE(2, vl.Normal(3, scale=0.5)), lambda: vl.RBM(vl.Normal(3), vl.Bernoulli(4))]
+)
+def test_a_model_of_double_precision_answers_as_well(make: Callable[[], Any]) -> None:
+    """As a run of 64-true leaves it; a float32 of the same weights says the same to its rounding."""
+    x = np.random.default_rng(0).normal(size=(5, 3))
+    x[0, 1] = np.nan
+    single = make()
+    double = copy.deepcopy(single).double()
+    for ask in (
+        lambda model: model.encode(x[1:]).mean,
+        lambda model: model.reconstruct(x[1:]).x,
+        lambda model: model.decode(np.zeros((2, *model.code_shape))).x,
+    ):
+        np.testing.assert_allclose(ask(double), ask(single), rtol=1e-4, atol=1e-5)
+    assert np.isfinite(double.log_likelihood(x[1:], K=10).log_likelihood).all()
+    assert double.impute(x, K=10).x.shape == (5, 3)
+    assert double.generate(2).x.dtype == np.float64

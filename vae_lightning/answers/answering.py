@@ -188,13 +188,17 @@ class Answering(abc.ABC):
             if isinstance(block.x, Tensor) and not (verb.takes_missing or self.takes_missing):
                 check_whole(block.x, block.names, self.read_by.columns)
             with self._ready(), seeded(self.seed, type(verb).__name__, number):
-                answer = verb(self, replace(block, x=block.x.to(self.where)))
+                answer = verb(self, replace(block, x=self._placed(block.x)))
             yield answer
 
     @property
     def where(self) -> torch.device:
         """The device of the weights."""
         return next(self.parameters()).device
+
+    def _placed(self, x: Tensor | Counts) -> Tensor | Counts:
+        """Rows where the weights are, dense ones in their precision, which after a run of 64-true is double."""
+        return x.to(next(self.parameters())) if isinstance(x, Tensor) else x.to(self.where)
 
     @contextmanager
     def _ready(self) -> Iterator[None]:
