@@ -345,3 +345,16 @@ def test_whole_numbers_without_a_name_behind_other_columns_are_a_feature(tmp_pat
 def test_another_column_without_a_name_is_a_feature(values: np.ndarray, tmp_path: Path) -> None:
     pd.DataFrame({"": values, "two": X[:, 1]}).to_csv(tmp_path / "t.csv", index=False)
     assert Arrays(path=tmp_path / "t.csv").feature_names == ["", "two"]
+
+
+def test_a_row_of_a_table_whose_label_is_empty_has_none(tmp_path: Path) -> None:
+    """Empty fields of a .csv, and what frames have in their place."""
+    labels = ["u", "v", "", "u"] * 5
+    pd.DataFrame({"one": X[:, 0], "kind": labels}).to_csv(tmp_path / "t.csv", index=False)
+    for data in (
+        Arrays(path=tmp_path / "t.csv", label="kind"),
+        Arrays(X, labels),
+        Arrays(X, [k or None for k in labels]),
+    ):
+        assert everything(data)[1] == labels
+        assert data.label_names == ["u", "v"]

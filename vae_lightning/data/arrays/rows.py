@@ -232,6 +232,8 @@ def _is_number(value: Any) -> bool:
 
 
 def is_missing(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which of them are None or NaN, as frames say that there is no value, of texts, too."""
-    told = (value is None or (not isinstance(value, str) and str(value) in ("nan", "<NA>")) for value in values)
+    """Which of them are None or NaN, as frames say that there is no value, of texts, too, or empty, as tables do."""
+    if values.dtype.kind == "U":
+        return np.char.strip(values) == ""
+    told = (not value.strip() if isinstance(value, str) else str(value) in ("None", "nan", "<NA>") for value in values)
     return np.fromiter(told, bool, len(values)) if values.dtype.kind in "Of" else np.zeros(len(values), bool)
