@@ -358,3 +358,11 @@ def test_a_row_of_a_table_whose_label_is_empty_has_none(tmp_path: Path) -> None:
     ):
         assert everything(data)[1] == labels
         assert data.label_names == ["u", "v"]
+
+
+@pytest.mark.parametrize("kind", ["datetime64[ns]", "timedelta64[s]", "complex64"])
+def test_times_and_complex_numbers_are_no_features(kind: str) -> None:
+    """NumPy makes numbers of them: of a date its nanoseconds since 1970, of a complex one its real part."""
+    frame = pd.DataFrame({"when": np.arange(20).astype(kind), "one": X[:, 0]})
+    with pytest.raises(ValueError, match=r"x, column 'when': expected numbers, got .*data\.columns \[one\] to leave"):
+        Arrays(frame).setup()

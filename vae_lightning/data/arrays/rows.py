@@ -216,10 +216,12 @@ def numbers(values: NDArray[Any], where: str) -> NDArray[np.float32]:
     elif values.dtype.kind == "O":
         values = np.array([np.nan if value is None else value for value in values.ravel()]).reshape(values.shape)
     try:
+        if values.dtype.kind in "mMc":  # of times NumPy would take the nanoseconds, of complex numbers a part
+            raise TypeError(f"{values.dtype} is no kind of number")
         with np.errstate(over="ignore"):
             return values.astype(np.float32)
     except (ValueError, TypeError) as error:
-        bad = next(value for value in values.ravel() if not _is_number(value))
+        bad = next((value for value in values.ravel() if not _is_number(value)), values.ravel()[0])
         raise ValueError(f"{where}: expected numbers, got {str(bad)[:40]!r}") from error
 
 
