@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from support.models import events, trainer
 from torch import Tensor
 
-from vae_lightning.callbacks import AggressiveInference
+from vae_lightning.callbacks import AggressiveInference, ExponentialMovingAverage
 from vae_lightning.data import FullBatch, Synthetic
 from vae_lightning.data.processes import GaussianMixture
 from vae_lightning.estimators import Reparameterised
@@ -217,3 +217,15 @@ def test_it_goes_around_another_objective_and_not_within_one() -> None:
     assert around.inner == 2
     with pytest.raises(ValueError, match="which the callback AggressiveInference tells"):
         trainer().fit(module, world(2))  # by which it was told before
+
+
+def test_it_stops_where_an_average_of_the_weights_is_validated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the objective learns of a validation stays with the model when its own weights come back."""
+    objective = Aggressive(ELBO, window=1, most=2)
+    falling = iter([3.0, 2.0, 1.0])
+    observe = objective.observe_information
+    monkeypatch.setattr(objective, "observe_information", lambda _: observe(torch.tensor(next(falling))))
+    run = trainer(AggressiveInference(), ExponentialMovingAverage(0.9), max_epochs=3)
+    run.fit(vae(objective), world(4))
+    assert float(objective.information) == 1.0
+    assert not objective.aggressive

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import lightning.pytorch as pl
@@ -108,6 +109,26 @@ class ExponentialMovingAverage(WeightAveraging):
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Let go of the copy: what is saved or validated after a fit is the model."""
         self._average_model = None
+
+    def _swap_models(self, pl_module: pl.LightningModule) -> None:
+        """Exchange what is averaged alone: what a validation writes into other buffers stays with the model."""
+        for average, current in self._pairs(pl_module):
+            kept = average.data.clone()
+            average.data.copy_(current.data)
+            current.data.copy_(kept)
+
+    def _copy_average_to_current(self, pl_module: pl.LightningModule) -> None:
+        """Likewise."""
+        for average, current in self._pairs(pl_module):
+            current.data.copy_(average.data)
+
+    def _pairs(self, module: pl.LightningModule) -> Iterator[tuple[Tensor, Tensor]]:
+        """What is averaged, in the average and in the model."""
+        assert self._average_model is not None, "a fit has an average"
+        averaged, present = (
+            [*each.parameters(), *running_statistics(each)] for each in (self._average_model.module, module)
+        )
+        return zip(averaged, present, strict=True)
 
     def _begin_from(self, module: pl.LightningModule) -> None:
         """While nothing is averaged yet, the average is the model itself."""
