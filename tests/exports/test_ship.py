@@ -102,3 +102,14 @@ def test_what_cannot_be_exported_is_said_in_one_line(tmp_path: Path, capsys: pyt
     assert "--half is for a checkpoint, whose name ends in .ckpt" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.ckpt", "taken.ckpt"]
     assert taken.read_text() == "mine"
+
+
+def test_what_is_beyond_half_a_checkpoint_is_kept_whole(tmp_path: Path) -> None:
+    """Observations in the units of the data, which `AggregatedPosterior` keeps, would be infinite."""
+    weights = {"small": torch.tensor([[1.5, 2.0]]), "large": torch.tensor([[1e5, 1.0]])}
+    command(
+        "export", "--ckpt", written(tmp_path / "run.ckpt", state_dict=weights), "--to", tmp_path / "a.ckpt", "--half"
+    )
+    kept = torch.load(tmp_path / "a.ckpt", weights_only=True)["state_dict"]
+    assert kept["small"].dtype == torch.float16
+    assert torch.equal(kept["large"], weights["large"])

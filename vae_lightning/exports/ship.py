@@ -23,7 +23,7 @@ def ship(source: Path, target: Path, trust: Sequence[str] = (), half: bool = Fal
     """Write what is kept of one checkpoint into another file: without the optimizer, and without where data lay.
 
     In half precision, matrices and filters are float16, which a model takes back as float32; vectors, such as running
-    variances, whose range can be wider, stay what they are.
+    variances, whose range can be wider, stay what they are, and so does a matrix with a number beyond float16's range.
     """
     shipped = {name: value for name, value in read_checkpoint(source, trust=trust).items() if name not in TRAINING}
     if half:
@@ -36,7 +36,10 @@ def ship(source: Path, target: Path, trust: Sequence[str] = (), half: bool = Fal
 
 
 def _halved(value: Any) -> Any:
-    return value.half() if isinstance(value, Tensor) and value.is_floating_point() and value.ndim > 1 else value
+    if not (isinstance(value, Tensor) and value.is_floating_point() and value.ndim > 1):
+        return value
+    half = value.half()
+    return half if half.isfinite().all() else value  # observations that a prior keeps may be beyond float16
 
 
 def _placeless(data: Mapping[str, Any]) -> dict[str, Any]:
