@@ -11,6 +11,8 @@ import pytest
 from support.command import forked
 from support.short_run import tiny
 
+from vae_lightning.sweeps import sweep as command
+from vae_lightning.sweeps.running import Outcome
 from vae_lightning.sweeps.space import Axis, Choice, Range, axis
 from vae_lightning.sweeps.study import Journal, Search
 
@@ -120,3 +122,17 @@ def test_the_command_trains_trials_ends_bad_ones_and_is_read_by_compare(
     compared = forked("compare", "runs/sweep")
     assert "latent_dim" in compared.stdout
     assert ": pruned" in compared.stdout
+
+
+@pytest.mark.usefixtures("optuna")
+def test_a_trial_that_failed_is_not_tried_again_and_the_command_does_not_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed = next(search(tmp_path, total=1).trials())
+    search(tmp_path, total=1).tell(failed.number, None)
+    assert list(search(tmp_path, total=1).trials()) == []
+    monkeypatch.setattr(command, "_search", lambda _: [(failed, Outcome("failed", "ValueError: no"))])
+    with pytest.raises(SystemExit):
+        command.sweep(["--config", "c.yaml", "--space.model.latent_dim", "1..6", "--trials", "1"])
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "vae-lightning: 1 failed; they count as trials: for others raise --trials"

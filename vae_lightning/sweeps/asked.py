@@ -29,7 +29,7 @@ the grid:
 the search (extra `search`: pip install 'vae-lightning[search]'):
   --space.OPTION RANGE  a range 0.1..0.9, 1e-4..1e-2:log, 8..64 (whole numbers), or a choice of values a,b,c
   --search optuna       trials are chosen by Optuna's TPE from what earlier ones found; --search random by chance
-  --trials N            how many
+  --trials N            how many, those that fail among them: these are not tried again
 
 any other option is one of fit, and the same for all runs: vae-lightning fit --help
 """

@@ -42,7 +42,8 @@ def sweep(arguments: Sequence[str]) -> None:
     for task, outcome in failed:
         print(f"vae-lightning: {task.run.name} failed: {outcome.error} (see {task.folder / OUTPUT})", file=sys.stderr)
     if failed:
-        print(f"vae-lightning: {len(failed)} failed; to try them again, {go_on}", file=sys.stderr)
+        again = "they count as trials: for others raise --trials" if wanted.space else f"to try them again, {go_on}"
+        print(f"vae-lightning: {len(failed)} failed; {again}", file=sys.stderr)
         raise SystemExit(1)
 
 
