@@ -9,7 +9,7 @@ from torch import Size, Tensor
 from vae_lightning import metrics
 from vae_lightning.batches import Batch
 from vae_lightning.callbacks.base import MetricDiagnostic
-from vae_lightning.callbacks.requirements import require_latent_variable_model
+from vae_lightning.callbacks.requirements import require_latent_variable_model, require_whole
 from vae_lightning.conditional import OfFamily
 from vae_lightning.consistency.exact import log_posteriors
 from vae_lightning.consistency.fits import coupled_statistics, decoder_fit, natural_parameters
@@ -52,8 +52,8 @@ class Consistency(MetricDiagnostic):
     has the same W on both sides. A model without families, such as one of two levels, has a mismatch only.
 
     Costs K evaluations of the decoder per observation, and one more of both networks; memory grows with neither K nor
-    the data. TypeError at setup for a model without encoder, decoder and prior; ValueError for K < 2, or a latent of
-    more than 2,048 statistics.
+    the data. TypeError at setup for a model without encoder, decoder and prior, and for observations of which entries
+    may be missing; ValueError for K < 2, or a latent of more than 2,048 statistics.
 
     Source: Shekhovtsov, Schlesinger, Flach, VAE Approximation Error: ELBO and Exponential Families (2022), Theorems 1
     and 2; Dai, Wipf, Diagnosing and Enhancing VAE Models (2019), for the deterministic limit.
@@ -74,7 +74,9 @@ class Consistency(MetricDiagnostic):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch when the model does not fit; find out which figures it has."""
-        families = families_of(require_latent_variable_model(self, pl_module))
+        model = require_latent_variable_model(self, pl_module)
+        require_whole(self, model)
+        families = families_of(model)
         if families is None:
             self.metric = metrics.Consistency()
             return

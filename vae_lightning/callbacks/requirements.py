@@ -7,6 +7,7 @@ import torch.distributions as td
 from torch import Tensor
 
 from vae_lightning.answers.hashing import Encodes
+from vae_lightning.conditional import OfFamily
 from vae_lightning.counts import Counts
 from vae_lightning.data.protocols import InMemory, datamodule
 from vae_lightning.harmonium.harmonium import Harmonium
@@ -64,6 +65,16 @@ def require_harmonium(callback: pl.Callback, module: pl.LightningModule) -> Harm
             f"encoder and decoder use LogLikelihood; got {type(module).__name__}"
         )
     return model
+
+
+def require_whole(callback: pl.Callback, model: LatentVariableModel) -> None:
+    """TypeError for a model of observations of which entries may be missing."""
+    decoder = model.decoder
+    if isinstance(decoder, OfFamily) and decoder.family.takes_missing:
+        raise TypeError(
+            f"{type(callback).__name__} needs whole observations, and of those of {decoder.family!r} entries may be "
+            "missing: leave this callback out"
+        )
 
 
 def require_codes(callback: pl.Callback, module: pl.LightningModule) -> Encodes:

@@ -10,7 +10,13 @@ from torch import Tensor
 from vae_lightning import metrics
 from vae_lightning.batches import Batch
 from vae_lightning.callbacks.base import MetricDiagnostic
-from vae_lightning.callbacks.requirements import check_size, drawn, require_generates, require_latent_variable_model
+from vae_lightning.callbacks.requirements import (
+    check_size,
+    drawn,
+    require_generates,
+    require_latent_variable_model,
+    require_whole,
+)
 from vae_lightning.distributions import is_bag_of_words
 from vae_lightning.latent_variable import Draw
 
@@ -30,7 +36,7 @@ class SmoothKNN(MetricDiagnostic):
     a seed of their own. Distances are between whole observations, which in high dimensions says little of what the
     eye sees. Costs as many samples, and (2 limit)^2 distances: 0.1 s for 500 a side.
 
-    TypeError at setup for bags of words.
+    TypeError at setup for bags of words, and for observations of which entries may be missing.
 
     Source: Djolonga, Krause, Learning Implicit Generative Models Using Differentiable Graph Tests (2017); as a figure
     of merit: Yacoby, Pan, Doshi-Velez, Characterizing and Avoiding Problematic Global Optima of Variational
@@ -55,11 +61,13 @@ class SmoothKNN(MetricDiagnostic):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch, not after it, that there are no distances."""
-        if is_bag_of_words(require_latent_variable_model(self, pl_module).decoder.prototype()):
+        model = require_latent_variable_model(self, pl_module)
+        if is_bag_of_words(model.decoder.prototype()):
             raise TypeError(
                 f"SmoothKNN takes distances between observations, and {type(pl_module).__name__} models bags of words: "
                 "leave this callback out"
             )
+        require_whole(self, model)
         require_generates(self, pl_module)
         check_size(self, trainer, stage, self.least)
 

@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA
 from support.models import NUM_BITS, events, hashing, newsgroups, trainer
 from torch import Size, Tensor
 
-from vae_lightning.callbacks import Interpolations, LatentScatter
+from vae_lightning.callbacks import Consistency, Diagnostic, Interpolations, LatentScatter, SmoothKNN
 from vae_lightning.callbacks.pictures.codes import BitCodes, GaussianCodes, codes_of
 from vae_lightning.callbacks.pictures.curves import paint_curves
 from vae_lightning.callbacks.pictures.latent_scatter import scatter
@@ -22,8 +22,9 @@ from vae_lightning.callbacks.pictures.painters import painter
 from vae_lightning.callbacks.pictures.plane import paint_plane
 from vae_lightning.callbacks.pictures.strips import Strips
 from vae_lightning.conditional import Conditional
-from vae_lightning.families import Bernoulli, Categorical, Normal
+from vae_lightning.families import Bernoulli, Categorical, Normal, PartlyObserved
 from vae_lightning.latent_variable import LatentVariableModel
+from vae_lightning.models import GaussianVAE
 from vae_lightning.nn import MLP
 from vae_lightning.priors import FactorisedPrior, Mixture
 
@@ -203,3 +204,21 @@ def test_codes_of_text_are_scattered_too(miniature: Path, tmp_path: Path) -> Non
     torch.testing.assert_close(codes, p[:36].double(), atol=1e-6, rtol=0)
     assert torch.equal(labels, data.test.y[:36])
     assert codes.shape[1] == NUM_BITS
+
+
+@pytest.mark.parametrize("d", [2, 4])
+def test_missing_entries_are_left_out(d: int) -> None:
+    """The view is that of what is there; a figure without finite limits would end the training."""
+    data = torch.randn(50, d)
+    data[::3, 0] = torch.nan
+    rows = torch.stack((data[:4], torch.zeros(4, d)), 1)
+    axes = (paint_plane(Strips("", list(rows)), data) if d == 2 else paint_curves(Strips("", list(rows)))).axes[0]
+    assert np.isfinite(axes.get_xlim() + axes.get_ylim()).all()
+    assert "nan" not in axes.get_title()
+
+
+@pytest.mark.parametrize("callback", [SmoothKNN(), Consistency()], ids=repr)
+def test_what_needs_whole_observations_says_so_before_the_first_epoch(callback: Diagnostic) -> None:
+    module = GaussianVAE(2, PartlyObserved(Normal(2, 1.0)))
+    with pytest.raises(TypeError, match=r"needs whole observations, and of those of PartlyObserved.* may be missing"):
+        callback.setup(trainer(), module, "fit")

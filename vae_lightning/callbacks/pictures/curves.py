@@ -15,10 +15,13 @@ FILLED = 0.85  # of a panel's width and height; the rest keeps it apart from its
 
 
 def paint_curves(strips: Strips) -> Figure:
-    """The entries of a vector from left to right; the first of a strip is dark, the last is bright."""
+    """The entries of a vector from left to right; the first of a strip is dark, the last is bright.
+
+    A curve is interrupted where an entry is missing.
+    """
     rows = [row.float().cpu() for row in strips.rows]
-    low, high = torch.stack([torch.stack((row.min(), row.max())) for row in rows]).T
-    low, high = float(low.min()), float(high.max())
+    entries = torch.cat([row.flatten() for row in rows])
+    low, high = map(float, entries[~entries.isnan()].aminmax())
     columns = math.isqrt(len(rows) - 1) + 1
     lines = -(-len(rows) // columns)
     figure = Figure((4.5, min(0.8 * lines, 2.6) + 0.5), dpi=200, layout="constrained")

@@ -12,9 +12,13 @@ CENTRAL = (0.01, 0.99)  # quantiles of the data that are in view, along either a
 
 
 def paint_plane(strips: Strips, data: Tensor) -> Figure:
-    """The data in gray; a strip is a line that ends in a dot, in a colour of its own if it has a label."""
-    data, rows = data.float().cpu(), [row.float().cpu() for row in strips.rows]
-    seen = torch.cat((data.quantile(torch.tensor(CENTRAL), dim=0), *rows))
+    """The data in gray; a strip is a line that ends in a dot, in a colour of its own if it has a label.
+
+    A point of which an entry is missing has no place in the plane.
+    """
+    data, rows = whole(data.float().cpu()), [row.float().cpu() for row in strips.rows]
+    view = data.quantile(torch.tensor(CENTRAL), dim=0) if len(data) else data
+    seen = whole(torch.cat((view, *rows)))
     low, high = seen.min(0).values, seen.max(0).values
     margin = 0.05 * (high - low).clamp(min=1e-6)
     x, y = zip((low - margin).tolist(), (high + margin).tolist(), strict=True)
@@ -28,3 +32,8 @@ def paint_plane(strips: Strips, data: Tensor) -> Figure:
     if strips.labels:
         figure.legend(loc="outside right center", fontsize="small", frameon=False)
     return figure
+
+
+def whole(points: Tensor) -> Tensor:
+    """Those of which no entry is missing."""
+    return points[~points.isnan().any(1)]
