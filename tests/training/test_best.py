@@ -82,6 +82,10 @@ def test_by_steps_it_is_the_best_that_was_validated() -> None:
             ["--best.monitor", "val/elbo"],
             "val/elbo is not logged; there are train/loss, train/nelbo, val/kl, val/nelbo",
         ),
+        (
+            ["--best.monitor", "val/log_likelihood", "--trainer.callbacks+", "LogLikelihood"],
+            "if it is of LogLikelihood, which did not run at this validation, set its every_n_epochs to 1",
+        ),
     ],
 )
 def test_what_cannot_be_kept_is_refused(options: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

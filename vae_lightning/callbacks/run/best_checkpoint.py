@@ -11,6 +11,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from vae_lightning.callbacks.base import Diagnostic
 from vae_lightning.callbacks.run.copies import Copies
 from vae_lightning.models.protocols import part
 from vae_lightning.objectives import Objective
@@ -86,7 +87,12 @@ class BestCheckpoint(ModelCheckpoint):
         """Keep the best, by validations; ValueError after the first for a figure that nobody logs."""
         names = sorted(trainer.callback_metrics)
         if self.monitor is not None and self.monitor not in names and not trainer.sanity_checking and self.save_top_k:
-            raise ValueError(f"best.monitor {self.monitor} is not logged; there are {', '.join(names)}")
+            later = [each for each in trainer.callbacks if isinstance(each, Diagnostic) and not each.due(trainer)]  # type: ignore[attr-defined]
+            others = ", ".join(type(each).__name__ for each in later)
+            way_out = f"; if it is of {others}, which did not run at this validation, set its every_n_epochs to 1"
+            raise ValueError(
+                f"best.monitor {self.monitor} is not logged; there are {', '.join(names)}{way_out if later else ''}"
+            )
         super().on_validation_end(trainer, pl_module)
         self._name_best(trainer)
 
