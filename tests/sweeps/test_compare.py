@@ -18,6 +18,9 @@ from support.command import command
 from support.short_run import CONFIG
 from torch.utils.tensorboard.writer import SummaryWriter
 
+from vae_lightning.reports.glossary import entry
+from vae_lightning.sweeps.comparison.trained import higher_is_better
+
 Make = Callable[..., Path]
 
 
@@ -223,3 +226,16 @@ def test_a_run_without_the_figure_and_one_that_failed_are_named(make: Make, caps
     printed = [" ".join(line) for line in table(capsys, "runs")]
     assert "b: no val/nelbo" in printed
     assert "b: ValueError: no" in printed
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        *("nelbo", "deviance", "perplexity", "marginal_kl", "mismatch", "fid", "smooth_knn", "gradient_variance"),
+        *("elbo", "log_likelihood", "log_likelihood_k10", "log_likelihood_sampling_error", "jackknife"),
+        *("effective_sample_size", "mismatch_effective_sample_size", "effective_sample_fraction", "precision@100"),
+        *("accuracy", "accuracy/Smiling", "balanced_accuracy", "auc", "auc/Smiling", "bit_entropy", "bit_uncertainty"),
+    ],
+)
+def test_the_best_is_what_a_report_calls_better(figure: str) -> None:
+    assert higher_is_better(f"val/{figure}", []) == (entry(figure).better == "higher")

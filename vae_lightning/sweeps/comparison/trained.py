@@ -14,7 +14,10 @@ from vae_lightning.sweeps.comparison.curves import read_curves
 from vae_lightning.sweeps.comparison.options import Options, written
 from vae_lightning.trust import read_record
 
-_HIGHER = ("log_likelihood", "precision", "active_units", "elbo", "psnr", "accuracy")
+_HIGHER = (
+    *("log_likelihood", "jackknife", "elbo", "effective_sample", "mismatch_effective_sample", "active_units"),
+    *("precision", "accuracy", "balanced_accuracy", "auc", "bit_entropy", "psnr"),
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def higher_is_better(name: str, runs: Iterable[Trained]) -> bool:
     said = {run.options.get("best.mode") for run in runs if run.options.get("best.monitor") == name}
     if len(said) == 1:
         return said == {"max"}
-    return name.rpartition("/")[2].startswith(_HIGHER)
+    return name.partition("/")[2].startswith(_HIGHER) and not name.endswith("_error")
 
 
 def found(paths: Iterable[str]) -> list[Trained]:
