@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ from support.evaluation import changes_nothing, posterior
 from support.models import digits, events, gaussian_vae, hashing, newsgroups, trainer
 from torch import Tensor
 
-from vae_lightning.callbacks import ActiveUnits
+from vae_lightning.callbacks import ActiveUnits, CollapseWatch, Diagnostic, Traversals
 from vae_lightning.callbacks.active_units import bar_chart
-from vae_lightning.families import Bernoulli
+from vae_lightning.data import Synthetic
+from vae_lightning.data.processes import GaussianMixture
+from vae_lightning.families import Bernoulli, Normal
 from vae_lightning.models import GaussianVAE
 from vae_lightning.models.hierarchical import HVAE
 
@@ -90,3 +93,11 @@ def test_posteriors_that_say_their_mean_is_not_a_number(monkeypatch: pytest.Monk
     with pytest.raises(TypeError, match="is Categorical"):
         trainer(ActiveUnits()).fit(module, datamodule=digits())
     assert isinstance(classes.mean, Tensor)
+
+
+@pytest.mark.parametrize("callback", [ActiveUnits, CollapseWatch, Traversals])
+def test_a_code_of_one_unit_is_watched_as_well(callback: Callable[..., Diagnostic], tmp_path: Path) -> None:
+    data = Synthetic(GaussianMixture(), (40, 20, 20))
+    run = trainer(callback(every_n_epochs=1), folder=tmp_path)
+    run.fit(GaussianVAE(1, Normal(2, 0.5)), data)
+    assert run.logged_metrics.get("val/active_units_fraction", torch.zeros(())) in (0, 1)

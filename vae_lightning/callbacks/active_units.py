@@ -60,8 +60,8 @@ class ActiveUnits(MetricDiagnostic):
 
     def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         """Log the figures; draw the chart."""
-        units = self.metric.compute()
-        count, variances = units["count"].float(), units["variances"]
+        units = self.metric.units()
+        count, variances = units.count.float(), units.variances
         log_figures(module, split, {"active_units": count, "active_units_fraction": count / len(variances)})
         if has_gallery(trainer):
             show(trainer, split, "active_units", bar_chart(variances, self.metric.threshold))

@@ -201,12 +201,12 @@ class CollapseWatch(Diagnostic):
 
     def symptoms(self) -> Symptoms:
         """The symptoms of the split so far, over all processes."""
-        units, surgery = self.units.compute(), self.surgery.compute()
+        units, surgery = self.units.units(), self.surgery.compute()
         names = ("rate", "rate_error", "mutual_information", "mutual_information_error")
         return Symptoms(
             **{name: float(surgery[name]) for name in names},
-            active=int(units["count"]),
-            units=len(units["variances"]),
+            active=int(units.count),
+            units=len(units.variances),
             nats=self.nats,
             share=self.inactive_share,
         )

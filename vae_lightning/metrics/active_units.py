@@ -9,7 +9,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from vae_lightning.metrics.functional import deviations
-from vae_lightning.metrics.functional.active_units import deviations_of, unit_variances
+from vae_lightning.metrics.functional.active_units import UnitVariances, deviations_of, unit_variances
 from vae_lightning.metrics.gather import gather_rows
 
 
@@ -49,3 +49,7 @@ class ActiveUnits(Metric):
         """`count`, and the flat `variances` in squared units of z."""
         units = unit_variances(deviations.merged(self.rows), self.threshold)
         return {"count": units.count, "variances": units.variances}
+
+    def units(self) -> UnitVariances:
+        """The same as a record, with an axis of units for a single one, too, of which torchmetrics makes a scalar."""
+        return UnitVariances(self.compute()["variances"].reshape(-1), self.threshold)

@@ -57,7 +57,7 @@ class Traversals(Picture):
 
     def report(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         """Merge the activity over processes before one of them draws."""
-        self.activity = self.metric.compute()["variances"].cpu()
+        self.activity = self.metric.units().variances.cpu()
         super().report(trainer, module, split)
 
     def strips(self, model: LatentVariableModel, first: Draw) -> Strips:
