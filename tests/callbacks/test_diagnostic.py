@@ -51,6 +51,17 @@ def test_every_nth_epoch_of_a_fit_and_the_last(every: int, watched: list[int], m
     assert diary.pages == [(epoch, "val", 20) for epoch in watched]
 
 
+@pytest.mark.parametrize(("every", "watched"), [(1, [2, 5]), (2, [2, 5]), (4, [5]), (5, [5]), (50, [5])])
+def test_epochs_without_a_validation_are_made_up_for_at_the_next(
+    every: int, watched: list[int], miniature: Path
+) -> None:
+    """Of seven epochs the third and the sixth are validated: the last one is the last to watch."""
+    diary = Diary(every)
+    run = trainer(diary, max_epochs=7, check_val_every_n_epoch=3)
+    run.fit(hashing(), datamodule=newsgroups(miniature, batch_size=50))
+    assert [epoch for epoch, _, _ in diary.pages] == watched
+
+
 def test_validate_and_test_always(miniature: Path) -> None:
     diary = Diary(every_n_epochs=10)
     run = trainer(diary)

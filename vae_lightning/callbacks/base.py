@@ -25,7 +25,7 @@ class Diagnostic(pl.Callback, abc.ABC):
 
     Runs on every rank, in full precision, under a random state of its own: that of batch b is a function of
     the run's seed and b, whichever process evaluates it. In `fit` it runs on every `every_n_epochs`-th epoch's
-    validation and on the last one; in `validate` and `test` always.
+    validation, or the next where that epoch has none, and on the last one; in `validate` and `test` always.
     """
 
     def __init__(self, every_n_epochs: int = 1) -> None:
@@ -59,8 +59,9 @@ class Diagnostic(pl.Callback, abc.ABC):
         """Whether this evaluation is one to watch."""
         if trainer.sanity_checking:
             return False
-        done = trainer.current_epoch + 1
-        return trainer.state.fn != "fit" or done % self.every_n_epochs == 0 or done == trainer.max_epochs
+        done, every = trainer.current_epoch + 1, trainer.check_val_every_n_epoch or 1
+        last = 0 < (trainer.max_epochs or 0) < done + every
+        return trainer.state.fn != "fit" or done % self.every_n_epochs < every or last
 
     def _apart(self, module: pl.LightningModule, *keys: int | str) -> AbstractContextManager[None]:
         return seeded(seed_of(module), type(self).__name__, *keys)
