@@ -13,14 +13,18 @@ from support.models import digits, gaussian_vae, hashing, newsgroups, trainer
 from vae_lightning.callbacks import (
     ActiveUnits,
     CollapseWatch,
+    Consistency,
     Diagnostic,
     FrechetInceptionDistance,
     HenzeZirkler,
+    LogLikelihood,
     NearestWords,
     SmoothKNN,
     Traversals,
 )
+from vae_lightning.families import Bernoulli, GibbsMRF
 from vae_lightning.latent_variable import Draw
+from vae_lightning.models import MRFVAE
 
 
 class Diary(Diagnostic):
@@ -148,3 +152,10 @@ class Draws(Diagnostic):
     def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
         self.seen.append(torch.rand(()))
         self.epochs.append(trainer.current_epoch)
+
+
+@pytest.mark.parametrize("callback", [LogLikelihood(), Consistency()], ids=lambda value: type(value).__name__)
+def test_a_posterior_without_probabilities_is_refused_at_once(callback: Diagnostic) -> None:
+    """Every figure of it would be NaN, at the end of a training."""
+    with pytest.raises(TypeError, match="needs the probabilities of codes, which GibbsField does not know"):
+        callback.setup(trainer(), MRFVAE(GibbsMRF(2, 2), Bernoulli(6)), "fit")

@@ -9,7 +9,7 @@ from torch import Size, Tensor
 from vae_lightning import metrics
 from vae_lightning.batches import Batch
 from vae_lightning.callbacks.base import MetricDiagnostic
-from vae_lightning.callbacks.requirements import require_latent_variable_model, require_whole
+from vae_lightning.callbacks.requirements import require_latent_variable_model, require_normalised, require_whole
 from vae_lightning.conditional import OfFamily
 from vae_lightning.consistency.exact import log_posteriors
 from vae_lightning.consistency.fits import coupled_statistics, decoder_fit, natural_parameters
@@ -76,6 +76,7 @@ class Consistency(MetricDiagnostic):
         """Say before the first epoch when the model does not fit; find out which figures it has."""
         model = require_latent_variable_model(self, pl_module)
         require_whole(self, model)
+        require_normalised(self, model.encoder.prototype())
         families = families_of(model)
         if families is None:
             self.metric = metrics.Consistency()

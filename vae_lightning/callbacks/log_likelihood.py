@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 from vae_lightning import metrics
 from vae_lightning.batches import Batch
 from vae_lightning.callbacks.base import MetricDiagnostic
-from vae_lightning.callbacks.requirements import require_latent_variable_model
+from vae_lightning.callbacks.requirements import require_latent_variable_model, require_normalised
 from vae_lightning.inference.importance import Posterior, Proposal, log_weights
 from vae_lightning.latent_variable import Draw
 
@@ -33,7 +33,8 @@ class LogLikelihood(MetricDiagnostic):
     with K. Any model with an encoder, a decoder and a prior will do, with continuous or binary codes. `test` and
     `validate` use Ks; the validations of `fit` use the cheaper fit_Ks on every fiftieth epoch.
 
-    TypeError at setup for a model without encoder and decoder, or a proposal that cannot be made of its posterior.
+    TypeError at setup for a model without encoder and decoder, a posterior without a normaliser, such as GibbsMRF, and
+    a proposal that cannot be made of it.
 
     Source: Burda et al., Importance Weighted Autoencoders (2016), Eq. 8; Nowozin, Debiasing Evidence Approximations
     (2018); the inflated proposal: Yacoby, Pan, Doshi-Velez, Characterizing and Avoiding Problematic Global Optima of
@@ -65,7 +66,9 @@ class LogLikelihood(MetricDiagnostic):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch when the model does not fit."""
-        require_proposal(self.proposal, require_latent_variable_model(self, pl_module).encoder.prototype())
+        posterior = require_latent_variable_model(self, pl_module).encoder.prototype()
+        require_normalised(self, posterior)
+        require_proposal(self.proposal, posterior)
 
     def begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Take the numbers of samples that are of this stage."""

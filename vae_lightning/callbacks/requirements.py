@@ -10,6 +10,7 @@ from vae_lightning.answers.hashing import Encodes
 from vae_lightning.conditional import OfFamily
 from vae_lightning.counts import Counts
 from vae_lightning.data.protocols import InMemory, datamodule
+from vae_lightning.distributions import Unnormalised
 from vae_lightning.harmonium.harmonium import Harmonium
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.models.preflight import NAMES, SPLITS
@@ -65,6 +66,15 @@ def require_harmonium(callback: pl.Callback, module: pl.LightningModule) -> Harm
             f"encoder and decoder use LogLikelihood; got {type(module).__name__}"
         )
     return model
+
+
+def require_normalised(callback: pl.Callback, posterior: td.Distribution) -> None:
+    """TypeError for a posterior that does not know its probabilities, of which all figures would be NaN."""
+    if isinstance(posterior, Unnormalised):
+        raise TypeError(
+            f"{type(callback).__name__} needs the probabilities of codes, which {type(posterior).__name__} does not "
+            "know: use BernoulliMRF with a group of at most 16 bits, or leave this callback out"
+        )
 
 
 def require_whole(callback: pl.Callback, model: LatentVariableModel) -> None:
