@@ -160,6 +160,14 @@ def test_it_is_built_within_other_objectives(wrapped: Any) -> None:
     assert all(p.grad is not None for name, p in model.objective.named_parameters())
 
 
+def test_in_turns_it_has_its_figures() -> None:
+    model = gan(Alternating(Adversarial(SMALL, penalty=R1()), ForwardKL()))
+    (alone, figures), (loss, found) = played(gan(Adversarial(SMALL, penalty=R1()))), played(model, step=1)
+    assert found.keys() == figures.keys()
+    torch.testing.assert_close((loss, *found.values()), (alone, *figures.values()))
+    assert played(model, step=0)[1] == {}
+
+
 @pytest.mark.parametrize(("encoder_steps", "decoder_steps"), [(1, 1), (4, 1), (2, 3)])
 def test_in_turns_it_counts_its_own_steps(encoder_steps: int, decoder_steps: int) -> None:
     """The generator learns in each fourth step of the game, whatever the encoder's turns between."""

@@ -33,12 +33,18 @@ class TrainedPart(Objective):
 
     def forward(self, model: LatentVariableModel, x: Tensor | Counts) -> Float[Tensor, " batch"]:
         """The objective's own value, (B,)."""
-        resting = {
+        return functional_call(_Call(self.objective, model), self._resting(model), (x,))
+
+    def loss_and_figures(self, model: LatentVariableModel, x: Tensor | Counts) -> tuple[Tensor, dict[str, Tensor]]:
+        """The objective's own."""
+        return functional_call(_WithFigures(self.objective, model), self._resting(model), (x,))
+
+    def _resting(self, model: LatentVariableModel) -> dict[str, Tensor]:
+        return {
             f"model.{name}": parameter.detach()
             for name, parameter in model.named_parameters()
             if name.partition(".")[0] not in self.parts
         }
-        return functional_call(_Call(self.objective, model), resting, (x,))
 
 
 def trained_part(objective: Objective, *parts: str) -> Objective:
@@ -57,3 +63,10 @@ class _Call(nn.Module):
 
     def forward(self, x: Tensor | Counts) -> Float[Tensor, " batch"]:
         return self.objective(self.model, x)
+
+
+class _WithFigures(_Call):
+    """The same, for the loss and its figures."""
+
+    def forward(self, x: Tensor | Counts) -> tuple[Tensor, dict[str, Tensor]]:  # type: ignore[override]
+        return self.objective.loss_and_figures(self.model, x)
