@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from vae_lightning.callbacks import CollapseWatch
 from vae_lightning.callbacks.collapse_watch import Course, Symptoms
 from vae_lightning.estimators import Reparameterised
-from vae_lightning.families import Bernoulli
+from vae_lightning.families import Bernoulli, Normal
 from vae_lightning.metrics.functional import elbo_surgery
 from vae_lightning.models import GaussianVAE
 from vae_lightning.models.hierarchical import HVAE
-from vae_lightning.objectives import AnalyticELBO
+from vae_lightning.nn import MLP
+from vae_lightning.objectives import Adversarial, AnalyticELBO
 
 FAST = {"latent_dim": 4, "optimizer": partial(torch.optim.Adam, lr=0.01)}
 
@@ -184,3 +185,12 @@ def test_bad_input_is_one_line() -> None:
         CollapseWatch(nats=0.0)
     with pytest.raises(ValueError, match="0 <= inactive_share <= 1, a share of units; got 2"):
         CollapseWatch(inactive_share=2.0)
+
+
+def test_it_watches_codes_again_after_a_model_whose_encoder_rests() -> None:
+    watch = CollapseWatch()
+    gan = GaussianVAE(2, Normal(3, 0.1), objective=Adversarial(MLP))
+    watch.setup(trainer(), gan, "fit")
+    assert watch.of_samples is not None
+    watch.setup(trainer(), GaussianVAE(2, Normal(3, 0.1)), "fit")
+    assert watch.of_samples is None

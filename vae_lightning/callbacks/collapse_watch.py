@@ -156,7 +156,7 @@ class CollapseWatch(Diagnostic):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch, not after it, that a posterior cannot be watched."""
         posterior = require_latent_variable_model(self, pl_module).encoder.prototype()
-        objective = part(pl_module, "objective")
+        objective, self.of_samples = part(pl_module, "objective"), None
         if isinstance(objective, Objective) and not objective.fits_encoder:
             self.of_samples = SampleWatch()
             return
