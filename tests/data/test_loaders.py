@@ -170,3 +170,8 @@ def test_loaders_leave_the_global_random_state_alone() -> None:
     list(TrainingLoader(observations(20), TrainingOrder(20, 3)))
     list(EvaluationLoader(observations(20), EvaluationOrder(20, 3)))
     assert torch.get_rng_state().equal(before)
+
+
+def test_no_observations_at_all_are_not_a_matter_of_processes() -> None:
+    with pytest.raises(ValueError, match="there are no training observations: set fewer aside"):
+        TrainingOrder(0, 8)

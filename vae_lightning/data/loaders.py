@@ -126,12 +126,14 @@ class TrainingOrder:
 
     Of W processes with batches of B, step t works on `permutation[t * W * B : (t + 1) * W * B]`, which the processes
     share evenly; so they do in the shorter last step, and all of them make equally many steps. Only a rest of fewer
-    than W observations is left out of its epoch. Raises ValueError for fewer than W observations.
+    than W observations is left out of its epoch. Raises ValueError for fewer than W observations, and for none.
     """
 
     def __init__(self, num: int, batch_size: int, seed: int = 0, rank: int = 0, world_size: int = 1) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        if not num:
+            raise ValueError("there are no training observations: set fewer aside for validation and test")
         if num < world_size:
             raise ValueError(
                 f"{num} training observations cannot be shared by {world_size} processes: use fewer devices"
