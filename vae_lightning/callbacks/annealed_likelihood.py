@@ -40,7 +40,7 @@ class AnnealedLikelihood(MetricDiagnostic):
     that of the data alone.
 
     Documents have a Z for each length: log Z is that of each distinct length in the split, and what is logged of it a
-    mean over documents. They are annealed from one length to the next (`objectives.lengths`), in `steps` lengths beside
+    mean over documents. They are annealed from one length to the next (`harmonium.lengths`), in `steps` lengths beside
     those of the split, so that all lengths together cost about what the longest costs alone.
 
     Costs chains x steps Gibbs steps: 100 x 1,000 of 64 x 64 units take half a second on a CPU. Needs a model that is a

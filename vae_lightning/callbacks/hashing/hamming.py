@@ -21,7 +21,7 @@ from vae_lightning.models.rbm import Evaluated
 class HammingPrecision(MetricDiagnostic):
     """Logs `precision@k`, `precision_within_r` and `found_within_r` of evaluated documents among the training ones.
 
-    As `vae_lightning.metrics.HammingPrecision` defines them, on the codes of `model.encode`, the mode of q(z | x).
+    As `vae_lightning.metrics.HammingPrecision` defines them, on the codes of `model.hashes`, the mode of q(z | x).
     Where all training documents have one label, or each its own, nothing is to be retrieved: the precisions are left
     out, with one line that says so. TypeError for a model that has no such codes, ValueError for data without k
     training documents.
