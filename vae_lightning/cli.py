@@ -29,19 +29,19 @@ train and evaluate (PyTorch Lightning; every option is also a key of a YAML file
                resume it exactly:        vae-lightning fit --ckpt_path runs/version_0
                change anything:          ... --trainer.max_epochs 50 --data.batch_size 256
                on two processes:         ... --config trainer/ddp
-               add a diagnostic:         ... --trainer.callbacks+ vae_lightning.callbacks.InferenceGaps
-               read what it tells:       ... --trainer.callbacks.help vae_lightning.callbacks.InferenceGaps
+               add a diagnostic:         ... --trainer.callbacks+ vae_lightning.callbacks.HenzeZirkler
+               read what it tells:       ... --trainer.callbacks.help vae_lightning.callbacks.HenzeZirkler
   validate     figures on the validation split of a checkpoint (--ckpt_path)
   test         figures on the test split, read once, after selection (--ckpt_path)
-  predict      write the codes of documents as .npz, with their ids (--ckpt_path)
+  predict      write the codes of the test split as .npz, with their ids (--ckpt_path)
 
 choose
   sweep        train every combination: vae-lightning sweep --config C.yaml --grid.model.latent_dim 8,16 --jobs 2
   compare      runs in a table, the best first: vae-lightning compare runs/sweep --by val/nelbo
 
-use, by a checkpoint or a run's folder alone (--ckpt) and data of the kind it was trained on (--data)
-  encode       codes of rows or pictures: vae-lightning encode --ckpt runs/version_0 --data photos/ --out codes.npz
-  decode       and back from codes:      ... --data codes.npz --out pictures/
+use a model, by its checkpoint or its run's folder (--ckpt), on data of the kind it was trained on (--data)
+  encode       codes of data:            vae-lightning encode --ckpt runs/version_0 --data photos/ --out codes.npz
+  decode       data from codes:          ... --data codes.npz --out pictures/
   reconstruct  what the model makes of data: ... --data photos/ --out grid.png
   interpolate  from each row to the next: ... --data photos/ --out lines.png
   sample       new rows:                 vae-lightning sample --ckpt runs/version_0 --n 64 --out grid.png

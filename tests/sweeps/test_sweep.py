@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -185,3 +186,12 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     for word in ("--grid.OPTION", "0..9", "RAY_ADDRESS", "compare", "--space.OPTION", "--overwrite"):
         assert word in said
+
+
+def test_the_example_of_the_help_trains(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command("sweep", "--help")
+    (example,) = re.findall(r"^  vae-lightning (sweep .*)$", capsys.readouterr().out, re.MULTILINE)
+    brief = "--trainer.max_epochs 1 --trainer.limit_train_batches 1 --trainer.callbacks [] --trainer.accelerator cpu"
+    done = forked(*example.replace("0..2", "0").split(), *brief.split())
+    assert done.returncode == 0, done.stderr

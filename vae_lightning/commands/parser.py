@@ -21,8 +21,8 @@ The code of each row of data: the mean and standard deviation of q(z | x), and b
 
   vae-lightning encode --ckpt runs/version_0 --data photos/ --out codes.npz
 
-Data are prepared as those of the training were: of a table the same columns are taken, texts are cut into the words
-that the model knows, pictures are cut and resized. Names of rows and files are kept. In Python: load(ckpt).encode(data)
+Data are prepared as the training data were: the same columns of a table are taken, texts are cut into the words that
+the model knows, pictures are cropped and resized. Names of rows and files are kept. In Python: load(ckpt).encode(data)
 """,
     "decode": """
 The observation of each code: the mean of p(x | z), in the units of the data.
@@ -46,29 +46,29 @@ Observations on straight lines between codes: from each row of data to the next,
 A grid has a row for each line. In Python: load(ckpt).interpolate(a, b, steps)
 """,
     "sample": """
-New rows of data that the model makes: z from its prior and x from its decoder; of an RBM by Gibbs steps.
+New rows of data from the model: z is drawn from its prior and x from its decoder; an RBM takes Gibbs steps.
 
   vae-lightning sample --ckpt runs/version_0 --n 64 --out grid.png
 
-A text is its words, the most frequent first. In Python: load(ckpt).generate(n, mean, component)
+A text is a list of its words, the most frequent first. In Python: load(ckpt).generate(n, mean, component)
 """,
     "score": """
 The log-likelihood of each row of data in nats, with its standard error and effective sample size.
 
   vae-lightning score --ckpt runs/version_0 --data rows.csv --out scores.csv
 
-The lower it is, the less such a row is expected. It is in the units of the data: of a density in 1 / their product. Of
-rows with missing entries it is that of the others. With an effective sample size near 1 neither figure nor error can be
-trusted: a larger --K helps. Of an RBM it is exact where one side is small (error 0). In Python:
+The lower it is, the less such a row is expected. It is that of the data in their own units; for a row with missing
+entries it is that of the entries that are there. Where the effective sample size is near 1, trust neither the figure
+nor its error: a larger --K helps. For an RBM with one small side it is exact, and the error is 0. In Python:
 load(ckpt).log_likelihood(data, K)
 """,
     "impute": """
-Rows with their missing entries filled in, given the others, by the mean or the most probable category.
+Rows with each missing entry filled in by its mean given the other entries, or by its most probable category.
 
   vae-lightning impute --ckpt runs/version_0 --data rows.csv --out whole.csv
 
-Beside each column its standard deviation given the others, and the standard error of the mean over the samples; both
-are 0 of what was not missing, which stays as it was. In Python: load(ckpt).impute(data, K)
+Beside each column stand the standard deviation given the other entries, and the standard error of the mean over the
+samples. Entries that were there stay as they were, and have 0 for both. In Python: load(ckpt).impute(data, K)
 """,
 }
 
@@ -83,10 +83,14 @@ def parsed(command: str, arguments: Sequence[str]) -> argparse.Namespace:
     out = TABLE if command in ("encode", "score") else PICTURES
     parser.add_argument("--out", type=Path, metavar="FILE", help=out)
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
-    parser.add_argument("--seed", type=int, metavar="N", help="of what is drawn (default: that of the run)")
+    parser.add_argument("--seed", type=int, metavar="N", help="the seed of what is drawn (default: that of the run)")
     parser.add_argument("--device", default="cpu", help="where the model computes, such as cuda (default: cpu)")
     parser.add_argument(
-        "--trust", action="append", default=[], metavar="PACKAGE", help="one of your own that the checkpoint may name"
+        "--trust",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="a package of your own whose classes the checkpoint may name",
     )
     return parser.parse(arguments)
 
@@ -94,7 +98,7 @@ def parsed(command: str, arguments: Sequence[str]) -> argparse.Namespace:
 def _own(command: str, parser: argparse.ArgumentParser) -> None:
     """What this command alone takes."""
     if command == "sample":
-        parser.add_argument("--n", type=int, default=64, help="how many (default: 64)")
+        parser.add_argument("--n", type=int, default=64, help="how many rows (default: 64)")
         means = (
             "the means of p(x | z), in place of x drawn from it with its noise (default: for pictures, unless a "
             "PixelCNN draws them, of which a mean is no image)"
@@ -106,12 +110,13 @@ def _own(command: str, parser: argparse.ArgumentParser) -> None:
     codes = "codes as `encode` writes them: a table with columns z0, z1, ..., or a .npz or .npy of (N, *Z)"
     parser.add_argument("--data", type=Path, required=True, metavar="PATH", help=codes if command == "decode" else DATA)
     if command == "encode":
-        parser.add_argument("--samples", type=int, default=0, metavar="S", help="also so many samples of z a row")
+        samples = "also write this many samples of z for each row"
+        parser.add_argument("--samples", type=int, default=0, metavar="S", help=samples)
     if command == "interpolate":
         parser.add_argument("--to", type=Path, metavar="PATH", help="where lines end (default: each at the next row)")
         parser.add_argument(
-            "--steps", type=int, default=8, metavar="N", help="of a line, its ends included (default: 8)"
+            "--steps", type=int, default=8, metavar="N", help="points of a line, its ends included (default: 8)"
         )
     if command in ("score", "impute"):
-        samples = "samples of z a row (default: 1000), or chains of an RBM (default: 100 to score, 20 to impute)"
+        samples = "samples of z for each row (default: 1000), or chains of an RBM (default: 100 to score, 20 to impute)"
         parser.add_argument("--K", type=int, help=samples)

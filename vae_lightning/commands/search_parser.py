@@ -13,11 +13,12 @@ Write the hashes of documents into a file that `vae-lightning search --index` re
 
   vae-lightning index --ckpt runs/version_0 --data docs/                  writes docs.index
   vae-lightning index --out docs.index --add new/ --remove old.txt a.txt  changes it
-  vae-lightning index --ckpt runs/version_0                               of the training, beside the checkpoint
+  vae-lightning index --ckpt runs/version_0                               training documents, beside the checkpoint
 
-Documents are a folder of .txt, a .csv, .jsonl or .parquet with a column `text`, or a matrix of counts, read and encoded
-some at a time. The file keeps names, first lines, labels and top words, but no text, and where its checkpoint
-is: move the two together. Who reads it meanwhile keeps what was there. In Python: vae_lightning.CodeIndex
+Documents are a folder of .txt, a .csv, .tsv, .jsonl or .parquet with a column `text`, or a matrix of counts. They are
+read and encoded some at a time. The file keeps names, first lines, labels and top words, but not the texts. It also
+keeps where its checkpoint is: move the two together. A program that reads the file while it changes sees it as it was
+before. In Python: vae_lightning.CodeIndex
 """
 _SEARCH = """
 Print the documents whose hashes are nearest to that of a text or of a document.
@@ -27,9 +28,10 @@ Print the documents whose hashes are nearest to that of a text or of a document.
   vae-lightning search --ckpt runs/version_0 --query "the river is wide"
   vae-lightning search --ckpt checkpoints/newsgroups-8bit.ckpt --document train/123
 
-With --ckpt they are the training documents: the first search encodes them, which takes the data, and saves their index
-beside the checkpoint (CKPT.index); later ones read the index, and a text then needs no data. It is built again when the
-checkpoint has changed. Nearest is by Hamming distance, exactly; ties are in the order of the documents.
+With --ckpt the training documents are searched. The first search encodes them, for which it needs the data, and saves
+their index beside the checkpoint (CKPT.index). Later searches read the index, and one by a text needs no data then. The
+index is built again when the checkpoint has changed. Documents are ordered by their exact Hamming distance, and those
+at equal distance by their order in the data.
 """
 
 
@@ -52,8 +54,8 @@ def parsed_search(arguments: Sequence[str]) -> argparse.Namespace:
     parser = CommandParser("search", _SEARCH)
     where = parser.add_argument_group("where")
     where.add_argument("--index", type=Path, help="a file that `vae-lightning index` wrote")
-    where.add_argument("--ckpt", type=Path, help="a run's folder or a checkpoint: its training documents; with "
-                       "--index, where the checkpoint is that made it")  # fmt: skip
+    where.add_argument("--ckpt", type=Path, help="a run's folder or a checkpoint, to search its training documents; "
+                       "with --index, the checkpoint that made the index, if it has moved")  # fmt: skip
     where.add_argument("--data", type=Path, help="with --ckpt, where the training data are, if they have moved")
     what = parser.add_argument_group("what")
     what.add_argument(
@@ -63,8 +65,8 @@ def parsed_search(arguments: Sequence[str]) -> argparse.Namespace:
     what.add_argument("--document", metavar="NAME", help="a document by its name in the index; of 20 Newsgroups "
                       "train/123 or test/45: its part of the archive and its number there")  # fmt: skip
     parser.add_argument("--k", type=int, default=10, help="how many documents (default: 10)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a query, not a table")
+    parser.add_argument("--json", action="store_true", help="print a JSON object for each query in place of a table")
     parser.add_argument(
-        "--exact", action="store_true", help="compare with every code, which finds the same more slowly"
+        "--exact", action="store_true", help="compare with every code, which finds the same documents more slowly"
     )
     return parser.parse(arguments)

@@ -10,8 +10,8 @@ from vae_lightning.messages import CommandParser
 
 _REPORT = """Write one page about runs, sweeps or studies that can be sent to a colleague: it needs no other file.
 
-It says what was trained and on what, says in words what the diagnostics found, puts figures with their errors beside
-each other, shows curves and pictures, and how to repeat it all. Several runs are put side by side.
+It says what was trained on what, and in words what the diagnostics found. It has the figures with their errors, curves
+and pictures, and the commands that repeat it all. Several runs are put side by side.
 
   vae-lightning report runs/version_0
   vae-lightning report runs/version_0 runs/version_3 --out two.html
@@ -19,14 +19,15 @@ each other, shows curves and pictures, and how to repeat it all. Several runs ar
 """
 _CARD = """Write the model card of a run, in Markdown: what it is, its figures, its limits, how to load it.
 
-What no file of the run says is marked TO FILL IN: what it is meant for, and the license.
+The intended use and the license, which no file of the run says, are marked TO FILL IN.
 
   vae-lightning card runs/version_0 --out model-card.md
 """
 _EXPORT = """Write a run's best model into a file for those who only use it.
 
-  --to model.ckpt   a checkpoint to send: weights, hyper-parameters and how data are read; not the optimizer's state,
-                    nor where the data lay. `vae_lightning.load` and every command read it. --half halves its size.
+  --to model.ckpt   a checkpoint to send: weights, hyper-parameters and how data are read, but neither the optimizer's
+                    state nor the paths of the data. `vae_lightning.load` and every command read it. --half halves its
+                    size.
   --to model.pt2    two programs of torch.export, model-encoder.pt2 (x to the mean code) and model-decoder.pt2 (z to the
                     mean of x), for batches of any size. `torch.export.load(FILE).module()(x)` runs one, without this
                     package. x is as the model sees it, after what its data module does to it.

@@ -15,7 +15,7 @@ _DESCRIPTION = """\
 Train a model under every combination of several values of options. Each combination is a run of
 `vae-lightning fit` in a folder of its own, which is named after what differs: OUT/beta=4,seed_everything=0.
 
-  vae-lightning sweep --config configs/digits/vamp.yaml --grid.model.latent_dim 8,16 --grid.seed_everything 0..2
+  vae-lightning sweep --config digits/vae --grid.model.latent_dim 8,16 --grid.seed_everything 0..2
 
 A second call with the same options keeps what is finished, goes on with what was interrupted, bit for bit, and tries
 again what failed. With RAY_ADDRESS set, the runs are spread over that Ray cluster, whose machines share OUT.
@@ -24,12 +24,12 @@ Compare them by `vae-lightning compare OUT`; `tensorboard --logdir OUT` shows in
 _GRID = """\
 the grid:
   --grid.OPTION VALUES  any option of fit, with its values: 1,4 or 0..9 (both ends) or a YAML list [[16], [32, 32]];
-                        of --grid.model.prior, class paths; of --grid.config, configuration files
+                        for --grid.model.prior these are class paths, for --grid.config configurations
 
 the search (extra `search`: pip install 'vae-lightning[search]'):
   --space.OPTION RANGE  a range 0.1..0.9, 1e-4..1e-2:log, 8..64 (whole numbers), or a choice of values a,b,c
-  --search optuna       trials are chosen by Optuna's TPE from what earlier ones found; --search random by chance
-  --trials N            how many, those that fail among them: these are not tried again
+  --search optuna       Optuna's TPE proposes trials by the results of earlier ones; --search random draws them
+  --trials N            how many trials, those that fail included: these are not tried again
 
 any other option is one of fit, and the same for all runs: vae-lightning fit --help
 """
