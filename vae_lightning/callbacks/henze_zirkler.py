@@ -21,8 +21,8 @@ class HenzeZirkler(MetricDiagnostic):
     Above the critical value a Gaussian prior is not where the codes are: samples from it will suffer.
 
     It does not change under affine maps, so it sees neither a wrong mean nor a wrong scale; `marginal_kl` of
-    `ELBOSurgery` does. It tells least in many dimensions: from about ten on every two codes are far apart and the
-    statistic stays near 1. The evaluation's own samples; costs n^2 kernels, 0.1 s for 2,000 codes.
+    `ELBOSurgery` sees both. It tells little in many dimensions: from about ten on any two codes are far apart and the
+    statistic stays near 1. Reads the evaluation's own samples; costs n^2 kernels, 0.1 s for 2,000 codes.
 
     TypeError at setup for discrete codes.
 

@@ -27,12 +27,12 @@ class Stacked(FromCheckpoint, LightningDataModule):
     """Data for `models.Ensemble`: member i sees the batches that the i-th data module would give it alone.
 
     A batch is (x, y) with x (M, B, *X) and y (M, B). Members may share a data module. The order of member i's
-    minibatches has the seed of the ensemble's member i; with `FullBatch` modules there is none, and a step moves no
-    data. ValueError without members, for times < 1, and for splits of unequal sizes.
+    minibatches has the seed of the ensemble's member i; `FullBatch` modules have no order, and a step moves no data.
+    ValueError without members, for times < 1, and for splits of unequal sizes.
 
     Args:
         members: a data module for each member, in the order of the members.
-        times: how many members each of them is for, in a row: the restarts on a data set.
+        times: how many members in a row each data module is for: the restarts on its data.
 
     Examples:
         >>> from vae_lightning.data import FullBatch, Stacked, Synthetic

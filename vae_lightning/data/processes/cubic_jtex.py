@@ -18,8 +18,10 @@ class CubicJTEx(PlanarProcess):
     """x_i = u_i^3 + e_i, u = Cholesky(A A' + B) z, z ~ N(0, I), e ~ N(0, sigma^2 I - B), in the plane.
 
     Args:
-        mixing, shared, variance: A, the diagonal of B, and sigma^2, as those of `LinearJTEx`; log_prob is
-            differentiable in a tensor, so that a decoder's exact likelihood can be maximised.
+        mixing: A, as that of `LinearJTEx`. log_prob is differentiable in parameters that are tensors, so that a
+            decoder's exact likelihood can be maximised.
+        shared: the diagonal of B.
+        variance: sigma^2.
 
     ValueError where `LinearJTEx` raises it, or unless A is 2 x 2.
 

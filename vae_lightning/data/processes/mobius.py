@@ -19,7 +19,10 @@ class Mobius(PlanarProcess):
     """x = m(z) + e, m(z) = (a z + b) / (c z + d), z ~ N(0, I), e ~ N(0, sigma^2 I); the plane is the complex numbers.
 
     Args:
-        a, b, c, d: complex numbers as (real part, imaginary part).
+        a: a complex number as (real part, imaginary part).
+        b: likewise.
+        c: likewise.
+        d: likewise.
         noise_variance: sigma^2.
 
     ValueError for a variance that is not positive, numbers that are not pairs, or a d = b c, where m is constant.

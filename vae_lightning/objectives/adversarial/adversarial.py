@@ -23,13 +23,13 @@ from vae_lightning.randomness import Noise
 
 
 class Adversarial(Objective):
-    """A generative adversarial network: p(x | z) p(z) learns to be taken for the data by a discriminator, which learns.
+    """A generative adversarial network: the model learns to make samples that a discriminator cannot tell from data.
 
-    Generated observations are of the model's prior and decoder, as many as the batch has rows. Of the two losses the
-    discriminator's reaches its own weights alone, for it sees them without gradient; the generator's passes through a
-    discriminator whose weights are held, and reaches the decoder and a learned prior. So one sum, one backward pass
-    and one optimizer train both. The encoder rests: `LiBI(generator=Adversarial(...), inference=ForwardKL())` fits it
-    to the model's own samples after, `Alternating` in turns. No bound on log p(x): p(x) is not looked at.
+    Generated observations come from the model's prior and decoder, as many as the batch has rows. The discriminator's
+    loss sees them without gradient and so trains the discriminator alone. The generator's loss passes through a
+    discriminator whose weights are held, and trains the decoder and a learned prior. So one sum, one backward pass and
+    one optimizer train both. The encoder is not trained: `LiBI(generator=Adversarial(...), inference=ForwardKL())` fits
+    it to the model's own samples afterwards, `Alternating` in turns. It is no bound on log p(x).
 
     The discriminator is built for the model that is given this objective, is saved with it as
     `objective.discriminator`, and is used in training alone.

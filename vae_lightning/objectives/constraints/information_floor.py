@@ -18,9 +18,10 @@ from vae_lightning.objectives.constraints.penalties import bounded_exp
 class InformationFloor(Constraint):
     """exp((floor - I) / scale), I = mean_n [log p(x_n | z_n) - log 1/N sum_m p(x_n | z_m)], a constraint of Eq. 6.
 
-    I, in nats, tells how well the codes tell the observations apart: for codes z_n ~ p(z) and x_n ~ p(x | z_n) its mean
-    is a lower bound on the mutual information I(X; Z) of the model, and it is at most log N. Codes chosen for their
-    observations flatter it. It takes N^2 likelihoods. As all exponentials here it is a straight line above `bound`.
+    I, in nats, says how well the codes tell the observations apart: for codes z_n ~ p(z) and x_n ~ p(x | z_n) its mean
+    is a lower bound on the mutual information I(X; Z) of the model, and it is at most log N. For codes that are chosen
+    for their observations it is too large. It takes N^2 likelihoods. Above `bound` the exponential goes on as a
+    straight line, as in all penalties here.
     ValueError unless scale and bound are positive and finite and the floor finite; in use, for a floor that is not
     below log N (a warning in an ensemble whose members differ in it); TypeError for bags of words.
 

@@ -16,12 +16,12 @@ from vae_lightning.objectives.turns.trained_part import trained_part
 class Aggressive(InTurns):
     """The encoder to convergence before each step of the decoder, until the codes' information stops growing.
 
-    Lagging inference networks as they were proposed. While aggressive, the encoder trains alone until the mean of the
-    objective over `window` steps is no better than over the window before, at most `most` steps; then the decoder and
-    the prior have one step, and again. When I_q(x; z) on the validation data falls for the first time it is over, and
-    all train together. What decides is not a function of the step: it is kept in buffers, so that a resumed run goes
-    on as it was. The callback `callbacks.AggressiveInference` tells losses and information to the model's own
-    objective, so that this one goes around any other, such as `FirstThen`, and not within it.
+    The remedy for lagging inference networks as it was proposed. In the aggressive phase the encoder trains alone until
+    the mean of the objective over `window` steps is no better than over the window before, for at most `most` steps;
+    then the decoder and the prior take one step, and so on. The phase ends when I_q(x; z) on the validation data falls
+    for the first time, and all train together. What decides is not a function of the step: it is kept in buffers, so
+    that a resumed run goes on as it was. The callback `callbacks.AggressiveInference` tells losses and information to
+    the model's own objective, so put this one around any other, such as `FirstThen`, and not within it.
     On a GPU the end of a window waits for the device, and no other step.
     One model at a time: in an ensemble all members would have their turns together. One process.
     ValueError unless 1 <= window <= most, and when training starts where nothing is told: without the callback, within

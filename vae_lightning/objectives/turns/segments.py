@@ -16,7 +16,7 @@ class Segments(InTurns):
     ValueError unless 1 <= R <= steps / 2 and 0 < alone < 1; when training starts, for a run shorter than `steps`.
 
     Source: Yacoby, Pan, Doshi-Velez, Characterizing and Avoiding Problematic Global Optima of Variational
-    Autoencoders (2019), appendix E, where R is 5 to 90 for 30,000 steps; the share `alone` is not told there.
+    Autoencoders (2019), appendix E, where R is 5 to 90 for 30,000 steps; it does not say what share is `alone`.
 
     Args:
         objective: what both maximise, such as the ELBO.
