@@ -39,9 +39,9 @@ class AnnealedLikelihood(MetricDiagnostic):
     `exact_bits` bits, Z is summed over all of its values, and of two Normals it has a closed form; then the error is
     that of the data alone.
 
-    Documents have a Z for each length: log Z is that of each distinct length in the split, and what is logged of it a
-    mean over documents. They are annealed from one length to the next (`harmonium.lengths`), in `steps` lengths beside
-    those of the split, so that all lengths together cost about what the longest costs alone.
+    A model of documents has a Z for each length. log Z is found for each length in the split, and its mean over
+    documents is logged. Annealing goes from one length to the next (`harmonium.lengths`), by `steps` lengths beside
+    those of the split: all lengths together cost about what the longest costs alone.
 
     Costs chains x steps Gibbs steps: 100 x 1,000 of 64 x 64 units take half a second on a CPU. Needs a model that is a
     `vae_lightning.harmonium.Harmonium`, as RBM has; TypeError at setup for others. The processes share the chains, and

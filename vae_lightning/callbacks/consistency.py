@@ -35,7 +35,7 @@ class Consistency(MetricDiagnostic):
     Whatever the depth of the networks, training pulls f and g towards such maps, away from the best likelihood. Logs:
 
     `mismatch` = E[L_K - L_1] in nats per observation, the mean of log 1/K sum_k w_k - 1/K sum_k log w_k over the data:
-    in expectation a lower bound on the mismatch, close if `mismatch_effective_sample_size` is not close to 1 (of K).
+    in expectation a lower bound on the mismatch; a tight one unless `mismatch_effective_sample_size` is near 1 (of K).
     `decoder_r2`, `encoder_r2`: the shares of f and g that affine maps explain, for z from the encoder and x from the
     split; 1 is affine. Each parameter counts with the variance of its statistic; adjusted for the number of pairs, and
     NaN for too few. Only statistics count that a harmonium can couple: a Gaussian's variance should be constant.

@@ -22,7 +22,7 @@ SATURATED = math.log(2)
 
 
 class ELBOSurgery(MetricDiagnostic):
-    """Logs `rate`, `mutual_information` and `marginal_kl`, in nats: what the code is paid for; energy and entropy.
+    """Logs `rate`, `mutual_information` and `marginal_kl`, in nats: what a code says and costs; energy and entropy.
 
         NELBO = reconstruction + rate
         rate = 1/N sum_n KL(q(z | x_n) | p(z))  =  I_q(n; z)          +  KL(q(z) | p(z)),    q(z) = 1/N sum_n q(z | x_n)
@@ -31,7 +31,7 @@ class ELBOSurgery(MetricDiagnostic):
                   negative_energy    entropy
 
     The mutual information says how much a code tells of its observation; the marginal KL how far all codes together
-    are from the prior, which is what samples from the prior suffer from and what a better prior removes. Each has its
+    are from the prior, which spoils samples from the prior and which a better prior lowers. Each has its
     standard error, `..._error`, over the choice of the data and of z together; `reconstruction_error` is that of the
     model's own `reconstruction`. `negative_energy` and `entropy` are the other reading of this ELBO: a q that shrinks
     onto the best code trades entropy for energy. All are averages over the evaluation's own samples of z, so the terms

@@ -12,13 +12,13 @@ from vae_lightning.latent_variable import Draw
 
 
 class HenzeZirkler(MetricDiagnostic):
-    """Logs `henze_zirkler`, how far the aggregated posterior is from any Gaussian, and what to hold it against.
+    """Logs `henze_zirkler`, how far the aggregated posterior is from any Gaussian, and what to compare it with.
 
     The Henze-Zirkler statistic of one z ~ q(z | x) for each observation, which is a sample of q(z) = E_x q(z | x): an
     integrated squared distance between its characteristic function, standardised, and the Gaussian's. No unit;
     between 0 and 4 n. Beside it, from the law it has for n Gaussian codes: the mean `henze_zirkler_null`, the 5 % point
     `henze_zirkler_critical`, and `henze_zirkler_p`, the probability of as much or more if the codes were Gaussian.
-    Above the critical value a Gaussian prior is not where the codes are: samples from it will suffer.
+    Above the critical value the codes are not distributed as a Gaussian prior is, and samples from it will suffer.
 
     It does not change under affine maps, so it sees neither a wrong mean nor a wrong scale; `marginal_kl` of
     `ELBOSurgery` sees both. It tells little in many dimensions: from about ten on any two codes are far apart and the

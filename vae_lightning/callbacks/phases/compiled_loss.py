@@ -13,11 +13,11 @@ from vae_lightning.models.recording.execution import compiled, require_compiler
 class CompiledLoss(pl.Callback):
     """Trains by the model's loss as `torch.compile` makes it: forward and backward pass in few large kernels.
 
-    Same noise, same values up to rounding; weights, their names in checkpoints and how a run goes on are as without it,
-    and so are validation and all diagnostics, which run as they are written. Each shape of a batch is compiled when it
-    first comes, a minute or more for large networks: for long runs, above all on GPUs. What torch cannot compile, as
-    parts of what reads sparse documents, runs as it is written. So does the `loss` that a subclass has of its own, and
-    a warning says so.
+    The noise is the same, and so are values up to rounding. Checkpoints and how a run goes on are as without it.
+    Validation and all diagnostics are not compiled. Each shape of a batch is compiled when it first comes, which takes
+    a minute or more for large networks: take it for long runs, above all on GPUs. What torch cannot compile, such as
+    parts that read sparse documents, runs as it is written. So does a `loss` that a subclass overrides, and a warning
+    says so.
 
     ValueError without a compiler (of C++ on a CPU, of C on a GPU); TypeError for RBMs, which have their gradients in
     closed form, and ensembles, which have an `execution` of their own.

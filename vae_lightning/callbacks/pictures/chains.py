@@ -21,9 +21,10 @@ from vae_lightning.models.protocols import part
 class Chains(Diagnostic):
     """`chains`: n Gibbs chains of an RBM, one a row, each drawn after some numbers of steps.
 
-    Drawn is E[v | h], the mean of p(v | h), from the persistent chains on where the model's algorithm has them. Chains
-    that keep their first image for a thousand steps do not mix: such a model's samples say little of it, and gradients
-    from persistent chains go wrong. Made by the process that writes; costs n x the largest of `steps` Gibbs steps.
+    It draws E[v | h], the mean of p(v | h), and begins at the persistent chains where the model's algorithm has some.
+    Chains that keep their first image for a thousand steps do not mix: samples of such a model say little about it, and
+    gradients from persistent chains are wrong. Made by the process that writes; costs n x the largest of `steps` Gibbs
+    steps.
 
     Args:
         n: chains.

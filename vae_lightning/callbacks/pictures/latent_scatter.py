@@ -59,9 +59,9 @@ class Points(Metric):
 class LatentScatter(MetricDiagnostic):
     """`latent_scatter`: posterior means E[z | x] in the plane, coloured by the label y, over the prior.
 
-    Codes of two dimensions lie within contours that hold 50 % and 95 % of the prior's mass, two bits beside the codes
-    that the prior has, in gray. Of more dimensions the picture shows the two principal components of the means, says so
-    with their share of the variance, and has draws from the prior in gray in place of contours. At most 20 labels get
+    Codes of two real numbers are drawn over contours that hold 50 % and 95 % of the prior's mass, codes of two bits
+    beside those of the prior, in gray. For more dimensions the picture shows the two principal components of the means,
+    with their share of the variance, and draws from the prior in gray in place of contours. At most 20 labels get
     colours. It shows the split's first n observations, the same on any number of processes. Costs nothing but the
     drawing.
     TypeError at setup for codes of one dimension.

@@ -17,8 +17,8 @@ class MemberCheckpoints(pl.Callback):
     Each has the member's best weights and is a checkpoint of its class alone: `LiBI.load_from_checkpoint(PATH)`, or
     `vae-lightning test --config CONFIG_OF_ONE --ckpt_path PATH` with all diagnostics. The best is the one whose own
     selection on validation is best: lowest `val/loss`, for LiBI lowest `val/selection`; members whose objectives differ
-    in weights, as beta, are compared without them, by the NELBO. Members without any are left
-    out. To go on with a training take `last.ckpt`, which is of all of them.
+    in weights, as beta, are compared without them, by the NELBO. Members that were never judged are left out. To go on
+    with the training take `last.ckpt`, which holds all members.
     TypeError unless the model is an Ensemble; ValueError for best < 1.
 
     Args:
