@@ -34,8 +34,9 @@ A = TypeVar("A", bound=Answer)
 class Answering(abc.ABC):
     """The verbs of a model: data of any kind in -> a record of named rows out.
 
-    Data are whatever the data module of its training reads: an array, a frame, a path; texts; pictures. What was done
-    to the training data is done to them, and undone in the answers, which are functions of (the model's seed, rows).
+    Data are whatever the data module of its training reads: an array, a frame, a path; texts; pictures. They are
+    prepared as the training data were, and answers are in the units of the data. The same model, seed and rows always
+    give the same answer.
 
     Examples:
         >>> import numpy as np

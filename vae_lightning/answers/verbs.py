@@ -85,10 +85,10 @@ class Verb(abc.ABC, Generic[A_co]):
 
 @dataclass(frozen=True)
 class Encode(Verb[Encoded]):
-    """x -> the mean of q(z | x) and its standard deviation, its bits, and so many samples of z.
+    """x -> the mean of q(z | x) and its standard deviation, its bits, and some samples of z.
 
-    Of several levels the mean of each is where those before it are at theirs. What has no closed form is estimated by
-    1,000 samples.
+    With several levels of codes the mean of each is taken at the means of those before it. What has no closed form is
+    estimated by 1,000 samples.
     """
 
     samples: int = 0

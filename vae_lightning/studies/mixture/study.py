@@ -39,7 +39,7 @@ class Models:
 
 
 class MixtureStudy(Study[int, Models]):
-    """Pre-train each encoder on the true decoder, then train both, then an RBM; judge all of them by quadrature.
+    """Pre-train each encoder on the true decoder, then train both together; train an RBM; judge all by quadrature.
 
     The size is the number of epochs of a phase.
     """
