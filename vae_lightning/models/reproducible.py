@@ -54,6 +54,7 @@ class ReproducibleModule(FromCheckpoint, StopsAtFailure, Answering, abc.ABC):
         self.seed = run_seed()
         self.started, self.preparation = False, None  # whether what starts from the training data has seen them
         self._unseen = False  # whether the data cannot be looked at before they come in batches
+        self._first = True  # whether the next batch is the first of a fit
         self.trained_steps = 0  # that the weights have behind them, once a `fit` is over or a checkpoint read
 
     # -- data ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,56 @@
+"""Models and data as users of Lightning use them from Python: its tuner, several runs of one trainer, 64 bits."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from lightning.pytorch.tuner import Tuner
+from support.models import trainer
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+import vae_lightning as vl
+
+X = torch.randn(53, 5, generator=torch.Generator().manual_seed(0))
+
+
+def vae() -> vl.GaussianVAE:
+    """The same at every call."""
+    torch.manual_seed(0)
+    return vl.GaussianVAE(2, vl.Normal(5), partial(vl.nn.MLP, hidden=[8]), partial(vl.nn.MLP, hidden=[8]))
+
+
+def rows(**changes: Any) -> vl.Arrays:
+    """Six batches an epoch."""
+    return vl.Arrays(X.numpy(), **{"batch_size": 8} | changes)
+
+
+def loader(x: Tensor = X) -> DataLoader[Tensor]:
+    """What Lightning's users give in place of a data module."""
+    return DataLoader(x, batch_size=8)  # type: ignore[arg-type]  # torch takes whatever has a length and items
+
+
+def same(one: pl.LightningModule, other: pl.LightningModule) -> bool:
+    """Whether they have the same weights, bit for bit."""
+    return all(map(torch.equal, one.state_dict().values(), other.state_dict().values()))
+
+
+@pytest.fixture
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the tuner may leave its checkpoint for a moment."""
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_learning_rate_is_found_on_loaders(in_folder: None) -> None:
+    """Whose batches are looked at as they come, the first of the finder's too."""
+    model, run = vae(), trainer()
+    found = Tuner(run).lr_find(model, loader(), num_training=3, update_attr=False)
+    assert found is not None
+    assert len(found.results["lr"]) == 3
+    run.fit(model, loader())
+    assert model.trained_steps == 7
