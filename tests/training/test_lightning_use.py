@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,14 @@ def same(one: pl.LightningModule, other: pl.LightningModule) -> bool:
     return all(map(torch.equal, one.state_dict().values(), other.state_dict().values()))
 
 
+FINDERS: dict[str, Callable[[Tuner, pl.LightningModule, Any], object]] = {
+    "lr_find": lambda tuner, model, data: tuner.lr_find(model, data, num_training=3, update_attr=False),
+    "scale_batch_size": lambda tuner, model, data: tuner.scale_batch_size(
+        model, data, init_val=4, max_trials=1, steps_per_trial=2
+    ),
+}
+
+
 @pytest.fixture
 def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the tuner may leave its checkpoint for a moment."""
@@ -54,3 +63,31 @@ def test_a_learning_rate_is_found_on_loaders(in_folder: None) -> None:
     assert len(found.results["lr"]) == 3
     run.fit(model, loader())
     assert model.trained_steps == 7
+
+
+@pytest.mark.parametrize("finder", FINDERS)
+def test_the_order_of_the_data_is_of_the_runs_seed_after_a_tuner(
+    finder: str, in_folder: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tuner saves a checkpoint before the first epoch, and goes back to it."""
+    monkeypatch.setenv("PL_GLOBAL_SEED", "7")
+    untuned, tuned, data, run = vae(), vae(), rows(), trainer()
+    FINDERS[finder](Tuner(run), tuned, data)
+    run.fit(tuned, data)
+    trainer().fit(untuned, rows(batch_size=data.batch_size))
+    assert same(tuned, untuned)
+
+
+def test_a_new_run_has_its_own_seed_whatever_checkpoint_its_data_were_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, one, other, alone = rows(), vae(), vae(), vae()
+    run = trainer()
+    run.fit(one, data)
+    run.save_checkpoint(tmp_path / "one.ckpt")
+    monkeypatch.setenv("PL_GLOBAL_SEED", "7")
+    trainer().validate(one, data, ckpt_path=tmp_path / "one.ckpt")
+    other.seed = alone.seed = 7
+    trainer().fit(other, data)
+    trainer().fit(alone, rows())
+    assert same(other, alone)

@@ -42,9 +42,8 @@ class InMemoryDataModule(FromCheckpoint, LightningDataModule, abc.ABC):
                 raise ValueError(f"{name} must be at least 1, got {size}")
         self.batch_size, self.eval_batch_size, self.predict_split = batch_size, eval_batch_size, predict_split
         self._splits: dict[Predicted, Observations] = {}
-        self._seed = 0
+        self._seed: int | None = None  # of the training order, once there is one
         self._restored_seed: int | None = None
-        self._restored_for: object = None  # the trainer whose fit goes on with that seed; None for any
 
     def __repr__(self) -> str:
         """`Digits(1,258 to train on, 180 to validate, 359 to test, each (1, 8, 8))`, once it is set up."""
@@ -68,6 +67,8 @@ class InMemoryDataModule(FromCheckpoint, LightningDataModule, abc.ABC):
 
     def setup(self, stage: str | None = None) -> None:
         """Load the splits, once, whatever the stage; to predict all observations, these alone, unsplit."""
+        if stage == "fit" and not (self.trainer is not None and self.trainer.global_step):
+            self._seed = self._restored_seed = None  # this run is not that of a checkpoint which was read before
         if stage == "predict" and self.predict_split == "all":
             if "all" not in self._splits:
                 self._splits["all"] = self.whole()
@@ -105,13 +106,11 @@ class InMemoryDataModule(FromCheckpoint, LightningDataModule, abc.ABC):
 
         With the trainer's `overfit_batches`, every epoch has the first one's batches.
         """
+        self._seed = seed = run_seed() if self._restored_seed is None else self._restored_seed
         trainer: Any = self.trainer
-        if self._restored_for not in (None, trainer):
-            self._restored_seed = self._restored_for = None
-        self._seed = run_seed() if self._restored_seed is None else self._restored_seed
         kind = SameOrder if trainer is not None and trainer.overfit_batches > 0 else TrainingOrder
         data = self.placed(self.train)
-        return TrainingLoader(data, kind(len(self.train), self.batch_size, self._seed, *self._process()))
+        return TrainingLoader(data, kind(len(self.train), self.batch_size, seed, *self._process()))
 
     def evaluation_dataloader(self, name: Predicted) -> EvaluationLoader:
         """Any split in the order of its data; ValueError for fewer batches than processes."""
@@ -147,15 +146,14 @@ class InMemoryDataModule(FromCheckpoint, LightningDataModule, abc.ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """The seed of the training order: Lightning restores loaders in mid-epoch only, this always."""
-        return {"seed": self._seed}
+        return {"seed": run_seed() if self._seed is None else self._seed}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Let the fit that goes on from the checkpoint have its seed; ValueError if it has none."""
         seed = state_dict.get("seed") if isinstance(state_dict, dict) else None
         if not isinstance(seed, int):
             raise ValueError(f"the checkpoint's record of {type(self).__name__} has no seed, which is a whole number")
-        if self.trainer is None or self.trainer.state.fn == "fit":  # who tests a checkpoint does not train on from it
-            self._restored_seed, self._restored_for = seed, self.trainer
+        self._restored_seed = seed
 
     def _process(self) -> tuple[int, int]:
         trainer = self.trainer
