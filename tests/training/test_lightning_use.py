@@ -91,3 +91,16 @@ def test_a_new_run_has_its_own_seed_whatever_checkpoint_its_data_were_of(
     trainer().fit(other, data)
     trainer().fit(alone, rows())
     assert same(other, alone)
+
+
+def test_a_trainer_that_had_a_data_module_forgets_it_when_it_is_given_loaders() -> None:
+    """Or the next model would be said to read data of other units, and what it is given would not be looked at."""
+    model, run = vae(), trainer()
+    run.fit(vae(), vl.Arrays(50 + 100 * X.numpy(), batch_size=8, standardise=True))
+    run.fit_loop.max_epochs = 2
+    run.fit(model, loader())
+    assert model.preparation is None
+    spoilt = X.clone()
+    spoilt[3, 0] = torch.nan
+    with pytest.raises(ValueError, match=r"got nan among the rows of a batch \(1 of 8 rows, the first row 3"):
+        run.test(model, loader(spoilt), verbose=False)

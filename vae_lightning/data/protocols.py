@@ -168,8 +168,9 @@ class Viewed(Protocol):
 
 
 def datamodule(trainer: pl.Trainer) -> pl.LightningDataModule | None:
-    """The data module that a trainer runs on, None if it was given loaders."""
-    return trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it without a declaration
+    """The data module that a trainer runs on, None if it was given loaders; Lightning's may be of an earlier run."""
+    chosen = trainer._data_connector._datahook_selector
+    return None if chosen is None else chosen.datamodule
 
 
 def observed_shape(data: object) -> tuple[int, ...] | None:
