@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 import vae_lightning as vl
+from vae_lightning.callbacks import LastCheckpoint
 
 X = torch.randn(53, 5, generator=torch.Generator().manual_seed(0))
 
@@ -125,3 +127,46 @@ def test_a_model_of_64_bits_answers(made: Callable[[], Any]) -> None:
         assert one.shape == other.shape
         assert np.isfinite(one).all()
     np.testing.assert_allclose(wide[0], answers()[0], rtol=1e-5, atol=1e-5)
+
+
+class Keep(pl.Callback):
+    """Keeps what LastCheckpoint has written before each step."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_train_batch_start(self, trainer: Any, *_: Any) -> None:
+        if (last := Path(trainer.log_dir, "checkpoints", "last.ckpt")).is_file():
+            shutil.copy(last, self.folder / f"{trainer.global_step}.ckpt")
+
+
+OPTIONS: dict[str, tuple[dict[str, Any], list[Callable[[], pl.Callback]]]] = {
+    "64 bits": ({"precision": "64-true"}, []),
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_resumed_run_ends_with_the_same_bits(name: str, tmp_path: Path) -> None:
+    options, callbacks = OPTIONS[name]
+
+    def run(*more: pl.Callback) -> pl.Trainer:
+        made = [each() for each in callbacks]
+        return trainer(*made, *more, LastCheckpoint(1), folder=tmp_path, max_epochs=3, **options)
+
+    whole, end = vae(), run(Keep(tmp_path))
+    end.fit(whole, rows())
+    checkpoints = sorted(tmp_path.glob("*.ckpt"))
+    assert len(checkpoints) == end.global_step - 1
+    for checkpoint in checkpoints:
+        resumed, again = vae(), run()
+        again.fit(resumed, rows(), ckpt_path=checkpoint)
+        assert (again.global_step, same(resumed, whole)) == (end.global_step, True), checkpoint.name
+
+
+def test_a_model_of_64_bits_is_tested_as_it_was_validated(tmp_path: Path) -> None:
+    model, run = vae(), trainer(precision="64-true")
+    run.fit(model, rows())
+    run.save_checkpoint(tmp_path / "wide.ckpt")
+    read = vae()
+    trainer(precision="64-true").validate(read, rows(), ckpt_path=tmp_path / "wide.ckpt", verbose=False)
+    assert same(read, model)

@@ -102,3 +102,11 @@ def check_precision(trainer: pl.Trainer) -> None:
             "this processor has no instructions for bfloat16 and imitates them: trainer.precision 32-true is several "
             "times faster here"
         )
+
+
+def widen(module: pl.LightningModule) -> None:
+    """Have 64 bits if the trainer computes in them: Lightning widens a model only after a checkpoint's weights, which
+    it would round.
+    """
+    if module._trainer is not None and str(module.trainer.precision) == "64-true":
+        module.double()

@@ -25,7 +25,7 @@ from vae_lightning.data.protocols import InMemory, Prepares, datamodule
 from vae_lightning.metrics.averages import Averages
 from vae_lightning.models.failure import Losses, StopsAtFailure, check_parameters, say_way_out
 from vae_lightning.models.optimizers import without_asking
-from vae_lightning.models.preflight import Preflight, check_precision, stage_of
+from vae_lightning.models.preflight import Preflight, check_precision, stage_of, widen
 from vae_lightning.models.schedules import scheduled
 from vae_lightning.process.hooks import signed
 from vae_lightning.randomness import reseed, run_seed
@@ -247,6 +247,7 @@ class ReproducibleModule(FromCheckpoint, StopsAtFailure, Answering, abc.ABC):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Continue under the seed the run began with; what was learnt is not started anew by a later `fit`."""
+        widen(self)
         self.started = True
         self.trained_steps = checkpoint.get("global_step", 0)
         self.seed = checkpoint.get("seed", self.seed)

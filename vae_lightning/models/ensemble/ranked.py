@@ -21,6 +21,7 @@ from vae_lightning.models.ensemble.phases import phases_of
 from vae_lightning.models.ensemble.stack import Stack, StackedBatch, named_tensors
 from vae_lightning.models.latent_variable import LatentVariableModule
 from vae_lightning.models.phased import Phased
+from vae_lightning.models.preflight import widen
 from vae_lightning.trust import FromCheckpoint
 
 _LATE = 1 << 31  # a step after all schedules
@@ -171,6 +172,7 @@ class RankedMembers(FromCheckpoint, pl.LightningModule, abc.ABC):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on under the seeds the run began with, from weights that have seen the data."""
+        widen(self)
         self.started = True
         self.seeds = self.stack.noise.seeds = list(checkpoint["seeds"])
         self.common_loss.copy_(checkpoint.get("common_loss", checkpoint["state_dict"]["best_loss"]))
