@@ -12,6 +12,7 @@ import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.callbacks import GradientAccumulationScheduler
 from lightning.pytorch.tuner import Tuner
 from support.models import trainer
 from torch import Tensor
@@ -142,6 +143,7 @@ class Keep(pl.Callback):
 
 OPTIONS: dict[str, tuple[dict[str, Any], list[Callable[[], pl.Callback]]]] = {
     "64 bits": ({"precision": "64-true"}, []),
+    "accumulation that changes": ({}, [lambda: GradientAccumulationScheduler({0: 2, 1: 3})]),
 }
 
 

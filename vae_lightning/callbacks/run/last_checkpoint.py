@@ -8,7 +8,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, GradientAccumulationScheduler
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 
 from vae_lightning.batches import Batch
@@ -79,6 +79,9 @@ class LastCheckpoint(Checkpoint):
         self._copies = None if dry else Copies(trainer, Path(str(folder)))
         self._due, self._signum, self._max_steps = None, 0, trainer.max_steps
         signals.hold(bool(signals.handled))
+        for each in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(each, GradientAccumulationScheduler):  # it sets this as an epoch begins, which may be over
+                trainer.accumulate_grad_batches = each.get_accumulate_grad_batches(trainer.current_epoch)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: STEP_OUTPUT, batch: Batch, batch_idx: int
