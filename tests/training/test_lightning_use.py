@@ -143,6 +143,7 @@ class Keep(pl.Callback):
 
 OPTIONS: dict[str, tuple[dict[str, Any], list[Callable[[], pl.Callback]]]] = {
     "64 bits": ({"precision": "64-true"}, []),
+    "an average in 64 bits": ({"precision": "64-true"}, [lambda: vl.callbacks.ExponentialMovingAverage(0.5)]),
     "accumulation that changes": ({}, [lambda: GradientAccumulationScheduler({0: 2, 1: 3})]),
 }
 

@@ -49,7 +49,10 @@ class ExponentialMovingAverage(WeightAveraging):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Copy the model, before it trains."""
         super().setup(trainer, pl_module, stage)
-        if self._average_model is not None:  # counted where no step waits for the device
+        if self._average_model is not None:
+            if str(trainer.precision) == "64-true":  # Lightning widens the model itself later
+                self._average_model.double()
+            # counted where no step waits for the device
             self._average_model.n_averaged = torch.zeros_like(self._average_model.n_averaged, device="cpu")
 
     def on_train_batch_end(
