@@ -166,6 +166,23 @@ class LiBI(LatentVariableModule, Phased):
             values = torch.cat([self.judge(self.model, x.to(like)) for x in _blocks(data)])
         return values.mean().to(self.best.value)
 
+    @torch.no_grad()
+    def kept_on(self, data: Split) -> Float[Tensor, ""]:
+        """What the best repeat kept so far has on these data; -inf without one."""
+        if self.best.repeat < 0:
+            return self.best.value
+        learnt = self._learnt()
+        present = [tensor.clone() for tensor in learnt.values()]
+        self.recall()
+        value = self.value_on(data)
+        for tensor, before in zip(learnt.values(), present, strict=True):
+            tensor.copy_(before)
+        return value.nan_to_num(-torch.inf, torch.inf, -torch.inf)
+
+    def value_kept(self, value: Float[Tensor, "*M"]) -> None:
+        """Let the best repeat kept so far have another value, as on other data."""
+        self.best.value.copy_(value)
+
     def keep_best(self, value: Float[Tensor, "*M"], step: int) -> None:
         """After a repeat, keep the model if its value is above all before; after the last, become the one kept."""
         self.best.keep(self._learnt(), value, step // self.phases.steps - 1)
@@ -187,6 +204,8 @@ class LiBI(LatentVariableModule, Phased):
         """ValueError for a run that is too short, or without validation data to choose by."""
         super().on_train_start()
         self._judged = self.judged_on(datamodule(self.trainer))
+        if self._judged is not None and not self.global_step:  # an earlier training may have been of other data
+            self.value_kept(self.kept_on(self._judged))
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed this step; where a phase begins, close the last one and start anew."""

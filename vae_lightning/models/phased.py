@@ -13,8 +13,8 @@ from vae_lightning.data.protocols import Split
 class Phased(abc.ABC):
     """A model trained in phases, with a fresh optimizer in each, that keeps the best of its repeats by its own choice.
 
-    `begin_phase`, `keep_best` and `recall` also work on a module whose tensors are those of many models, stacked along
-    a first axis; the other methods on one model alone.
+    `begin_phase`, `value_kept`, `keep_best` and `recall` also work on a module whose tensors are those of many models,
+    stacked along a first axis; the other methods on one model alone.
     """
 
     @abc.abstractmethod
@@ -36,6 +36,14 @@ class Phased(abc.ABC):
     @abc.abstractmethod
     def value_on(self, data: Split) -> Float[Tensor, ""]:
         """What the best repeat has most of; its noise is a function of the seed alone."""
+
+    @abc.abstractmethod
+    def kept_on(self, data: Split) -> Float[Tensor, ""]:
+        """What the best repeat kept so far has on these data; -inf without one."""
+
+    @abc.abstractmethod
+    def value_kept(self, value: Float[Tensor, "*M"]) -> None:
+        """Let the best repeat kept so far have another value, as on other data."""
 
     @abc.abstractmethod
     def keep_best(self, value: Float[Tensor, "*M"], step: int) -> None:

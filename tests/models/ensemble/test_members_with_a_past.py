@@ -13,7 +13,7 @@ import torch
 from support.models import digits, gaussian_vae, hashing, newsgroups, trainer
 from torch import nn
 
-from vae_lightning.data import FullBatch, Stacked, Synthetic
+from vae_lightning.data import Arrays, FullBatch, Stacked, Synthetic
 from vae_lightning.data.processes import LinearJTEx
 from vae_lightning.estimators import LeaveOneOut, Reparameterised
 from vae_lightning.families import Bernoulli, BernoulliMRF, Normal
@@ -103,6 +103,33 @@ def test_a_libi_returns_to_the_best_repeat_it_ever_had() -> None:
         assert ensemble.best_loss[number] == -before["best.value"]
         after = ensemble.member(number).state_dict()
         assert all(torch.equal(after[name], value) for name, value in before.items() if name.startswith("model."))
+
+
+def far(seed: int) -> FullBatch:
+    """Data that are less likely by far than those of the other trainings, whatever is learnt of them."""
+    rows = 30 * torch.randn(90, 2, generator=torch.Generator().manual_seed(seed))
+    return FullBatch(Arrays(rows.numpy(), batch_size=60), STEPS)
+
+
+@pytest.mark.parametrize("build", [libi, vae])
+def test_a_best_of_other_data_is_none_of_these(build: Callable[[int], Any]) -> None:
+    """After a training of one world another's: figures of the two cannot be compared, and the first would win."""
+    ensemble = Ensemble([build(3), build(4)])
+    trainer().fit(ensemble, Stacked([data(3), data(4)]))
+    best, before = ensemble.best_loss.clone(), [ensemble.member(number).state_dict() for number in range(2)]
+    trainer().fit(ensemble, Stacked([far(3), far(4)]))
+    for number in range(2):
+        after = ensemble.member(number).state_dict()
+        assert ensemble.best_loss[number] > best[number]
+        assert not all(torch.equal(after[name], value) for name, value in before[number].items())
+
+
+def test_a_libi_alone_judges_its_repeats_by_the_data_it_has() -> None:
+    module, others = trained(libi(3)), far(3)
+    before = copy.deepcopy(module.state_dict())
+    trainer().fit(module, others)
+    assert module.best.value == module.value_on(others.val) < before["best.value"]
+    assert not all(torch.equal(value, before[name]) for name, value in module.model.state_dict(prefix="model.").items())
 
 
 def layers(*between: nn.Module) -> Callable[..., nn.Module]:

@@ -26,6 +26,10 @@ class Phases(abc.ABC):
         """Find in each member's data module what the member is judged on."""
 
     @abc.abstractmethod
+    def kept(self) -> Float[Tensor, " M"] | None:
+        """What each member has kept of an earlier training, judged on the data of this one; None if not by itself."""
+
+    @abc.abstractmethod
     def begins(self, step: int) -> bool:
         """Whether a phase begins before this step."""
 
@@ -53,6 +57,9 @@ class OnePhase(Phases):
 
     def start(self, data: Sequence[object]) -> None:
         """There is nothing to find."""
+
+    def kept(self) -> None:
+        """Nothing: the validation is of this training."""
 
     def begins(self, step: int) -> bool:
         """No: the optimizer goes on."""
@@ -89,6 +96,15 @@ class MemberPhases(Phases):
     def start(self, data: Sequence[object]) -> None:
         """ValueError without data that members have to be judged on."""
         self._judged = [self.module.judged_on(its_data) for its_data in data]
+
+    @torch.no_grad()
+    def kept(self) -> Float[Tensor, " M"] | None:
+        """By each member's own choice."""
+        if None in self._judged[:1]:
+            return None
+        values = torch.stack([self.alone(n).kept_on(data) for n, data in enumerate(self._judged) if data is not None])
+        self.module.value_kept(values)
+        return values
 
     def begins(self, step: int) -> bool:
         """Whether a phase begins before this step."""

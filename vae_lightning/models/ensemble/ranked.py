@@ -101,6 +101,12 @@ class RankedMembers(FromCheckpoint, pl.LightningModule, abc.ABC):
         self._keep(losses, losses)
         return losses
 
+    def judge_kept(self) -> None:
+        """What was kept of an earlier training counts by these data, where members choose; else it is not the best."""
+        values = self.phases.kept()
+        for losses in (self.best_loss, self.common_loss):
+            losses.copy_(torch.full_like(losses, torch.inf) if values is None else -values)
+
     def _keep(self, losses: Float[Tensor, " M"], common: Float[Tensor, " M"]) -> None:
         """Keep the members that are the best so far."""
         better = (losses < self.best_loss) & ~self.resting
