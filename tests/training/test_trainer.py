@@ -43,6 +43,12 @@ def test_checkpoints_are_written_atomically_unless_another_plugin_writes_them() 
     assert isinstance(trainer(plugins=Own()).strategy.checkpoint_io, Own)
 
 
+def test_a_barebones_trainer_is_refused_nothing_that_nobody_asked_for() -> None:
+    run = trainer(barebones=True, **SHORT)
+    run.fit(gaussian_vae(), digits())
+    assert (run.global_step, run.log_every_n_steps) == (2, 0)
+
+
 def test_a_profiler_records_only_what_somebody_asked_for() -> None:
     run = trainer(**SHORT)
     assert isinstance(run.profiler, Unwatched)

@@ -50,6 +50,8 @@ def trainer(folder: Path | str | None = None, **changes: Any) -> pl.Trainer:
         "enable_model_summary": False,
         "devices": 1,
     }
+    if changes.get("barebones"):
+        settings["log_every_n_steps"] = 0  # it takes no other
     options = settings | changes
     return pl.Trainer(**options | own_parts(options))
 
