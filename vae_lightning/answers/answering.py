@@ -192,10 +192,6 @@ class Answering(abc.ABC):
                 answer = verb(self, replace(block, x=self._placed(block.x)))
             yield answer
 
-    def _placed(self, x: Tensor | Counts) -> Tensor | Counts:
-        """Rows on the device of the weights and in their precision, which bags of words have none of but single."""
-        return x.to(self.where, next(self.parameters()).dtype) if isinstance(x, Tensor) else x.to(self.where)
-
     @property
     def where(self) -> torch.device:
         """The device of the weights."""
