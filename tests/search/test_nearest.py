@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.command import command
 
 from vae_lightning.search import CodeIndex
 from vae_lightning.search.hamming import lookup, scan
@@ -130,3 +131,13 @@ def test_codes_of_any_library_give_a_frame(make):
     assert frame[["name", "distance", "label", "title"]].values.tolist() == [["a", 0, "x", "A"], ["c", 1, "x", "C"]]
     assert repr(index) == "CodeIndex(3 documents, 3 bits)"
     assert repr(index.nearest(codes, 2)).startswith("Hits(6 rows: query (6,), distance (6,)")
+
+
+def test_of_an_index_of_one_document_nothing_is_nearest_to_it(tmp_path, capsys):
+    """And so the table is one of no rows."""
+    index = CodeIndex.build(np.array([[True, False, True]]), ["alone"], out=tmp_path / "one.index")
+    found = index.nearest_to("alone")
+    assert len(found) == 0
+    assert found.of(0) == []
+    command("search", "--index", tmp_path / "one.index", "--document", "alone")
+    assert capsys.readouterr().out.startswith("nearest to alone")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
@@ -52,7 +53,8 @@ class Answer:
         """One column for the names and one for each number of a row, in this order."""
         columns = {"name": np.array(self.names, np.str_)}
         for array in self.tabled:
-            values = self.arrays[array].reshape(len(self), -1).T
+            values = self.arrays[array]
+            values = values.reshape(len(self), math.prod(values.shape[1:])).T  # -1 is not known of no rows
             columns |= dict(zip(self._headers(array), values, strict=True))
         return columns
 
