@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 from support.command import command
@@ -188,3 +189,30 @@ def test_a_model_without_bits_says_what_to_do(tmp_path: Path, capsys):
     run.save_checkpoint(tmp_path / "gaussian.ckpt")
     line = mistaken(capsys, "search", "--ckpt", tmp_path / "gaussian.ckpt", "--query", "a")
     assert "is of GaussianVAE, whose codes are no bits: search needs a HashingVAE" in line
+
+
+def test_one_name_is_a_document_and_not_its_letters():
+    codes = np.random.default_rng(0).random((13, 6)) < 0.5
+    left = CodeIndex.build(codes, [str(number) for number in range(13)]).remove("12").documents
+    assert [left.name(row) for row in range(len(left))] == [str(number) for number in range(12)]
+
+
+def test_names_that_are_given_count_whatever_the_documents_are(folder: Path):
+    """They did for texts alone."""
+    ckpt = folder / "model.ckpt"
+    words = CodeIndex.of(ckpt, folder / "docs").encoder.vocabulary
+    counts = scipy.sparse.csr_array(np.eye(3, len(words)))
+    for data, names in ((counts, ["x", "y", "z"]), (folder / "docs" / "de", ["x", "y"]), ("a wide river", "x")):
+        found = CodeIndex.of(ckpt, data, names).documents
+        assert [found.name(row) for row in range(len(found))] == list(names)
+        with pytest.raises(ValueError, match=rf"^{len(names)} documents have {len(names) + 1} names: give each one"):
+            CodeIndex.of(ckpt, data, [*names, "one more"])
+    with pytest.raises(ValueError, match=r"^2 documents have 1 names"):
+        CodeIndex.of(ckpt, folder / "docs" / "de", ["x"])
+
+
+@pytest.mark.parametrize("what", ["titles", "labels"])
+def test_titles_and_labels_of_texts_are_not_lost_without_a_word(folder: Path, what: str):
+    index = CodeIndex.of(folder / "model.ckpt", ["a wide river"], ["a"])
+    with pytest.raises(ValueError, match=r"^titles and labels are given with codes"):
+        index.add(["the sea"], ["b"], **{what: ["water"]})

@@ -210,22 +210,30 @@ class CodeIndex:
         labels: Sequence[str | None] | None = None,
         watch: Watch = iter,
     ) -> CodeIndex:
-        """Add documents: codes (N, m) of bits with their names, or a `Path` or texts, which the model encodes."""
+        """Add documents: codes (N, m) of bits with their names, or a `Path` or texts, which the model encodes.
+
+        Titles and labels are of codes alone: texts have first lines, and a file of texts has labels.
+        """
         return self.change(self._batches(data, names, titles, labels, watch), [])
 
     def remove(self, names: Sequence[str]) -> CodeIndex:
-        """Remove the documents of these names; ValueError if one is not there."""
+        """Remove the documents of these names, or of one; ValueError if one is not there."""
         return self.change([], names)
 
     def change(self, new: Iterable[Batch], removed: Sequence[str]) -> CodeIndex:
         """Remove the documents of these names, and add new ones behind the others."""
-        kept = np.ones(len(self), bool)
+        kept, removed = np.ones(len(self), bool), [removed] if isinstance(removed, str) else removed
         kept[[self.row(name) for name in removed]] = False
         container = change(self._container, kept, new, self.path, self.maker)
         return CodeIndex(container, self.path, self._ckpt, self._encoder)
 
     def _batches(self, data: Any, names: Any, titles: Any, labels: Any, watch: Watch) -> Iterable[Batch]:
         if not _are_bits(data):
+            if titles is not None or labels is not None:
+                raise ValueError(
+                    "titles and labels are given with codes: of texts the first line is the title, and labels are read "
+                    "from a file that has them, such as a .csv with a column label"
+                )
             return watch(self.encoder.batches(data, names))
         if names is None:
             raise ValueError(f"{len(data)} codes need as many names, by which their documents are found")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,26 @@ class Block:
 def blocks(preparation: Preparation, data: Any, names: Sequence[str] | None = None) -> Iterator[Block]:
     """The documents of a `Path`, texts, or whatever else the preparation reads, some at a time.
 
-    Files of texts are read while they are asked for. ValueError for data that the model is not of.
+    Files of texts are read while they are asked for. `names` take the place of those that the data have. ValueError for
+    data that the model is not of, and for more names than documents, or fewer.
     """
-    if isinstance(preparation, TextPreparation) and (texts := _texts(preparation, data, names)) is not None:
+    found = _blocks(preparation, data)
+    return found if names is None else _named(found, [names] if isinstance(names, str) else names)
+
+
+def _named(found: Iterator[Block], names: Sequence[str]) -> Iterator[Block]:
+    """The same documents by other names."""
+    documents = 0
+    for block in found:
+        begin, documents = documents, documents + len(block.names)
+        if documents <= len(names):
+            yield replace(block, names=names[begin:documents])
+    if documents != len(names):
+        raise ValueError(f"{documents:,} documents have {len(names):,} names: give each one of its own")
+
+
+def _blocks(preparation: Preparation, data: Any) -> Iterator[Block]:
+    if isinstance(preparation, TextPreparation) and (texts := _texts(preparation, data)) is not None:
         counter = WordCounter(preparation.words, preparation.tokenizer)
         remaining = iter(texts)
         while chunk := list(islice(remaining, CHUNK_DOCUMENTS)):
@@ -49,7 +66,7 @@ def blocks(preparation: Preparation, data: Any, names: Sequence[str] | None = No
         yield Block(block.x, block.names, [""] * len(block.names), [None] * len(block.names))
 
 
-def _texts(preparation: TextPreparation, data: Any, names: Sequence[str] | None) -> Iterable[Text] | None:
+def _texts(preparation: TextPreparation, data: Any) -> Iterable[Text] | None:
     """Texts one by one; None for data that are counts already."""
     if isinstance(data, Path):
         reader = preparation.reader or reader_of(path := user_path(data))
@@ -57,5 +74,5 @@ def _texts(preparation: TextPreparation, data: Any, names: Sequence[str] | None)
     if isinstance(data, str):
         data = [data]
     if isinstance(data, Sequence) and all(isinstance(text, str) for text in data):
-        return (Text(name, text) for name, text in zip(names or map(str, range(len(data))), data, strict=True))
+        return (Text(str(number), text) for number, text in enumerate(data))
     return None
