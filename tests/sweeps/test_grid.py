@@ -57,6 +57,9 @@ def test_two_runs_never_have_one_name_and_none_is_too_long_for_a_folder() -> Non
     assert all(name.startswith("prior=Normal-") for name in alike)
     long = names(model__encoder__hidden=f"[[{', '.join(['512'] * 60)}], [1]]")
     assert max(map(len, long)) < 140
+    of_other_letters = names(data__path=f"/{'数据' * 60},b")[0]  # three bytes each
+    assert len(of_other_letters.encode()) < 140
+    assert of_other_letters.startswith("path=数据数据")
 
 
 def test_files_come_before_what_all_share_and_a_class_before_its_options() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vae_lightning.sweeps.values import values
 
-_LONG = 120  # letters of a folder's name
+_LONG = 120  # bytes of a folder's name, which has at most 255
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def named_run(chosen: Mapping[str, str], common: Sequence[str]) -> Run:
     files = [argument for option, argument in typed.items() if option == "config"]
     others = [typed[option] for option in sorted(typed, key=lambda option: option.count(".")) if option != "config"]
     arguments = (*files, *common, *others)
-    return Run(whole if len(whole) <= _LONG else _marked(whole, arguments), arguments)
+    return Run(whole if len(whole.encode()) <= _LONG else _marked(whole, arguments), arguments)
 
 
 def short_names(options: Sequence[str]) -> dict[str, str]:
@@ -104,4 +104,4 @@ def _plain(value: str) -> str:
 
 def _marked(name: str, arguments: Sequence[str]) -> str:
     """A name that is short enough, and no other run's."""
-    return f"{name[:_LONG]}-{hashlib.sha256(repr(arguments).encode()).hexdigest()[:8]}"
+    return f"{name.encode()[:_LONG].decode(errors='ignore')}-{hashlib.sha256(repr(arguments).encode()).hexdigest()[:8]}"
