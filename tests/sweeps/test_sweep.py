@@ -18,6 +18,7 @@ from support.hparams import differing, metrics
 from support.short_run import saved, tiny
 
 from vae_lightning.files import locked
+from vae_lightning.sweeps.record import settings
 
 GRID = ("--grid.model.latent_dim", "2,3", "--grid.seed_everything", "0..1")
 NAMES = [f"latent_dim={dim},seed_everything={seed}" for dim in (2, 3) for seed in (0, 1)]
@@ -121,6 +122,17 @@ def test_a_second_call_trains_nothing_that_is_finished(config: Path) -> None:
     assert "holds a run with other options: trainer.max_epochs 1 there, 2 here" in other.stderr
     assert forked(*small[:4], "2", "--grid.seed_everything", "0", "--overwrite").returncode == 0
     assert saved(Path("runs/sweep/seed_everything=0/checkpoints/last.ckpt"))["global_step"] == 20
+
+
+@pytest.mark.parametrize("named", ["--model=model.yaml", "--config=whole.yaml"])
+def test_a_file_that_an_option_or_a_configuration_names_counts_by_what_is_in_it(named: str) -> None:
+    """A finished run was kept, whatever the file said by then."""
+    Path("model.yaml").write_text("class_path: vae_lightning.models.GaussianVAE\n")
+    Path("whole.yaml").write_text("model: model.yaml\n")
+    before = settings([named])
+    assert settings([named]) == before
+    Path("model.yaml").write_text("class_path: vae_lightning.models.HashingVAE\n")
+    assert settings([named]) != before
 
 
 def test_those_that_fail_are_named_the_others_go_on_and_they_are_resumed_exactly(

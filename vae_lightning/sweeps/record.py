@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
+import yaml
+
+from vae_lightning.construction.leaves import flat
 from vae_lightning.files import atomic_write, expanded
 
 State = Literal["started", "finished", "pruned", "failed"]
 NAME = "sweep.json"
+_ENDINGS = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,21 @@ def settings(arguments: Sequence[str]) -> list[str]:
 def _files(arguments: Sequence[str]) -> list[str]:
     pairs = zip(arguments, [*arguments[1:], ""], strict=True)
     split = [argument.partition("=")[::2] if "=" in argument else (argument, after) for argument, after in pairs]
-    return [value for option, value in split if option in ("--config", "-c")]
+    return [value for option, value in split if option in ("--config", "-c") or value.endswith(_ENDINGS)]
 
 
 def _digest(name: str) -> str:
     path = Path(expanded(name))
-    return sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    return "" if not path.is_file() else sha256(b"".join(_contents(path))).hexdigest()
+
+
+def _contents(path: Path) -> Iterator[bytes]:
+    """What is in a configuration file, and in those that it names, as `model: model.yaml` does."""
+    yield (content := path.read_bytes())
+    try:
+        read = yaml.safe_load(content)
+    except yaml.YAMLError:  # a file of something else, whatever its ending
+        return
+    for _, value in flat(read) if isinstance(read, dict) else ():
+        if isinstance(value, str) and value.endswith(_ENDINGS) and (named := path.parent / value).is_file():
+            yield from _contents(named)
