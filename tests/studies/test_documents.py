@@ -146,3 +146,9 @@ def test_fewer_contain_those_that_are_fewer_still() -> None:
     assert sets[0] < sets[1] < sets[2]
     with pytest.raises(ValueError, match="1 to all 200 training observations, got n=201"):
         Fewer(digits(), 201, seed=1).setup()
+
+
+def test_of_some_cells_the_seeds_that_they_have_are_named(study: DocumentsStudy) -> None:
+    found = {repeat: {"log_likelihood": -1.0} for repeat in study.all_cells()}
+    assert study.settings(found)["seeds"] == "3, 4"
+    assert study.settings({repeat: each for repeat, each in found.items() if repeat.seed == 4})["seeds"] == "4"

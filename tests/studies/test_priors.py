@@ -13,7 +13,7 @@ import torch
 from vae_lightning.decoders import Autoregressive
 from vae_lightning.studies.priors import PriorsStudy
 from vae_lightning.studies.priors.cell import CELLS, PriorsSize
-from vae_lightning.studies.priors.generated import FiguresAndImages, from_pseudo_inputs
+from vae_lightning.studies.priors.generated import FiguresAndImages, Judged, from_pseudo_inputs
 from vae_lightning.studies.priors.models import IMAGE
 from vae_lightning.studies.priors.study import METRICS, named
 
@@ -137,6 +137,14 @@ def test_a_cell_that_was_kept_without_images_is_read(tmp_path: Path) -> None:
     (tmp_path / "pictures.pt").write_bytes(b"no archive")
     with pytest.raises(ValueError, match=r"pictures\.pt"):
         FiguresAndImages().read({"elbo": 1}, tmp_path)
+
+
+def test_of_one_seed_alone_that_seed_is_named_and_its_pseudo_inputs_are_drawn() -> None:
+    """As `--only` has it: the study's first seed is not among them."""
+    figures = {"steps": 1.0} | dict.fromkeys(METRICS, 1.0)
+    found = {repeat: Judged(figures, torch.zeros(8, 10, *IMAGE)) for repeat in STUDY.all_cells() if repeat.seed == 4}
+    assert STUDY.settings(found)["seeds"] == "4"
+    assert set(STUDY.pictures(found)) == {"priors", "pseudo-inputs"}
 
 
 def test_models_are_chosen_by_the_names_of_their_folders() -> None:

@@ -42,6 +42,11 @@ def by_cell(results: Mapping[Repeat[CellT], Result]) -> dict[CellT, list[Result]
     return found
 
 
+def seeds_of(results: Iterable[Repeat[CellT]]) -> str:
+    """The seeds that results are of, which are not all of a study's where some of its cells are run alone."""
+    return ", ".join(map(str, sorted({repeat.seed for repeat in results})))
+
+
 def mean(runs: Sequence[Figures], name: str) -> float:
     """The mean of a figure over runs."""
     return statistics.mean(run[name] for run in runs)

@@ -14,7 +14,7 @@ from vae_lightning.studies.documents.pictures import documents_picture
 from vae_lightning.studies.documents.training import train_and_judge
 from vae_lightning.studies.names import Scale
 from vae_lightning.studies.provenance import Settings
-from vae_lightning.studies.repeats import Repeat, by_cell, error, mean, repeats
+from vae_lightning.studies.repeats import Repeat, by_cell, error, mean, repeats, seeds_of
 from vae_lightning.studies.report import Lines, Row, wide
 from vae_lightning.studies.store import Figures
 from vae_lightning.studies.trainings import PlainOfTrainings
@@ -104,7 +104,7 @@ class DocumentsStudy(CellStudy[DocumentsSize, Repeat[Cell], Figures]):
         """Seeds, steps, and how log-likelihoods were estimated."""
         size = self.size
         return {
-            "seeds": f"{self.seeds[0]} to {self.seeds[-1]}",
+            "seeds": seeds_of(found),
             **{f"steps a cell, {name}": f"at least {steps}" for name, steps in size.steps.items()},
             "K of the VAEs' log-likelihood": size.samples,
             "AIS": f"{size.chains} chains, {size.ais_steps} steps",

@@ -19,7 +19,7 @@ from vae_lightning.studies.newsgroups.size import SIZES, NewsgroupsSize
 from vae_lightning.studies.newsgroups.table import Grid, rows_of
 from vae_lightning.studies.newsgroups.training import Table2
 from vae_lightning.studies.provenance import Settings
-from vae_lightning.studies.repeats import Repeat, by_cell
+from vae_lightning.studies.repeats import Repeat, by_cell, seeds_of
 from vae_lightning.studies.report import Lines, Row, wide
 from vae_lightning.studies.store import Figures
 from vae_lightning.studies.trainings import PlainOfTrainings
@@ -91,9 +91,9 @@ class NewsgroupsStudy(CellStudy[NewsgroupsSize, Repeat[Cell], Figures]):
 
     def settings(self, found: Mapping[Repeat[Cell], Figures]) -> Settings:
         """Seeds, epochs, and how a model was trained."""
-        size, seeds = self.size, sorted({cell.seed for cell in found})
+        size = self.size
         return {
-            "seeds": ", ".join(map(str, seeds)),
+            "seeds": seeds_of(found),
             "epochs": size.epochs,
             "further epochs, of ten samples": size.many_epochs,
             "epochs without a better validation that end a training on counts": size.patience or "any",

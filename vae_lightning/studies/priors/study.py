@@ -15,7 +15,7 @@ from vae_lightning.studies.priors.models import LATENT, SAMPLES
 from vae_lightning.studies.priors.pictures import priors_picture, pseudo_inputs_picture
 from vae_lightning.studies.priors.training import train_and_judge
 from vae_lightning.studies.provenance import Settings
-from vae_lightning.studies.repeats import Repeat, by_cell, error, mean, repeats
+from vae_lightning.studies.repeats import Repeat, by_cell, error, mean, repeats, seeds_of
 from vae_lightning.studies.report import Lines, Row, wide
 from vae_lightning.studies.store import Figures
 
@@ -96,7 +96,8 @@ class PriorsStudy(CellStudy[PriorsSize, Repeat[Cell], Judged]):
     def pictures(self, found: Mapping[Repeat[Cell], Judged]) -> dict[str, Figure]:
         """What the NELBO is made of; and what is generated from pseudo-inputs, by the first seed."""
         pictures = {"priors": priors_picture({cell.name: (cell.terms, runs) for cell, runs in _figures(found).items()})}
-        first = {repeat.cell.name: result.images for repeat, result in found.items() if repeat.seed == self.seeds[0]}
+        seed = min(repeat.seed for repeat in found)
+        first = {repeat.cell.name: result.images for repeat, result in found.items() if repeat.seed == seed}
         images = {name: each for name, each in first.items() if each is not None}
         return pictures | ({"pseudo-inputs": pseudo_inputs_picture(images)} if images else {})
 
@@ -104,7 +105,7 @@ class PriorsStudy(CellStudy[PriorsSize, Repeat[Cell], Judged]):
         """Seeds, steps, and how log-likelihoods were estimated."""
         first = next(iter(found.values())).figures
         return {
-            "seeds": f"{self.seeds[0]} to {self.seeds[-1]}",
+            "seeds": seeds_of(found),
             "steps a cell": int(first["steps"]),
             "samples of the terms": SAMPLES,
             "K of the log-likelihood": self.size.samples,
