@@ -144,6 +144,11 @@ def test_a_setting_that_failed_on_a_data_set_gives_way_and_a_method_that_failed_
     assert not gather("CubicJTEx", "LiBI", [Result([], {})]).settings
 
 
+def test_only_worlds_that_are_in_the_table_are_remarked_on() -> None:
+    (remark,) = LiBIStudy("quick", 0, TINY).remarks([Row("Mobius / VAE", "log_likelihood", 1.9, None, 1.88, "nats")])
+    assert remark.startswith("Mobius: ")
+
+
 def test_the_rate_falls_over_the_last_third_of_each_phase() -> None:
     rates = [late_decay(epoch, 30) for epoch in range(60)]
     assert rates[:21] == pytest.approx([1.0] * 21)

@@ -239,6 +239,14 @@ def test_claims_that_do_not_hold_are_said_so() -> None:
     assert told[3].endswith("on the test split at: 8 bits, depth 0, e3 (+5.7%).")
 
 
+def test_brackets_and_marks_are_explained_where_the_table_has_them() -> None:
+    """A table of models that the paper does not have is another."""
+    rows, places = rows_of(420.0, 425.0, 430.0, 419.0, 415.0, 424.0)
+    of_others, of_the_paper = remarks_of([], [], {})[0], remarks_of(rows, [], places)[0]
+    assert "In brackets" not in of_others
+    assert "In brackets" in of_the_paper
+
+
 def test_a_difference_that_the_table_does_not_show_is_none() -> None:
     rows, places = rows_of(425.04, 425.0, 430.0, 419.0, 418.97, 418.94)
     (claims,) = [each for each in remarks_of(rows, [], places) if each.startswith("e1 is the best encoder")]

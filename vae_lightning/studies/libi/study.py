@@ -162,7 +162,8 @@ class LiBIStudy(CellStudy[LiBISize, Cell, Result]):
         """What is known in closed form, and where ours and the paper's differ and why."""
         exact = [row for row in rows if row.metric in CLOSED_FORMS]
         table = [markdown_table(long(exact))] if exact else []
-        return [*table, *(f"{world}: {REMARKS[world]}" for world in self.worlds)]
+        worlds = dict.fromkeys(row.cell.partition(" / ")[0] for row in rows)
+        return [*table, *(f"{world}: {REMARKS[world]}" for world in worlds)]
 
     @property
     def _by_rank(self) -> bool:

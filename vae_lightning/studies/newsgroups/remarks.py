@@ -18,8 +18,11 @@ LEVEL = 0.05
 
 READING = (
     "Deviance: the NELBO relative to the saturated multinomial, in nats a document, of the epoch that validation "
-    "chose; the test split is read after that. In brackets the paper's, which is the least over all epochs. Bold: the "
-    "best encoder of a decoder; underlined too: the best pair of so many bits."
+    "chose; the test split is read after that."
+)
+MARKS = (
+    " In brackets the paper's, which is the least over all epochs. Bold: the best encoder of a decoder; underlined "
+    "too: the best pair of so many bits."
 )
 LEAST = (
     "As the paper reports it: the training deviance of the last epoch, and the least test deviance after any epoch. "
@@ -35,7 +38,7 @@ BESIDE = (
 
 def remarks_of(rows: Sequence[Row], cells: Sequence[Cell], places: Mapping[str, Place]) -> list[str]:
     """All that there are figures for."""
-    return [READING, *_of_table(Grid(rows, places)), *_of_linear(rows, cells)]
+    return [READING + MARKS * bool(places), *_of_table(Grid(rows, places)), *_of_linear(rows, cells)]
 
 
 def _of_table(grid: Grid) -> Iterator[str]:
