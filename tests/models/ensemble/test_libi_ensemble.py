@@ -185,6 +185,19 @@ def test_members_built_in_python_are_written_too(tmp_path: Path) -> None:
         assert all(torch.equal(value, loaded.state_dict()[key]) for key, value in expected.state_dict().items())
 
 
+def test_members_whose_names_make_one_file_are_all_written(tmp_path: Path) -> None:
+    """The worse one took the place of the better."""
+    run = fit(Ensemble([member(seed) for seed in SEEDS], names=["b c", "b/c"]), MemberCheckpoints(2), folder=tmp_path)
+    written = sorted(path.name for path in Path(run.log_dir or "").glob("checkpoints/member-*.ckpt"))
+    assert written == ["member-b-c-0.ckpt", "member-b-c-1.ckpt"]
+
+
+def test_two_members_of_one_name_are_refused() -> None:
+    """Only the last one's figures were logged."""
+    with pytest.raises(ValueError, match=r"^two members are named 'b': names are what their figures"):
+        Ensemble([member(seed) for seed in SEEDS], names=["b", "b"])
+
+
 def test_only_an_ensemble_has_members_to_write() -> None:
     with pytest.raises(TypeError, match="writes members of an Ensemble, the model is LiBI"):
         trainer(MemberCheckpoints(), max_epochs=4).fit(member(3), data(3))

@@ -40,7 +40,8 @@ class MemberCheckpoints(pl.Callback):
         if trainer.log_dir is None or trainer.fast_dev_run or not isinstance(pl_module, Ensemble):  # type: ignore[attr-defined]
             return
         judged = [number for number in pl_module.ranking if pl_module.best_loss[number].isfinite()]
+        files = [re.sub(r"[^\w.=-]+", "-", name) for name in pl_module.names]
         for number in judged[: self.best]:
-            name = re.sub(r"[^\w.=-]+", "-", pl_module.names[number])
+            name = files[number] if files.count(files[number]) == 1 else f"{files[number]}-{number}"
             target = Path(trainer.log_dir) / "checkpoints" / f"member-{name}.ckpt"
             AtomicCheckpointIO().save_checkpoint(pl_module.checkpoint(number), target)

@@ -43,6 +43,8 @@ class RankedMembers(FromCheckpoint, pl.LightningModule, abc.ABC):
         self.names = [str(number) for number in range(len(members))] if names is None else list(names)
         if len(self.names) != len(members):
             raise ValueError(f"Ensemble needs a name for each of {len(members)} members, got {len(self.names)}")
+        if twice := [name for name in self.names if self.names.count(name) > 1]:
+            raise ValueError(f"two members are named {twice[0]!r}: names are what their figures are told apart by")
         self.stack = Stack(self.members)
         self.seeds = list(self.stack.noise.seeds)
         self.best = copy.deepcopy(self.stack.module).requires_grad_(False)
