@@ -45,6 +45,7 @@ GAPS = {"approximation_gap": 0.2, "amortisation_gap": 0.1}
         ({"frechet_distance": 1.5}, GOOD, "The Fréchet distance of some samples"),
         ({"smooth_knn": 0.7}, GOOD, "cannot be told from data"),
         ({"smooth_knn": 9.0}, LOOK, "9.0 standard deviations"),
+        ({"smooth_knn": -5.7}, LOOK, "may be copies of observations"),
         ({"henze_zirkler": 2.0, "henze_zirkler_critical": 1.1}, LOOK, "not Gaussian"),
         ({"henze_zirkler": 1.0, "henze_zirkler_critical": 1.1}, GOOD, "may well be Gaussian"),
         ({"precision@10": 0.4, "precision_within_2": 0.2}, GOOD, "precision@10 is 0.4000; precision_within_2 is 0.2"),

@@ -141,6 +141,8 @@ def _distance(name: str, label: str) -> Reading:
 def _neighbours(found: Found) -> tuple[str, str]:
     t = found["smooth_knn"]
     told = f"Samples lie {t:.1f} standard deviations from what chance gives if they were data; 0 ± 1 is perfect."
+    if t < -2:
+        return LOOK, f"{told} They are nearer to data than other data would be: they may be copies of observations."
     if t < 2:
         return GOOD, f"{told} They cannot be told from data."
     return LOOK, f"{told} They can be told from data; compare models at equal numbers of points only."
