@@ -9,9 +9,12 @@ from typing import get_args
 import pytest
 from support.powers import Powers
 
+from vae_lightning.studies.base import announce
 from vae_lightning.studies.catalogue import STUDIES
 from vae_lightning.studies.names import Scale, StudyName
-from vae_lightning.studies.report import Row
+from vae_lightning.studies.report import Report, Row
+from vae_lightning.training import trainer
+from vae_lightning.training.records import report
 
 
 def test_a_study_leaves_rows_a_table_and_pictures(tmp_path: Path) -> None:
@@ -37,6 +40,19 @@ def test_an_interrupted_study_goes_on_and_ends_with_the_same_rows(tmp_path: Path
     study.breaks_at = 1  # which is finished, and must not run again
     assert study.reproduce(tmp_path) == Powers("full", seed=0).reproduce(tmp_path / "whole")
     assert "- seconds since it went on: " in (tmp_path / "table.md").read_text()
+
+
+def test_where_things_are_is_told_as_a_shell_takes_it_whatever_the_folder_is_called(tmp_path: Path, capsys) -> None:
+    """A part in brackets was taken for rich's markup, and a blank ended the name."""
+    out = tmp_path / "my runs [rate=1]"
+    announce(Report("Powers", [], [["what"]], {}), out, [])
+    told = capsys.readouterr().out.splitlines()
+    assert f"table: {out}/table.md" in told
+    assert f"logs: tensorboard --logdir '{out}'" in told
+    out.mkdir()
+    (out / "events.out.tfevents.0").touch()
+    report(out, trainer())
+    assert capsys.readouterr().out == f"watch: tensorboard --logdir '{out}'\n"
 
 
 def test_every_study_that_has_a_name_has_its_scales() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -91,6 +92,6 @@ def announce(report: Report, out: Path, pictures: Sequence[str]) -> None:
         *(("picture", out / f"{name}.png") for name in pictures),
         ("table", out / "table.md"),
         ("figures", out / "results.json"),
-        ("logs", f"tensorboard --logdir {out}"),
+        ("logs", f"tensorboard --logdir {shlex.quote(str(out))}"),
     ):
-        console.print(f"{what}: {where}", soft_wrap=True)
+        console.print(f"{what}: {where}", soft_wrap=True, markup=False)

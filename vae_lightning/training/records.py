@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shlex
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -40,7 +41,7 @@ def report(folder: Path, trainer: pl.Trainer) -> None:
     """Say where everything is that is there."""
     figures, events = folder / "metrics.json", any(folder.glob("events.out.tfevents.*"))
     said = [f"figures: {figures}"] if figures.is_file() else []
-    said += [f"watch: tensorboard --logdir {folder}"] if events else []
+    said += [f"watch: tensorboard --logdir {shlex.quote(str(folder))}"] if events else []
     if said:
         print("; ".join(said))
     folders = [folder / "checkpoints", *(Path(best).parent for best in _best(trainer))]
