@@ -50,7 +50,7 @@ REMARKS = {
     "take 0.045, which the shortfall from the truth on the same points does not.",
     "CubicJTEx": "Eq. 48 reads about a nat low even with a perfect posterior (-5.05 for the truth, which has -4.05), "
     "and more the narrower q is, so that the paper's column orders proposals rather than models; the exact "
-    "likelihood orders the models. Restarts and settings of LiBI are chosen by Eq. 48, too: by luck, here.",
+    "likelihood orders the models. Restarts and settings of LiBI are chosen by Eq. 48, too: with few of them, by luck.",
     "Gaussian": "the ELBO's optimum is the truth, 7.864, for the codes can be turned until the posterior is "
     "mean-field: what a VAE lacks here, the paper's 6.73 too, is optimisation and not its objective. With noise of a "
     "deviation of 0.001 the ELBO is a narrow valley, along which Adam at 0.01 takes more steps than these.",
