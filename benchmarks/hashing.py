@@ -31,7 +31,8 @@ from vae_lightning.callbacks import Bar, LastCheckpoint, MetricsFile
 from vae_lightning.counts import Counts
 from vae_lightning.data import Newsgroups
 from vae_lightning.data.base import InMemoryDataModule
-from vae_lightning.data.loaders import Observations, TrainingLoader, TrainingOrder
+from vae_lightning.data.loaders import Observations, TrainingLoader
+from vae_lightning.data.orders import TrainingOrder
 from vae_lightning.estimators import ARM
 from vae_lightning.models import HashingVAE
 from vae_lightning.nn import BagOfWordsMLP, WordFrequencies

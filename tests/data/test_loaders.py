@@ -10,13 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vae_lightning.counts import Counts
-from vae_lightning.data.loaders import (
-    EvaluationLoader,
-    EvaluationOrder,
-    Observations,
-    TrainingLoader,
-    TrainingOrder,
-)
+from vae_lightning.data.loaders import EvaluationLoader, Observations, TrainingLoader
+from vae_lightning.data.orders import EvaluationOrder, TrainingOrder
 
 nums, batch_sizes, worlds = st.integers(0, 70), st.integers(1, 9), st.integers(1, 5)
 

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from vae_lightning.construction.hyperparameters import is_plain
 from vae_lightning.counts import Counts
-from vae_lightning.data.loaders import EvaluationLoader, EvaluationOrder, Observations
+from vae_lightning.data.loaders import EvaluationLoader, Observations
+from vae_lightning.data.orders import EvaluationOrder
 from vae_lightning.estimators import DisARM, Enumerated
 from vae_lightning.models import HashingVAE
 from vae_lightning.nn import TFIDF, BagOfWordsMLP, WordFrequencies, WordLogits

@@ -11,15 +11,8 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from vae_lightning.batches import moved
-from vae_lightning.data.loaders import (
-    Batch,
-    EvaluationLoader,
-    EvaluationOrder,
-    Observations,
-    SameOrder,
-    TrainingLoader,
-    TrainingOrder,
-)
+from vae_lightning.data.loaders import Batch, EvaluationLoader, Observations, TrainingLoader
+from vae_lightning.data.orders import EvaluationOrder, SameOrder, TrainingOrder
 from vae_lightning.data.protocols import Predicted, SplitName, observed_shape, vocabulary_size
 from vae_lightning.randomness import run_seed
 from vae_lightning.trust import FromCheckpoint
@@ -67,7 +60,7 @@ class InMemoryDataModule(FromCheckpoint, LightningDataModule, abc.ABC):
 
     def setup(self, stage: str | None = None) -> None:
         """Load the splits, once, whatever the stage; to predict all observations, these alone, unsplit."""
-        if stage == "fit" and not (self.trainer is not None and self.trainer.global_step):
+        if stage == "fit" and self.trainer is not None and not self.trainer.global_step:
             self._seed = self._restored_seed = None  # this run is not that of a checkpoint which was read before
         if stage == "predict" and self.predict_split == "all":
             if "all" not in self._splits:

@@ -14,7 +14,8 @@ from torch import Tensor
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.derived import DerivedDataModule
-from vae_lightning.data.loaders import Batch, Observations, TrainingLoader, TrainingOrder, View
+from vae_lightning.data.loaders import Batch, Observations, TrainingLoader, View
+from vae_lightning.data.orders import TrainingOrder
 
 
 @runtime_checkable

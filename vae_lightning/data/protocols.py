@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.distributions import LogNormal
 
 from vae_lightning.counts import Counts
-from vae_lightning.data.loaders import View
+from vae_lightning.data.loaders import TrainingLoader, View
 from vae_lightning.data.mapped import Mapped
 from vae_lightning.data.preparation import Preparation
 from vae_lightning.nn import TrainingData
@@ -187,3 +187,9 @@ def vocabulary_size(data: object) -> int | None:
 def view_limits(data: object) -> tuple[float, float]:
     """What is black and what is white, where the data's view says so; else 0 and 1."""
     return data.view.limits if isinstance(data, Viewed) else (0.0, 1.0)
+
+
+def weight_in_step(trainer: pl.Trainer, batch_idx: int) -> float:
+    """What a batch's mean counts among those of all processes, whose gradients are averaged: its share of the step."""
+    loader = trainer.train_dataloader
+    return loader.sampler.weight(batch_idx) if isinstance(loader, TrainingLoader) else 1.0

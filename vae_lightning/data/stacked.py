@@ -12,7 +12,8 @@ from torch import Tensor
 
 from vae_lightning.batches import moved
 from vae_lightning.data.base import InMemoryDataModule
-from vae_lightning.data.loaders import Batch, EvaluationLoader, TrainingLoader, TrainingOrder
+from vae_lightning.data.loaders import Batch, EvaluationLoader, TrainingLoader
+from vae_lightning.data.orders import TrainingOrder
 from vae_lightning.trust import FromCheckpoint
 
 

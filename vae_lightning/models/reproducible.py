@@ -20,14 +20,14 @@ from vae_lightning.answers.kept import kept_preparation
 from vae_lightning.batches import Batch, observations
 from vae_lightning.construction.hyperparameters import check_objects
 from vae_lightning.construction.specification import Unspecified, specification
-from vae_lightning.data.loaders import TrainingLoader
-from vae_lightning.data.protocols import InMemory, Prepares, datamodule
+from vae_lightning.data.protocols import InMemory, Prepares, datamodule, weight_in_step
 from vae_lightning.metrics.averages import Averages
 from vae_lightning.models.failure import Losses, StopsAtFailure, check_parameters, say_way_out
 from vae_lightning.models.optimizers import without_asking
 from vae_lightning.models.preflight import Preflight, check_precision, stage_of, widen
 from vae_lightning.models.schedules import scheduled
 from vae_lightning.process.hooks import signed
+from vae_lightning.process.trainers import is_logged
 from vae_lightning.randomness import reseed, run_seed
 from vae_lightning.trust import FromCheckpoint
 
@@ -140,18 +140,13 @@ class ReproducibleModule(FromCheckpoint, StopsAtFailure, Answering, abc.ABC):
         if read:
             self.check_losses(batch)
             self.log_step(batch, loss.detach(), figures)
-        weight = self._weight(batch_idx)
+        weight = weight_in_step(trainer, batch_idx)
         return loss if weight == 1 else loss * weight
 
     def log_step(self, batch: Batch, loss: Tensor, figures: dict[str, Tensor]) -> None:
         """Log the loss and its figures, at a step that the trainer writes."""
         named = {f"train/{name}": value for name, value in ({"loss": loss} | figures).items()}
         self.log_dict(named, batch_size=len(observations(batch)))
-
-    def _weight(self, batch_idx: int) -> float:
-        """What the loss counts among those of all processes, whose gradients are averaged: its share of the step."""
-        loader = self.trainer.train_dataloader
-        return loader.sampler.weight(batch_idx) if isinstance(loader, TrainingLoader) else 1.0
 
     def _check_rows(self, batch: Batch) -> None:
         self.preflight(self.trainer).check_batch(batch, "rows of a batch")
@@ -251,9 +246,3 @@ class ReproducibleModule(FromCheckpoint, StopsAtFailure, Answering, abc.ABC):
         self.started = True
         self.trained_steps = checkpoint.get("global_step", 0)
         self.seed = checkpoint.get("seed", self.seed)
-
-
-def is_logged(trainer: pl.Trainer, step: int) -> bool:
-    """Whether the trainer writes the figures of this step; never if it logs every 0 steps."""
-    every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # Lightning sets it without a declaration
-    return every > 0 and (step + 1) % every == 0

@@ -13,6 +13,12 @@ from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnect
 from vae_lightning.signals import signals
 
 
+def is_logged(trainer: pl.Trainer, step: int) -> bool:
+    """Whether the trainer writes the figures of this step; never if it logs every 0 steps."""
+    every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # Lightning sets it without a declaration
+    return every > 0 and (step + 1) % every == 0
+
+
 def broadcasts_buffers(trainer: pl.Trainer) -> bool:
     """Whether DDP gives every process the first one's buffers before each step."""
     strategy = trainer.strategy

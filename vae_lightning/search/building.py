@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Bool
+from torch import Tensor
 
 from vae_lightning.files import atomic_write
 from vae_lightning.search.documents import Documents
@@ -51,6 +53,11 @@ def check_new(out: Path | None, overwrite: bool) -> None:
         raise ValueError(f"{out} is a folder: name the file of the index, such as {out}.index")
     if out is not None and out.exists() and not (overwrite and out.is_file()):
         raise ValueError(f"{out} exists: give --overwrite to write it anew, or --add and --remove to change it")
+
+
+def are_bits(data: Any) -> bool:
+    """Whether these are codes, and not what a model encodes."""
+    return isinstance(data, np.ndarray | Tensor) and data.dtype in (np.bool_, torch.bool)
 
 
 def of_codes(codes: Any, names: Sequence[str], titles: Any, labels: Any, num_bits: int, words: int) -> Batch:

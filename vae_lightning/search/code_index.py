@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import torch
 from jaxtyping import Bool
 from torch import Tensor
 
 from vae_lightning.files import expanded
-from vae_lightning.search.building import build, change, check_new, of_codes
+from vae_lightning.search.building import are_bits, build, change, check_new, of_codes
 from vae_lightning.search.documents import Documents
 from vae_lightning.search.encoder import Encoder
 from vae_lightning.search.hamming.lookup import Lookup
@@ -191,7 +190,7 @@ class CodeIndex:
         texts = [query] if isinstance(query, str) else query
         if isinstance(texts, list | tuple) and texts and all(isinstance(text, str) for text in texts):
             return self.encoder.queries(texts)
-        if _are_bits(query):
+        if are_bits(query):
             bits = np.atleast_2d(np.asarray(query))
             if bits.ndim != 2 or bits.shape[1] != self.num_bits:
                 raise ValueError(f"the index has codes of {self.num_bits} bits, the query has {bits.shape[-1]}")
@@ -228,7 +227,7 @@ class CodeIndex:
         return CodeIndex(container, self.path, self._ckpt, self._encoder)
 
     def _batches(self, data: Any, names: Any, titles: Any, labels: Any, watch: Watch) -> Iterable[Batch]:
-        if not _are_bits(data):
+        if not are_bits(data):
             if titles is not None or labels is not None:
                 raise ValueError(
                     "titles and labels are given with codes: of texts the first line is the title, and labels are read "
@@ -238,10 +237,6 @@ class CodeIndex:
         if names is None:
             raise ValueError(f"{len(data)} codes need as many names, by which their documents are found")
         return [of_codes(data, names, titles, labels, self.num_bits, self._container.shape("words")[1])]
-
-
-def _are_bits(data: Any) -> bool:
-    return isinstance(data, np.ndarray | Tensor) and data.dtype in (np.bool_, torch.bool)
 
 
 def _place(path: str | Path | None) -> Path | None:

@@ -27,7 +27,8 @@ from vae_lightning.data import CelebA, ImageFolder
 from vae_lightning.data.images import cache, decode
 from vae_lightning.data.images.celeba import FacePreparation, layout
 from vae_lightning.data.images.pixels import SignedPixels
-from vae_lightning.data.loaders import Observations, TrainingLoader, TrainingOrder
+from vae_lightning.data.loaders import Observations, TrainingLoader
+from vae_lightning.data.orders import TrainingOrder
 from vae_lightning.families import Normal
 from vae_lightning.models import GaussianVAE
 from vae_lightning.nn import MLP

@@ -24,9 +24,7 @@ BINARISATIONS = [StaticBinarisation(), DynamicBinarisation(), ThresholdBinarisat
 
 def digits(binarisation: Binarisation | None = None, rank: int = 0, world: int = 1, **changes: Any) -> Digits:
     data = Digits(binarisation, **{"batch_size": 100, "eval_batch_size": 50} | changes)
-    data.trainer = SimpleNamespace(
-        global_rank=rank, world_size=world, overfit_batches=0.0, state=SimpleNamespace(fn="fit")
-    )
+    data.trainer = SimpleNamespace(global_rank=rank, world_size=world, overfit_batches=0.0, global_step=0)
     data.setup("fit")
     return data
 

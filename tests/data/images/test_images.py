@@ -619,7 +619,7 @@ def test_binarised_images_and_the_shares_of_two_processes(tmp_path: Path) -> Non
 
     def batches(rank: int, world: int, loader: str) -> list[torch.Tensor]:
         data = MNIST(tmp_path, val_size=0, binarisation=DynamicBinarisation(), batch_size=8 // world, eval_batch_size=3)
-        data.trainer = SimpleNamespace(global_rank=rank, world_size=world, overfit_batches=0.0)
+        data.trainer = SimpleNamespace(global_rank=rank, world_size=world, overfit_batches=0.0, global_step=0)
         return [x for x, _ in getattr(ready(data), f"{loader}_dataloader")()]
 
     alone, shares = batches(0, 1, "train"), [batches(rank, 2, "train") for rank in range(2)]

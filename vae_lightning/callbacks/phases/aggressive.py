@@ -13,8 +13,8 @@ from vae_lightning.batches import Batch, observations
 from vae_lightning.callbacks.base import MetricDiagnostic
 from vae_lightning.latent_variable import Draw
 from vae_lightning.models.protocols import part
-from vae_lightning.models.reproducible import is_logged
 from vae_lightning.objectives.turns.aggressive import Aggressive
+from vae_lightning.process.trainers import is_logged
 
 
 class AggressiveInference(MetricDiagnostic):

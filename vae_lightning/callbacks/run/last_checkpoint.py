@@ -17,10 +17,9 @@ from vae_lightning.callbacks.run.copies import Copies
 from vae_lightning.callbacks.run.loop_state import LoaderStates
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.protocols import datamodule
-from vae_lightning.models.reproducible import is_logged
 from vae_lightning.process import peer_failed
 from vae_lightning.process.slurm import requeue
-from vae_lightning.process.trainers import disown_children
+from vae_lightning.process.trainers import disown_children, is_logged
 from vae_lightning.signals import Interrupted, signals
 
 

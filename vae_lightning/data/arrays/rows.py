@@ -15,8 +15,8 @@ import scipy.sparse
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vae_lightning.data.arrays.tables import parquet_file, text_rows
 from vae_lightning.data.reading import check_file, check_unpacked, said
-from vae_lightning.data.tables import parquet_file, text_rows
 
 LARGEST_ARRAY = 1 << 36  # bytes of a file of numbers
 TABLES = (".csv", ".tsv", ".parquet")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from vae_lightning.construction.arguments import check_kinds
+from vae_lightning.data.arrays.tables import LARGEST_TABLE, parquet_file, text_rows
 from vae_lightning.data.reading import check_file, read_bytes, said
-from vae_lightning.data.tables import LARGEST_TABLE, parquet_file, text_rows
 from vae_lightning.data.texts.corpus import Corpus, Text, count_words
 from vae_lightning.data.texts.tokenizers import Tokenizer
 

@@ -23,8 +23,9 @@ from vae_lightning.models.ensemble.resting import Failures, NoMemberLeft, farewe
 from vae_lightning.models.ensemble.stack import StackedBatch
 from vae_lightning.models.ensemble.updates import clear_gradients, clip_norms, finite_members, gradients, scale_steps
 from vae_lightning.models.recording import Automatic, Execution
-from vae_lightning.models.reproducible import ReproducibleModule, is_logged
+from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.process.hooks import signed
+from vae_lightning.process.trainers import is_logged
 
 
 class Ensemble(RankedMembers):

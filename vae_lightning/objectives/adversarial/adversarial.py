@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import inf
 
 import torch
@@ -18,6 +17,7 @@ from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.objectives.adversarial.fakes import Fakes, NoisyFakes
 from vae_lightning.objectives.adversarial.losses import AdversarialLoss, NonSaturating
 from vae_lightning.objectives.adversarial.penalties import DiscriminatorPenalty
+from vae_lightning.objectives.adversarial.round import Round
 from vae_lightning.objectives.base import Objective
 from vae_lightning.randomness import Noise
 
@@ -186,33 +186,6 @@ class Adversarial(Objective):
         """Codes of the prior, with a gradient where it has one."""
         prior = model.prior()
         return (rsample if prior.has_rsample else sample)(prior, number, self.noise)
-
-
-@dataclass(frozen=True)
-class Round:
-    """What was played with a batch, one value per observation: logits, losses, and what was paid."""
-
-    real: Tensor
-    fake: Tensor
-    discriminator: Tensor
-    generator: Tensor | None
-    penalty: Tensor | None
-
-    @property
-    def loss(self) -> Float[Tensor, " batch"]:
-        """The sum of all that is minimised."""
-        return sum((each for each in (self.generator, self.penalty) if each is not None), self.discriminator)
-
-    def figures(self, losses: AdversarialLoss) -> dict[str, Tensor]:
-        """What is logged, by name, without gradient."""
-        named = {
-            "discriminator": self.discriminator,
-            "generator": self.generator,
-            "real": losses.shown(self.real),
-            "fake": losses.shown(self.fake),
-            "penalty": self.penalty,
-        }
-        return {name: value.detach().mean() for name, value in named.items() if value is not None}
 
 
 class DiscriminatorAlone(Objective):

@@ -12,14 +12,8 @@ from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
 from vae_lightning.data.images.celeba.preparation import FacePreparation
-from vae_lightning.data.loaders import (
-    EvaluationLoader,
-    EvaluationOrder,
-    Observations,
-    TrainingLoader,
-    TrainingOrder,
-    View,
-)
+from vae_lightning.data.loaders import EvaluationLoader, Observations, TrainingLoader, View
+from vae_lightning.data.orders import EvaluationOrder, TrainingOrder
 from vae_lightning.randomness import run_seed
 from vae_lightning.studies.celeba.truth import GroundTruth
 
