@@ -197,6 +197,15 @@ def test_the_shipped_config_logs_the_game_and_monitors_samples(uninterrupted: Pa
     assert "test/smooth_knn" in figures(uninterrupted)
 
 
+def test_the_ring_becomes_wgan_gp_as_its_comment_says(tmp_path: Path) -> None:
+    """With the paper's weight of the penalty, which is not R1's in the file."""
+    comment = RING.read_text().partition("# WGAN-GP:")[2].partition("\nseed_everything")[0]
+    command(*options(tmp_path), *comment.replace("\n#", " ").split())
+    game = vl.load(tmp_path / "version_0").objective.generator
+    assert (type(game.losses), game.discriminator_steps) == (vl.Wasserstein, 5)
+    assert repr(game.penalty) == "GradientPenalty(weight=10.0)"
+
+
 @pytest.mark.parametrize("step", [3, 6, 9])
 def test_killed_and_resumed_bit_for_bit(step: int, uninterrupted: Path, tmp_path: Path) -> None:
     """In the middle of the game, where it ends with its average, and in inference; all in mid-epoch."""
