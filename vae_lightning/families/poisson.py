@@ -20,7 +20,8 @@ class Poisson(ExponentialFamily):
     """Independent counts 0, 1, 2, ...: T(x) = x, A(eta) = sum exp(eta), h(x) = 1 / prod x!; eta are the log rates.
 
     Rates stay within e^-15 = 3e-7 and e^15 = 3e6. Words of a text, which share a length, are `Multinomial`. An encoder
-    sees log(1 + x).
+    sees log(1 + x). In single precision log p(x) is off by about 1e-7 x log x, 0.1 nats at counts of 100,000 and one at
+    a million; use 64-true for larger counts.
 
     Examples:
         >>> import torch
