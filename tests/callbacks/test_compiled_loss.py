@@ -19,6 +19,8 @@ from vae_lightning.data import Stacked
 from vae_lightning.families import Bernoulli
 from vae_lightning.models import RBM, Ensemble, GaussianVAE
 from vae_lightning.models.latent_variable import loss_and_read
+from vae_lightning.nn import MLP
+from vae_lightning.objectives import R1, Adversarial, MeanFakes
 
 
 @pytest.fixture
@@ -62,6 +64,9 @@ def test_models_without_such_a_loss_are_told_what_they_have() -> None:
     ensemble = Ensemble(member=lambda: GaussianVAE(2, Bernoulli((1, 8, 8))), seeds=2)
     with pytest.raises(TypeError, match=r"--model\.execution vae_lightning\.models\.recording\.Compiled"):
         trainer(CompiledLoss()).fit(ensemble, Stacked([digits()], 2))
+    game = Adversarial(MLP, penalty=R1(), fakes=MeanFakes())
+    with pytest.raises(TypeError, match="by a second derivative, which torch does not compile: leave CompiledLoss out"):
+        trainer(CompiledLoss()).fit(GaussianVAE(2, Bernoulli((1, 8, 8)), objective=game), digits())
 
 
 class Doubled(GaussianVAE):

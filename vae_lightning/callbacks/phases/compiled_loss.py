@@ -8,6 +8,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from vae_lightning.models import Ensemble
 from vae_lightning.models.latent_variable import LatentVariableModule, loss_and_read
 from vae_lightning.models.recording.execution import compiled, require_compiler
+from vae_lightning.objectives import Adversarial
 
 
 class CompiledLoss(pl.Callback):
@@ -20,7 +21,7 @@ class CompiledLoss(pl.Callback):
     says so.
 
     ValueError without a compiler (of C++ on a CPU, of C on a GPU); TypeError for RBMs, which have their gradients in
-    closed form, and ensembles, which have an `execution` of their own.
+    closed form, ensembles, which have an `execution` of their own, and `Adversarial` with a penalty.
     """
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -36,6 +37,11 @@ class CompiledLoss(pl.Callback):
             raise TypeError(
                 f"CompiledLoss compiles the loss of a model with an objective, which {type(pl_module).__name__} has "
                 "not: leave it out"
+            )
+        if any(isinstance(each, Adversarial) and each.penalty is not None for each in pl_module.modules()):
+            raise TypeError(
+                "a discriminator's penalty trains by a second derivative, which torch does not compile: leave "
+                "CompiledLoss out"
             )
         if pl_module.has_own_loss:
             return rank_zero_warn(
