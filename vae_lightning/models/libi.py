@@ -204,7 +204,7 @@ class LiBI(LatentVariableModule, Phased):
         """ValueError for a run that is too short, or without validation data to choose by."""
         super().on_train_start()
         self._judged = self.judged_on(datamodule(self.trainer))
-        if self._judged is not None and not self.global_step:  # an earlier training may have been of other data
+        if self._judged is not None and self.trained_steps and not self.global_step:  # that may have been of other data
             self.value_kept(self.kept_on(self._judged))
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:

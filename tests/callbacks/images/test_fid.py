@@ -318,7 +318,8 @@ def test_what_the_first_process_cannot_describe_ends_all_of_them(tmp_path: Path)
     data = digits(val_size=0)
     data.setup()
     for rank, strategy in enumerate((first, other)):
-        process = Mock(spec=pl.Trainer, is_global_zero=rank == 0, strategy=strategy, datamodule=data)
+        process = Mock(spec=pl.Trainer, is_global_zero=rank == 0, strategy=strategy)
+        process._data_connector = SimpleNamespace(_datahook_selector=SimpleNamespace(datamodule=data))
         with pytest.raises(ValueError, match="the val split of Digits has no images to compare with"):
             distance(tmp_path).report(process, gaussian_vae(), "val")
 
