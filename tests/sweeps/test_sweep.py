@@ -135,6 +135,13 @@ def test_a_file_that_an_option_or_a_configuration_names_counts_by_what_is_in_it(
     assert settings([named]) != before
 
 
+def test_a_configuration_may_have_its_own_name_in_it() -> None:
+    """As what says where it came from: the sweep ended in a RecursionError."""
+    Path("whole.yaml").write_text("trainer: {logger: {init_args: {name: whole.yaml}}}\n")
+    (_, digest) = settings(["--config=whole.yaml"])
+    assert digest.startswith("whole.yaml: ")
+
+
 def test_those_that_fail_are_named_the_others_go_on_and_they_are_resumed_exactly(
     swept: tuple[Path, subprocess.CompletedProcess[str]], config: Path
 ) -> None:

@@ -58,13 +58,16 @@ def _digest(name: str) -> str:
     return "" if not path.is_file() else sha256(b"".join(_contents(path))).hexdigest()
 
 
-def _contents(path: Path) -> Iterator[bytes]:
+def _contents(path: Path, within: tuple[Path, ...] = ()) -> Iterator[bytes]:
     """What is in a configuration file, and in those that it names, as `model: model.yaml` does."""
     yield (content := path.read_bytes())
     try:
         read = yaml.safe_load(content)
-    except yaml.YAMLError:  # a file of something else, whatever its ending
+    except (yaml.YAMLError, ValueError):  # a file of something else, whatever its ending
         return
+    within = (*within, path.resolve())
     for _, value in flat(read) if isinstance(read, dict) else ():
-        if isinstance(value, str) and value.endswith(_ENDINGS) and (named := path.parent / value).is_file():
-            yield from _contents(named)
+        if isinstance(value, str) and value.endswith(_ENDINGS):
+            named = path.parent / value
+            if named.is_file() and named.resolve() not in within:  # a text that is the name of the file around it
+                yield from _contents(named, within)
