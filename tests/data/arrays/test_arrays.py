@@ -17,6 +17,7 @@ import scipy.sparse
 import torch
 
 from vae_lightning.data import Arrays
+from vae_lightning.data.arrays.rows import numbers
 
 X = np.random.default_rng(0).normal(size=(20, 3)) * [1.0, 10.0, 100.0] + [0.0, 5.0, -50.0]
 KINDS = np.array(["a", "b"])[np.arange(20) % 2]
@@ -366,3 +367,9 @@ def test_times_and_complex_numbers_are_no_features(kind: str) -> None:
     frame = pd.DataFrame({"when": np.arange(20).astype(kind), "one": X[:, 0]})
     with pytest.raises(ValueError, match=r"x, column 'when': expected numbers, got .*data\.columns \[one\] to leave"):
         Arrays(frame).setup()
+
+
+def test_no_times_at_all_are_no_features_either() -> None:
+    """There is no value to name; the error was an IndexError."""
+    with pytest.raises(ValueError, match=r"^x: expected numbers, got 'datetime64\[s\]'"):
+        numbers(np.array([], "datetime64[s]"), "x")

@@ -221,7 +221,7 @@ def numbers(values: NDArray[Any], where: str) -> NDArray[np.float32]:
         with np.errstate(over="ignore"):
             return values.astype(np.float32)
     except (ValueError, TypeError) as error:
-        bad = next((value for value in values.ravel() if not _is_number(value)), values.ravel()[0])
+        bad = next((value for value in values.ravel() if not _is_number(value)), values.dtype)
         raise ValueError(f"{where}: expected numbers, got {str(bad)[:40]!r}") from error
 
 
