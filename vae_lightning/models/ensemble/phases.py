@@ -100,7 +100,7 @@ class MemberPhases(Phases):
     @torch.no_grad()
     def kept(self) -> Float[Tensor, " M"] | None:
         """By each member's own choice."""
-        if None in self._judged[:1]:
+        if self._judged[0] is None:
             return None
         values = torch.stack([self.alone(n).kept_on(data) for n, data in enumerate(self._judged) if data is not None])
         self.module.value_kept(values)
