@@ -14,6 +14,7 @@ from support.command import ROOT, command, process
 from vae_lightning.cli import COMMANDS, HELP
 from vae_lightning.commands import entries
 from vae_lightning.training import shipped
+from vae_lightning.training.mistakes import in_words
 
 
 def test_help_names_every_command_and_fits_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,6 +125,13 @@ def test_an_option_that_takes_a_class_is_told_with_those_that_there_are(capsys: 
     assert line.endswith(", Texts; got Digit, did you mean Digits?; see --help")
     assert "DataModule" not in line  # abstract
     assert said(capsys, "--model.prior", "3").endswith(", VampPrior; got 3; see --help")
+
+
+def test_an_option_that_takes_a_class_within_another_is_told_as_well() -> None:
+    """A class of no module of its own; the error was a KeyError."""
+    told = 'Parser key "model.part":\n  Subtypes: [<class \'torch.nn.Outer.Inner\'>]\n'
+    line = in_words(told + "Expected a dot import path string: Liner", [])
+    assert line.startswith("model.part takes the name of a class; got Liner, did you mean Linear")
 
 
 def test_a_module_of_the_current_folder_is_found(

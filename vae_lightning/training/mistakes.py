@@ -67,7 +67,7 @@ def _classes(kinds: str) -> tuple[list[str], list[str]]:
 def _class_names(base: str | None) -> list[str]:
     """What an option may be given that takes a class of this base, by its path; None is any class."""
     module, _, name = (base or "builtins.object").rpartition(".")
-    kind = vars(sys.modules[module]).get(name, object)
+    kind = getattr(sys.modules.get(module), name, object)  # of a class within another any is taken
     modules = [module for name, module in list(sys.modules.items()) if name.startswith(_HOMES) and module]
     return sorted({name for module in modules for name, value in vars(module).items() if _is_a(value, kind)})
 
