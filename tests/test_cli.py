@@ -129,7 +129,7 @@ def test_an_option_that_takes_a_class_is_told_with_those_that_there_are(capsys: 
 
 def test_an_option_that_takes_a_class_within_another_is_told_as_well() -> None:
     """A class of no module of its own; the error was a KeyError."""
-    told = 'Parser key "model.part":\n  Subtypes: [<class \'torch.nn.Outer.Inner\'>]\n'
+    told = "Parser key \"model.part\":\n  Subtypes: [<class 'torch.nn.Outer.Inner'>]\n"
     line = in_words(told + "Expected a dot import path string: Liner", [])
     assert line.startswith("model.part takes the name of a class; got Liner, did you mean Linear")
 
