@@ -128,9 +128,9 @@ def test_folders_and_settings_of_cells_stay() -> None:
     documents, priors, libi = DocumentsStudy("full", 3), PriorsStudy("medium", 1), LiBIStudy("medium", 0)
     cells = {cell.path: documents.depends_on(cell) for cell in documents.cells()}
     assert cells["text/RBM-persistent-chains/8-bits-all/seed-3"] == {
-        "scale": "full", "seed": 3, "steps": 6800, "K": 200, "chains": 500, "AIS steps": 3000,
+        "scale": "full", "seed": 3, "steps": 1700, "K": 50, "chains": 100, "AIS steps": 1000,
     }  # fmt: skip
-    assert cells["digits/VAE-deep-decoder/16-bits-300/seed-7"]["steps"] == 40_000
+    assert cells["digits/VAE-deep-decoder/16-bits-300/seed-7"]["steps"] == 10_000
     assert len(cells) == 5 * (4 * 3 + 1 + 4 * 3 + 4 * 3)
     cells = {cell.path: priors.depends_on(cell) for cell in priors.cells()}
     assert cells["IWAE-K-5/seed-3"] == {"scale": "medium", "seed": 3, "epochs": 300, "samples": 1000, "terms": 100}
