@@ -271,6 +271,7 @@ def test_a_model_of_double_precision_answers_as_well(make: Callable[[], Any]) ->
         lambda model: model.encode(x[1:]).mean,
         lambda model: model.reconstruct(x[1:]).x,
         lambda model: model.decode(np.zeros((2, *model.code_shape))).x,
+        lambda model: model.interpolate(x[1:3], x[3:], steps=3).x,
     ):
         np.testing.assert_allclose(ask(double), ask(single), rtol=1e-4, atol=1e-5)
     assert np.isfinite(double.log_likelihood(x[1:], K=10).log_likelihood).all()

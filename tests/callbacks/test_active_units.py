@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch.demos.boring_classes import BoringModel
-from support.evaluation import changes_nothing, posterior
+from support.evaluation import posterior
 from support.models import digits, events, gaussian_vae, hashing, newsgroups, trainer
 from torch import Tensor
 
@@ -70,10 +70,6 @@ def test_the_chart_has_a_bar_for_every_unit_also_a_dead_one(variances: list[floa
     assert 0.01 / 100 < low < 0.01 < high  # a decade below the threshold is shown, and not six
     active = [v for v in variances if v > 0.01]
     assert f"{len(active)} of {len(variances)}" in axes.get_title()
-
-
-def test_watching_does_not_change_training() -> None:
-    assert changes_nothing(ActiveUnits(every_n_epochs=1))
 
 
 def test_says_before_training_what_it_cannot_watch() -> None:

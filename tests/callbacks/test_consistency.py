@@ -11,7 +11,7 @@ import pytest
 import torch
 from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.strategies import DDPStrategy
-from support.evaluation import changes_nothing, codes
+from support.evaluation import codes
 from support.models import digits, gaussian_vae, hashing, newsgroups, trainer
 
 from vae_lightning.callbacks import Consistency
@@ -162,10 +162,6 @@ def test_two_processes_are_as_one() -> None:
         run = trainer(Consistency(num_samples=20), strategy=strategy, devices=2)
         (two,) = run.test(module, datamodule=data, verbose=False)
         assert {name.removeprefix("test/"): value for name, value in two.items()} == pytest.approx(one, rel=1e-6)
-
-
-def test_watching_does_not_change_training() -> None:
-    assert changes_nothing(Consistency(num_samples=3, every_n_epochs=1))
 
 
 def test_a_model_of_two_levels_has_a_mismatch_only() -> None:

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
 import pytest
 import torch
 import torch.distributions as td
@@ -125,18 +124,6 @@ def test_mixed_precision_leaves_the_figures_as_they_are() -> None:
         for precision in ("32-true", "bf16-mixed")
     )
     assert logged(full, "test") == logged(mixed, "test")
-
-
-@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-def test_watching_does_not_change_training(precision: str) -> None:
-    def trained(*callbacks: pl.Callback) -> dict[str, Tensor]:
-        module = vae()
-        trainer(*callbacks, max_epochs=2, precision=precision).fit(module, data())
-        return module.state_dict()
-
-    watched, alone = trained(LogLikelihood(every_n_epochs=1)), trained()
-    assert all(torch.equal(watched[name], alone[name]) for name in alone)
-    assert any(not torch.equal(alone[name], start) for name, start in vae().state_dict().items())
 
 
 def test_leaves_the_mode_of_the_model_alone() -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.evaluation import changes_nothing
 from support.models import digits, gaussian_vae, hashing, newsgroups, trainer
 from torch import Generator, Size, Tensor
 
@@ -63,10 +62,6 @@ def test_a_model_that_is_the_truth_cannot_be_told_from_data_and_another_can() ->
     assert max(map(abs, truth)) < 4
     assert abs(sum(truth) / 5) < 4 / 5**0.5
     assert min(other) > 10
-
-
-def test_watching_does_not_change_training() -> None:
-    assert changes_nothing(SmoothKNN(every_n_epochs=1))
 
 
 def test_says_before_training_that_bags_of_words_have_no_distances(miniature: Path) -> None:

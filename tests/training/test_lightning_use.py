@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import GradientAccumulationScheduler
@@ -82,21 +81,6 @@ def test_the_order_of_the_data_is_of_the_runs_seed_after_a_tuner(
     assert same(tuned, untuned)
 
 
-def test_a_new_run_has_its_own_seed_whatever_checkpoint_its_data_were_of(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    data, one, other, alone = rows(), vae(), vae(), vae()
-    run = trainer()
-    run.fit(one, data)
-    run.save_checkpoint(tmp_path / "one.ckpt")
-    monkeypatch.setenv("PL_GLOBAL_SEED", "7")
-    trainer().validate(one, data, ckpt_path=tmp_path / "one.ckpt")
-    other.seed = alone.seed = 7
-    trainer().fit(other, data)
-    trainer().fit(alone, rows())
-    assert same(other, alone)
-
-
 def test_a_trainer_that_had_a_data_module_forgets_it_when_it_is_given_loaders() -> None:
     """Or the next model would be said to read data of other units, and what it is given would not be looked at."""
     model, run = vae(), trainer()
@@ -108,26 +92,6 @@ def test_a_trainer_that_had_a_data_module_forgets_it_when_it_is_given_loaders() 
     spoilt[3, 0] = torch.nan
     with pytest.raises(ValueError, match=r"got nan among the rows of a batch \(1 of 8 rows, the first row 3"):
         run.test(model, loader(spoilt), verbose=False)
-
-
-@pytest.mark.parametrize("made", [vae, lambda: vl.RBM(vl.Normal(5, scale=1.0), vl.Bernoulli(3))], ids=["vae", "rbm"])
-def test_a_model_of_64_bits_answers(made: Callable[[], Any]) -> None:
-    """As the same weights do in 32 bits, up to rounding; other data are read in 32."""
-    model = made()
-    trainer(precision="64-true").fit(model, rows())
-    holes = X.numpy().copy()
-    holes[2, 1] = np.nan
-
-    def answers() -> list[np.ndarray]:
-        whole = [model.encode(X).mean, model.reconstruct(X).x, model.log_likelihood(X, K=20).log_likelihood]
-        return [*whole, model.impute(holes, K=20).x, model.interpolate(X[:2], X[2:4], steps=3).x]
-
-    wide = answers()
-    model.float()
-    for one, other in zip(wide, answers(), strict=True):
-        assert one.shape == other.shape
-        assert np.isfinite(one).all()
-    np.testing.assert_allclose(wide[0], answers()[0], rtol=1e-5, atol=1e-5)
 
 
 class Keep(pl.Callback):
@@ -166,7 +130,7 @@ def test_a_resumed_run_ends_with_the_same_bits(name: str, tmp_path: Path) -> Non
         assert (again.global_step, same(resumed, whole)) == (end.global_step, True), checkpoint.name
 
 
-def test_a_model_of_64_bits_is_tested_as_it_was_validated(tmp_path: Path) -> None:
+def test_the_weights_of_64_bits_are_read_as_they_were_saved(tmp_path: Path) -> None:
     model, run = vae(), trainer(precision="64-true")
     run.fit(model, rows())
     run.save_checkpoint(tmp_path / "wide.ckpt")
