@@ -29,7 +29,7 @@ class ResampledPosterior(Diagnostic):
     is the law of one of k samples of q(z | x), chosen in proportion to its weight: q itself for k = 1, p(z | x) in the
     limit. A row of the picture is one observation, the columns are the ks and p(z | x), each scaled to its largest
     value. Logged as the TensorBoard image `resampled_posterior`, of the first observations of a split. Costs a few
-    grids of the decoder for each of them, some 60,000 rows.
+    grids of the decoder for each of them, some 50,000 rows.
 
     TypeError at setup for a model without encoder and decoder; ValueError unless its code is two real numbers.
 

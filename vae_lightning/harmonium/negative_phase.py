@@ -92,7 +92,7 @@ class PersistentContrastiveDivergence(PersistentChains):
 class EnumeratedLikelihood(NegativePhase):
     """The exact gradient, by a sum over every value of h: for models with at most 16 hidden bits, and no documents.
 
-    Of two Normals it is in closed form, of any size. No samples, no noise; what the other two are judged by.
+    Of two Normals it is in closed form, of any size. No samples, no noise; what the others are judged by.
 
     Examples:
         >>> import torch

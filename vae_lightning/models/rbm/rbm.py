@@ -38,7 +38,7 @@ def sgd(parameters: Iterable[Any]) -> Optimizer:
 
 
 class RBM(HarmoniumAnswers):
-    """p(v, h) = exp(-E(v, h)) / Z with -E = log h(v) + log h(h) + <a, T(v)> + <b, S(h)> + T(v)^T W S(h).
+    """p(v, h) = exp(-E(v, h)) / Z with -E = log k(v) + log k(h) + <a, T(v)> + <b, S(h)> + T(v)^T W S(h).
 
     `visible` and `hidden` may be any two families whose product normalises: Bernoulli x Bernoulli is the RBM, Normal
     (scale fixed, or free: its sigma is learned) x Bernoulli the Gaussian-Bernoulli one, Multinomial x Bernoulli that of
@@ -68,8 +68,8 @@ class RBM(HarmoniumAnswers):
             and Hinton, 2009). Then hidden_bias stays 0, and the rows of W learn b as what they have in common.
         sampling_steps: Gibbs steps of `sample`.
         optimizer: builds the optimizer from the parameters.
-        scheduler: builds a learning-rate scheduler, stepped every epoch; for momentum see
-            `callbacks.Momentum`.
+        scheduler: builds a learning-rate scheduler, stepped every epoch (or step: `models.EveryStep`); for
+            momentum see `callbacks.Momentum`.
 
     Examples:
         >>> import torch
@@ -179,7 +179,7 @@ class RBM(HarmoniumAnswers):
         return self.evaluate(batch, 0).not_finite()
 
     def configure_optimizers(self) -> Any:
-        """The optimizer, with weight decay for W alone, and its scheduler stepped every epoch."""
+        """The optimizer, with weight decay for W alone, and its scheduler."""
         weight = self.model.weight
         others = [p for p in self.model.parameters() if p.requires_grad and p is not weight]
         return self.scheduled(with_decay(self.optimizer, self.weight_decay, [weight], others))
