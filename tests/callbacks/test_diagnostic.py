@@ -118,14 +118,6 @@ def test_an_interval_is_at_least_one() -> None:
         Diary(0)
 
 
-@pytest.mark.parametrize(("every", "expected"), [(1, [0, 1, 2, 3, 4]), (2, [1, 3, 4]), (10, [4])])
-def test_reports_at_its_interval_and_on_the_last_epoch(every: int, expected: list[int]) -> None:
-    """A run shorter than the interval would otherwise end without a figure."""
-    watch = Draws(every)
-    trainer(watch, max_epochs=5, limit_train_batches=1).fit(gaussian_vae(), datamodule=digits())
-    assert watch.epochs == expected
-
-
 def test_noise_is_a_function_of_the_runs_seed_and_of_the_batch() -> None:
     draws = []
     for seed in (0, 0, 1):
@@ -139,19 +131,17 @@ def test_noise_is_a_function_of_the_runs_seed_and_of_the_batch() -> None:
 
 
 class Draws(Diagnostic):
-    """Draws a number for each batch and for the report, and notes the epochs it reports in."""
+    """Draws a number for each batch and for the report."""
 
-    def __init__(self, every_n_epochs: int = 1) -> None:
-        super().__init__(every_n_epochs)
+    def __init__(self) -> None:
+        super().__init__()
         self.seen: list[torch.Tensor] = []
-        self.epochs: list[int] = []
 
     def observe(self, trainer: pl.Trainer, module: Any, draw: Draw, batch: Any) -> None:
         self.seen.append(torch.rand(()))
 
     def report(self, trainer: pl.Trainer, module: Any, split: str) -> None:
         self.seen.append(torch.rand(()))
-        self.epochs.append(trainer.current_epoch)
 
 
 @pytest.mark.parametrize("callback", [LogLikelihood(), Consistency()], ids=lambda value: type(value).__name__)
