@@ -83,7 +83,7 @@ class Draw:
 
     @property
     def log_weight(self) -> Float[Tensor, "samples batch"]:
-        """Log p(x, z) / q(z | x): the importance weight of each sample, whose mean over z is the ELBO."""
+        """Log p(x, z) / q(z | x), the log of each sample's importance weight; its mean over samples is the ELBO."""
         return self.log_likelihood + self.log_prior - self.log_posterior
 
 

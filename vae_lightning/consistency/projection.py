@@ -29,7 +29,7 @@ class Projection:
 
     @property
     def log_scale(self) -> Float64[Tensor, ""]:
-        """C; p~ adds up to exp(log Z + c), nearly one where the VAE is nearly consistent."""
+        """c; p~ adds up to exp(log Z + c), nearly one where the VAE is nearly consistent."""
         return self.matrix[-1, -1]
 
 
