@@ -23,9 +23,9 @@ _MAX_ELEMENTS = 2**22
 
 
 class Harmonium(nn.Module):
-    """p(v, h) = exp(-E(v, h)) / Z with -E = log k(v) + log k(h) + <a, T(v)> + <b, S(h)> + T(v)^T W S(h).
+    """p(v, h) = exp(-E(v, h)) / Z with -E = log h_v(v) + log h_h(h) + <a, T(v)> + <b, S(h)> + T(v)^T W S(h).
 
-    k, T and S are the base measures and statistics of the two families.
+    h_v and h_h are the base measures, and T and S the statistics, of the two families.
     `weight` W, (C_v, C_h), spans the statistics that the families let be coupled (a Normal's x, not its x^2), so that
     every W normalises, but for two Normals (`JointNormal` says where). The biases pass through `constrain`:
     `visible_bias` of Normal(d) is (mean, log sigma), (P_v,).
@@ -120,11 +120,11 @@ class Harmonium(nn.Module):
         return self.visible.distribution(self.visible_natural(h))
 
     def free_energy(self, v: Tensor | Counts) -> Float[Tensor, "*B"]:
-        """F(v) = -log sum_h exp(-E(v, h)) = -log k(v) - <a, T(v)> - A(b + W^T T(v)); A sums softplus for bits."""
+        """F(v) = -log sum_h exp(-E(v, h)) = -log h_v(v) - <a, T(v)> - A(b + W^T T(v)); A sums softplus for bits."""
         return -self.visible.log_factor(v, self.a) - self.hidden.log_partition(self.hidden_natural(v))
 
     def hidden_free_energy(self, h: Tensor) -> Float[Tensor, "*B"]:
-        """-log sum_v exp(-E(v, h)) = -log k(h) - <b, S(h)> - A(a + W S(h))."""
+        """-log sum_v exp(-E(v, h)) = -log h_h(h) - <b, S(h)> - A(a + W S(h))."""
         return -self.hidden.log_factor(h, self.b) - self.visible.log_partition(self.visible_natural(h))
 
     @torch.no_grad()

@@ -17,7 +17,7 @@ def annealed_through_lengths(
 ) -> Float64[Tensor, "chains L"]:
     """Log-weights whose mean weight is an unbiased estimate of Z_l, the normaliser of documents of l words, for each l.
 
-        p_l(h) = exp(log k(h) + <b, S(h)> + l A(h)) / Z_l,     A(h) = log sum_k exp(a + W S(h))_k
+        p_l(h) = exp(log h_h(h) + <b, S(h)> + l A(h)) / Z_l,     A(h) = log sum_k exp(a + W S(h))_k
 
     A model of documents is a path of its own: at l = 0 it is h's bias alone, whose normaliser is known, and every
     length is an intermediate distribution of all that are longer. A chain goes once through them, by weights

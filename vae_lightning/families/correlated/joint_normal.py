@@ -17,7 +17,7 @@ from vae_lightning.families.normal import Normal
 
 @dataclass(frozen=True, eq=False)
 class JointNormal:
-    """p(v, h) ~ k(v) k(h) exp(<a, T(v)> + <b, S(h)> + v^T W h), whose precision K is; in double precision.
+    """p(v, h) ~ h_v(v) h_h(h) exp(<a, T(v)> + <b, S(h)> + v^T W h), whose precision K is; in double precision.
 
         K = (diag(lambda)   -W   )          lambda, mu: the precisions of v given h, and of h given v
             (   -W^T     diag(mu))          C = diag(lambda)^-1/2 W diag(mu)^-1/2

@@ -38,7 +38,7 @@ def sgd(parameters: Iterable[Any]) -> Optimizer:
 
 
 class RBM(HarmoniumAnswers):
-    """p(v, h) = exp(-E(v, h)) / Z with -E = log k(v) + log k(h) + <a, T(v)> + <b, S(h)> + T(v)^T W S(h).
+    """p(v, h) = exp(-E(v, h)) / Z with -E = log h_v(v) + log h_h(h) + <a, T(v)> + <b, S(h)> + T(v)^T W S(h).
 
     `visible` and `hidden` may be any two families whose product normalises: Bernoulli x Bernoulli is the RBM, Normal
     (scale fixed, or free: its sigma is learned) x Bernoulli the Gaussian-Bernoulli one, Multinomial x Bernoulli that of
