@@ -95,6 +95,7 @@ def test_what_belongs_to_fit_is_left_to_it_in_order() -> None:
         (["--grid.a", "1", "--ckpt_path", "x"], "goes on with one run"),
         (["--grid.a", "1", "--space.b", "1..2"], "not both"),
         (["--space.b", "1..2"], "by --trials N"),
+        (["--space.b", "1..2", "--trials", "-3"], "by --trials N, at least 1"),
         (["--grid.a", "1", "--trials", "3"], "a grid has all its combinations"),
     ],
 )

@@ -18,6 +18,7 @@ from support.hparams import differing, metrics
 from support.short_run import saved, tiny
 
 from vae_lightning.files import locked
+from vae_lightning.sweeps.comparison.options import differences, leaves, written
 from vae_lightning.sweeps.record import settings
 
 GRID = ("--grid.model.latent_dim", "2,3", "--grid.seed_everything", "0..1")
@@ -140,6 +141,21 @@ def test_a_configuration_may_have_its_own_name_in_it() -> None:
     Path("whole.yaml").write_text("trainer: {logger: {init_args: {name: whole.yaml}}}\n")
     (_, digest) = settings(["--config=whole.yaml"])
     assert digest.startswith("whole.yaml: ")
+
+
+def test_what_runs_start_from_counts(tmp_path: Path) -> None:
+    """A finished run was kept, whatever checkpoint it was to start from by then."""
+    (tmp_path / "config.yaml").write_text("start_from: a.ckpt\nckpt_path: last.ckpt\n")
+    assert differences(written(tmp_path), leaves({"start_from": "b.ckpt"})) == "start_from a.ckpt there, b.ckpt here"
+
+
+def test_a_folder_that_cannot_be_made_is_said_before_the_first_run(
+    config: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("file").touch()
+    assert left_with(["sweep", "--config", str(config), "--grid.seed_everything", "0", "--out", "file/runs"]) == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "Not a directory: 'file/runs'" in line
 
 
 def test_those_that_fail_are_named_the_others_go_on_and_they_are_resumed_exactly(

@@ -80,7 +80,7 @@ def _check(found: Asked) -> None:
         raise ValueError("a grid tries every combination and a space is searched: give --grid.* or --space.*, not both")
     if not found.grid and not found.space:
         raise ValueError("there is nothing to sweep over: give values, as in --grid.seed_everything 0,1,2")
-    if found.space and not found.trials:
+    if found.space and (found.trials or 0) < 1:
         raise ValueError("--space needs to know how many trials to run: give their number by --trials N, at least 1")
     if found.grid and (found.search or found.trials):
         raise ValueError("--search and --trials are for a space, --space.OPTION RANGE; a grid has all its combinations")

@@ -88,7 +88,11 @@ def _search(wanted: Asked) -> list[tuple[Task, Outcome]]:
 
 
 def _alone_in(out: Path) -> AbstractContextManager[None]:
-    """Until this sweep and the runs it has begun have ended, no other one is in its folder; ValueError if one is."""
+    """Until this sweep and the runs it has begun have ended, no other one is in its folder; ValueError if one is.
+
+    A folder that cannot be made is an OSError before the first run begins.
+    """
+    out.mkdir(parents=True, exist_ok=True)
     return locked(out / "sweep", f"another sweep is at work in {out}: wait for it, or give this one its own --out")
 
 

@@ -12,7 +12,6 @@ from vae_lightning.trust import read_record
 
 Options = dict[str, Any]
 """The leaves of a configuration by their keys, as `model.objective.beta`."""
-_OF_A_START = ("ckpt_path", "start_from")
 _SEED = "seed_everything"
 _PLACES = ("save_dir", "version", "name", "dirpath", "default_root_dir", "filename")
 
@@ -26,11 +25,11 @@ def written(folder: Path) -> Options:
 
 
 def leaves(config: Mapping[str, Any]) -> Options:
-    """The options of a configuration, but for those that say what it started from.
+    """The options of a configuration, but for the checkpoint that it goes on from.
 
     What is in a list of parts stands under the name of its class, as `trainer.callbacks.Samples.n`.
     """
-    return dict(flat({name: _by_class(value) for name, value in config.items() if name not in _OF_A_START}))
+    return dict(flat({name: _by_class(value) for name, value in config.items() if name != "ckpt_path"}))
 
 
 def class_name(described: object) -> str:
@@ -70,9 +69,10 @@ def differing(runs: Sequence[Options]) -> list[str]:
 
 
 def shown(value: object) -> str:
-    """A value in a table: of a class path the class."""
+    """A value in a table: of a class path the class, which has a capital, as the ending of a file has not."""
     if isinstance(value, str) and value.replace(".", "_").isidentifier():
-        return value.rpartition(".")[2]
+        last = value.rpartition(".")[2]
+        return last if last[:1].isupper() else value
     text = "" if value is None else str(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
 
