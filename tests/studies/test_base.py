@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import get_args
 
@@ -12,7 +13,8 @@ from support.powers import Powers
 from vae_lightning.studies.base import announce
 from vae_lightning.studies.catalogue import STUDIES
 from vae_lightning.studies.names import Scale, StudyName
-from vae_lightning.studies.report import Report, Row
+from vae_lightning.studies.repeats import error
+from vae_lightning.studies.report import Report, Row, long
 from vae_lightning.training import trainer
 from vae_lightning.training.records import report
 
@@ -29,6 +31,19 @@ def test_a_study_leaves_rows_a_table_and_pictures(tmp_path: Path) -> None:
     assert remark == "There are 3."
     assert (tmp_path / "powers.png").stat().st_size > 1000
     assert list((tmp_path / "tensorboard").glob("events*"))
+
+
+def test_a_figure_that_is_not_finite_has_no_error_and_is_null_for_readers_of_strict_json(tmp_path: Path) -> None:
+    """A study of several seeds ended in an AttributeError, and one of a single seed wrote NaN."""
+    assert error([{"power": 1.0}, {"power": math.nan}], "power") is None
+    assert error([{"power": math.inf}, {"power": 2.0}], "power") is None
+    Report("Powers", [Row("n = 2", "power", math.inf, math.nan, None, "ones")], [["what"]], {}).write(tmp_path)
+    (row,) = json.loads((tmp_path / "results.json").read_text(), parse_constant=pytest.fail)
+    assert (row["value"], row["stderr"]) == (None, None)
+
+
+def test_what_rounds_to_zero_has_no_sign() -> None:
+    assert long([Row("n = 2", "power", -1e-9, None, None, "ones")])[1][2] == "0.0000"
 
 
 def test_an_interrupted_study_goes_on_and_ends_with_the_same_rows(tmp_path: Path) -> None:

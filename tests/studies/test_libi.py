@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -141,6 +142,9 @@ def test_a_setting_that_failed_on_a_data_set_gives_way_and_a_method_that_failed_
     found = [("R=1", 0, -3.0), ("R=6", 0, -1.0), ("R=1", 1, -3.0)]
     result = Result([Evaluation(setting, data_set, {"validation": value}) for setting, data_set, value in found], {})
     assert gather("CubicJTEx", "LiBI", [result]).chosen("validation") == "R=1"
+    unknown = [Evaluation("R=0", data_set, {"validation": math.nan}) for data_set in (0, 1)]
+    ranked = gather("CubicJTEx", "LiBI", [Result(unknown, {}), result]).ranked("validation")
+    assert ranked == ["R=1", "R=0", "R=6"]
     assert not gather("CubicJTEx", "LiBI", [Result([], {})]).settings
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import signal
 from dataclasses import replace
@@ -29,6 +30,7 @@ from vae_lightning.studies.newsgroups.paper import PAPER
 from vae_lightning.studies.newsgroups.remarks import remarks_of
 from vae_lightning.studies.newsgroups.size import SIZES, NewsgroupsSize
 from vae_lightning.studies.newsgroups.table import Grid
+from vae_lightning.studies.newsgroups.table import rows_of as of_cell
 from vae_lightning.studies.report import Row, styled
 
 SIZE = NewsgroupsSize(
@@ -254,3 +256,15 @@ def test_a_difference_that_the_table_does_not_show_is_none() -> None:
         "e1 is the best encoder in 1 of 2 settings (not at 8 bits and depth 1), and e1 <= e2 <= e3 in 1 (not at 8 bits "
         "and depth 1); a difference below 0.05 nats counts as none."
     )
+
+
+def test_a_figure_that_is_no_number_is_not_the_best_and_hides_no_other() -> None:
+    _, line = Grid(*rows_of(math.nan, 425.0, 430.0, 419.0, 415.0, 424.0)).table({"deviance": "Test"})
+    assert line[2:5] == ["nan [423]", "**425.0** [429]", "430.0 [435]"]
+    assert line[6] == "**<ins>415.0</ins>** [421]"
+
+
+def test_a_figure_that_a_cell_of_an_earlier_version_does_not_have_is_left_out() -> None:
+    cell = Cell(8, Hashing(E1, 0))
+    rows = of_cell(cell, [{"deviance": 420.0, "epochs": 80.0}, {"deviance": 422.0}])
+    assert [(row.metric, row.value) for row in rows] == [("deviance", 421.0)]

@@ -117,6 +117,25 @@ def test_means_over_seeds_have_their_standard_error(make: Make, capsys: pytest.C
     assert len(Path("out/table.csv").read_text().splitlines()) == 7
 
 
+def test_runs_that_start_from_other_models_are_not_taken_for_the_same(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Over seeds, one mean was taken of them all."""
+    for seed, start in enumerate(("a.ckpt", "b.ckpt")):
+        make(f"seed={seed}", {9: 30.0 + seed}, start_from=start, seed_everything=seed)
+    lines = table(capsys, "runs", "--over", "seed_everything")
+    assert lines[:2] == [["start_from", "runs", "val/nelbo", "step"], ["a.ckpt", "1", "30.0000", "9"]]
+
+
+def test_a_mean_over_runs_one_of_which_is_not_finite_has_no_error(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It ended in an AttributeError."""
+    for seed, test in enumerate((28.5, math.inf)):
+        make(f"seed={seed}", {9: 30.0}, test=test, seed_everything=seed)
+    assert table(capsys, "runs", "--over", "seed_everything", "--test")[1][-1] == "inf"
+
+
 DIFFERENT = {
     "another split": ({"data__seed": 1}, "data.seed is"),
     "another binarisation": ({"data__binarisation": None}, "data.binarisation is"),

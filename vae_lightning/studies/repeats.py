@@ -53,7 +53,11 @@ def mean(runs: Sequence[Figures], name: str) -> float:
 
 
 def error(runs: Sequence[Figures], name: str) -> float | None:
-    """The standard error of that mean; of a single run, the error that it has of its own, `NAME_error`, if any."""
+    """The standard error of that mean; of a single run, the error that it has of its own, `NAME_error`, if any.
+
+    None if the figure of some run is not finite: there is no such error.
+    """
     if len(runs) == 1:
         return runs[0].get(f"{name}_error")
-    return statistics.stdev(run[name] for run in runs) / math.sqrt(len(runs))
+    values = [run[name] for run in runs]
+    return statistics.stdev(values) / math.sqrt(len(values)) if all(map(math.isfinite, values)) else None

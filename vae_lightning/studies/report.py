@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.style import Style
@@ -64,8 +66,8 @@ class Report:
     remarks: Sequence[str] = ()
 
     def write(self, out: Path) -> None:
-        """Write results.json and table.md into a folder."""
-        rows = json.dumps([asdict(row) for row in self.rows], indent=1) + "\n"
+        """Write results.json, where null stands for what is not finite, and table.md into a folder."""
+        rows = json.dumps([_finite(asdict(row)) for row in self.rows], indent=1, allow_nan=False) + "\n"
         for name, text in (("results.json", rows), ("table.md", self.markdown())):
             with atomic_write(out / name) as file:
                 file.write(text.encode())
@@ -105,8 +107,13 @@ def markdown_table(lines: Lines) -> str:
     return "\n".join(f"| {' | '.join(texts)} |" for texts in (heading, ["---"] * len(heading), *others))
 
 
+def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, None for those that JSON has no number for."""
+    return {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in values.items()}
+
+
 def _text(row: Row, decimals: int = 4) -> str:
-    return f"{row.value:.{decimals}f}" + (f" ± {row.stderr:.{decimals}f}" if row.stderr else "")
+    return f"{row.value:z.{decimals}f}" + (f" ± {row.stderr:.{decimals}f}" if row.stderr else "")
 
 
 def _decimals(value: float) -> str:

@@ -68,4 +68,4 @@ def _in_brackets(unit: str) -> str:
 def _text(row: Row) -> str:
     decimals = 0 if abs(row.value) >= 1000 else 3
     error = f" ± {row.stderr:.{decimals}f}" if row.stderr else ""
-    return f"{row.value:.{decimals}f}{error}" + ("" if row.paper is None else f" [{row.paper:.2f}]")
+    return f"{row.value:z.{decimals}f}{error}" + ("" if row.paper is None else f" [{row.paper:.2f}]")

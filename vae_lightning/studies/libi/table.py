@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -95,7 +96,12 @@ class Found:
 
     def ranked(self, figure: str) -> list[str]:
         """The settings by the mean of a figure over data sets, the highest first; last those that failed on some."""
-        return sorted(self.settings, key=lambda s: (-len(self.settings[s]), -mean(self.settings[s], figure)))
+
+        def place(setting: str) -> tuple[int, float]:
+            value = mean(self.settings[setting], figure)
+            return -len(self.settings[setting]), math.inf if math.isnan(value) else -value
+
+        return sorted(self.settings, key=place)
 
     def chosen(self, figure: str) -> str:
         """The first of them."""
@@ -146,5 +152,5 @@ def table_one(rows: Sequence[Row]) -> Lines:
     for row in (row for row in rows if row.metric in METRICS):
         stderr = f" ± {row.stderr:.2f}" if row.stderr else ""
         paper = "" if row.paper is None else f" [{row.paper:.2f}]"
-        lines.setdefault(row.cell, []).append(f"{row.value:.3f}{stderr}{paper}")
+        lines.setdefault(row.cell, []).append(f"{row.value:z.3f}{stderr}{paper}")
     return [heading, *([cell, *texts] for cell, texts in lines.items())]

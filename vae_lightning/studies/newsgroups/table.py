@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from vae_lightning.studies.newsgroups.cell import Cell
@@ -42,7 +43,7 @@ def rows_of(cell: Cell, runs: Sequence[Figures]) -> Iterator[Row]:
     """A row for each figure that there is of a cell: the mean over seeds."""
     place = cell.model.place(cell.bits)
     for metric, unit in METRICS.items():
-        if metric in runs[0]:
+        if all(metric in run for run in runs):
             paper = PAPER[SPLITS[metric]].get(place) if metric in SPLITS and place is not None else None
             yield Row(cell.name, metric, mean(runs, metric), error(runs, metric), paper, unit)
 
@@ -79,7 +80,7 @@ class Grid:
 
     def _marked(self, metric: str, bits: int, best: Best, decimals: int) -> dict[tuple[int, str], str]:
         rows = {place[1:]: row for place, row in self.of(metric).items() if place[0] == bits}
-        values = {column: row.value for column, row in rows.items()}
+        values = {column: row.value for column, row in rows.items() if not math.isnan(row.value)}
         texts = {}
         for column, row in rows.items():
             of_depth = [value for (depth, _), value in values.items() if depth == column[0]]

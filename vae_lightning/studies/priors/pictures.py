@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -32,7 +33,7 @@ def priors_picture(cells: Cells) -> Figure:
     ends = [_bar(axes, name, terms, runs) for name, (terms, runs) in cells.items()]
     likelihood = [-mean(runs, "log_likelihood") for _, runs in cells.values()]
     axes.plot(likelihood, list(cells), "k|", markersize=22, markeredgewidth=2, label="-log p(x)")
-    axes.set_xlim(0, 1.6 * max(ends))
+    axes.set_xlim(0, 1.6 * max(filter(math.isfinite, ends), default=1.0))
     axes.invert_yaxis()
     handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     picture.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=5, frameon=False)

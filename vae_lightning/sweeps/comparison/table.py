@@ -87,7 +87,8 @@ def _mean(values: Sequence[Value | None]) -> Value | None:
     there = [value.value for value in values if value is not None]
     if not there:
         return None
-    error = statistics.stdev(there) / math.sqrt(len(there)) if len(there) > 1 else None
+    finite = len(there) > 1 and all(map(math.isfinite, there))
+    error = statistics.stdev(there) / math.sqrt(len(there)) if finite else None
     return Value(statistics.mean(there), error)
 
 
@@ -117,7 +118,7 @@ def _line(row: Row, question: Question, named: bool, steps: bool) -> list[str]:
 def _text(value: Value | None) -> str:
     if value is None:
         return ""
-    return f"{value.value:.4f}" + ("" if value.error is None else f" ± {value.error:.4f}")
+    return f"{value.value:z.4f}" + ("" if value.error is None else f" ± {value.error:.4f}")
 
 
 def show(lines: Sequence[Sequence[str]], console: Console) -> None:
