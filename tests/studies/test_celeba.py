@@ -189,6 +189,14 @@ def test_finished_cells_are_not_run_again(folder: Path, faces: Path) -> None:
     assert (folder / "results.json").read_text() == before
 
 
+def test_a_cell_without_the_model_that_others_begin_from_is_named(folder: Path, faces: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(folder, tmp_path / "out")
+    (out / "cells/encoder/model.ckpt").unlink()
+    shutil.rmtree(out / "cells/joint-fixed-sigma")
+    with pytest.raises(ValueError, match=r"encoder, .* has figures and no model\.ckpt: remove its folder"):
+        CelebAStudy("quick", 0, SIZE, faces=faces).reproduce(out)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

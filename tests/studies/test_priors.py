@@ -12,10 +12,12 @@ import torch
 
 from vae_lightning.decoders import Autoregressive
 from vae_lightning.studies.priors import PriorsStudy
-from vae_lightning.studies.priors.cell import CELLS, PriorsSize
+from vae_lightning.studies.priors.cell import CELLS, TERMS, PriorsSize
 from vae_lightning.studies.priors.generated import FiguresAndImages, Judged, from_pseudo_inputs
 from vae_lightning.studies.priors.models import IMAGE
+from vae_lightning.studies.priors.pictures import priors_picture
 from vae_lightning.studies.priors.study import METRICS, named
+from vae_lightning.studies.trainings import Trainings
 
 SOME = {cell.name: cell for cell in CELLS if cell.name in ("VampPrior of 100", "IWAE, K = 5")}
 STUDY = PriorsStudy("quick", 3, PriorsSize(epochs=10, seeds=2, samples=20), list(SOME.values()))
@@ -71,6 +73,24 @@ def test_table_and_picture(folder: Path) -> None:
     assert all(f"- {name}: " in table for name in ("scale", "seeds", "steps a cell", "version", "machine"))
     assert (folder / "priors.png").stat().st_size > 10_000
     assert list((folder / "tensorboard").glob("events*"))
+
+
+def test_a_figure_that_is_not_finite_keeps_no_picture_from_being_drawn() -> None:
+    """The study ended in "Axis limits cannot be NaN or Inf", without a table."""
+    runs = dict.fromkeys((*TERMS, "log_likelihood"), 1.0)
+    priors_picture({"a": (TERMS, [runs | {"marginal_kl": math.inf}]), "b": (TERMS, [runs])})
+
+
+def test_a_training_whose_file_is_damaged_begins_anew(tmp_path: Path) -> None:
+    """No rerun of the study came past it."""
+    study = PriorsStudy("quick", 3, PriorsSize(epochs=1, seeds=1, samples=2, validate_every=1), "standard-normal")
+    (cell,) = study.cells()
+    last = Trainings(tmp_path / "cells" / cell.path, study.depends_on(cell)).last
+    last.parent.mkdir(parents=True)
+    last.write_bytes(b"PK but no weights")
+    with pytest.warns(UserWarning, match=r"last\.ckpt is not a whole checkpoint .*: the training begins anew"):
+        study.reproduce(tmp_path)
+    assert not last.exists()
 
 
 def test_finished_cells_are_not_run_again(folder: Path) -> None:

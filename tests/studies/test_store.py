@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -79,6 +80,38 @@ def test_an_interrupted_cell_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         figures_of(tmp_path, 0, interrupted)
     assert not list((tmp_path / "a").iterdir())
+
+
+def test_a_result_that_is_half_written_is_not_taken_for_the_one_before(tmp_path: Path) -> None:
+    """The figures of the settings before stood beside the files of the new ones."""
+
+    class Killed(Plain):
+        def write(self, result: Figures, folder: Path) -> Figures:
+            raise KeyboardInterrupt
+
+    figures_of(tmp_path, 0, lambda: {"elbo": -1.5})
+    with pytest.raises(KeyboardInterrupt):
+        CellStore[Part, Figures](tmp_path, lambda _: {"seed": 1}, Killed()).write(A, {"elbo": -2.5})
+    assert CellStore[Part, Figures](tmp_path, lambda _: {"seed": 0}, Plain()).read(A) is None
+
+
+def test_a_training_can_go_on_until_its_result_is_kept(tmp_path: Path) -> None:
+    """What it goes on from was removed before: on a full disk, hours were lost."""
+    last = tmp_path / "a/training-0/checkpoints/last.ckpt"
+    last.parent.mkdir(parents=True)
+    last.touch()
+    full = patch("vae_lightning.studies.store.atomic_write", side_effect=OSError("full"))
+    with full, pytest.raises(OSError, match="full"):
+        figures_of(tmp_path, 0, lambda: {"elbo": -1.5})
+    assert last.exists()
+    figures_of(tmp_path, 0, lambda: {"elbo": -1.5})
+    assert not last.exists()
+
+
+def test_who_runs_a_cell_again_under_other_settings_is_told_so(tmp_path: Path) -> None:
+    figures_of(tmp_path, 0, lambda: {"elbo": -1.5})
+    with pytest.warns(UserWarning, match=r"has cells of other settings, or damaged ones \(1, such as a\): they are"):
+        figures_of(tmp_path, 1, lambda: {"elbo": -1.5})
 
 
 def test_what_another_command_finishes_meanwhile_is_taken_and_not_touched(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def reproduce(
             tries it again. An option that only one study takes is handed on to it.
         scale: how much to compute: quick is for a look, full for the figures to quote.
         out: folder for results.json, table.md, pictures and TensorBoard logs; by default runs/reproduce/STUDY.
+            It is of one scale, seed and set of options: what others have finished there is replaced.
             Of all, the folder of theirs: each goes into OUT/STUDY, and what it prints into its output.txt.
         seed: of the data, the initial weights and the order of training.
         faces: of celeba: a folder or a zip file of faces; by default celeba in the data folder.

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
+from lightning.pytorch.utilities import rank_zero_warn
 from rich.progress import Progress
 
 from vae_lightning.callbacks.run.about import environment
@@ -97,6 +98,11 @@ class CellStore(Generic[CellT, Result]):
         """
         found = {cell: self.read(cell) for cell in cells}
         missing = [cell for cell, result in found.items() if result is None]
+        if others := [cell.name for cell in missing if kept(self.folder_of(cell) / FIGURES)]:
+            rank_zero_warn(
+                f"{self.folder} has cells of other settings, or damaged ones ({len(others)}, such as {others[0]}): "
+                "they are run again, and their results are replaced; to keep those, give another folder"
+            )
         with Progress(disable=not missing) as progress:
             task = progress.add_task("", total=len(found), completed=len(found) - len(missing))
 
@@ -123,13 +129,16 @@ class CellStore(Generic[CellT, Result]):
             return None
 
     def write(self, cell: CellT, result: Result) -> Result:
-        """Keep a cell's result, with the commit it is of; return it."""
+        """Keep a cell's result, with the commit it is of, and let go of what its training went on from; return it."""
         folder = self.folder_of(cell)
+        (folder / FIGURES).unlink(missing_ok=True)  # of other settings: killed now, they would have this result's files
         figures = self.format.write(result, folder)
         commit = environment().get("commit", "unknown")
         content = {"settings": dict(self.settings(cell)), "figures": figures, "commit": commit}
         with atomic_write(folder / FIGURES) as file:
             file.write((json.dumps(content, indent=1) + "\n").encode())
+        for left in folder.glob("training-*/checkpoints/last.ckpt"):
+            left.unlink()
         return result
 
     def _run_alone(self, cell: CellT, run: Callable[[CellT, Path], Result]) -> Result:

@@ -11,12 +11,12 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_warn
 
 from vae_lightning.callbacks import BestCheckpoint, EpochLines, LastCheckpoint
 from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.process.trainers import SignalConnector
 from vae_lightning.studies.provenance import Settings
-from vae_lightning.studies.store import Figures, Plain
 from vae_lightning.training import trainer
 from vae_lightning.trust import read_checkpoint
 
@@ -67,7 +67,7 @@ class Trainings:
         callbacks: Sequence[pl.Callback] = (),
     ) -> None:
         """Train, or go on; the module ends as the last checkpoint has it, with averaged weights where they were."""
-        begun = self.last if self.last.is_file() else None
+        begun = self._begun()
         run = trainer(
             logger=TensorBoardLogger(self.folder, self.name, version="", default_hp_metric=False),
             max_epochs=epochs,
@@ -77,6 +77,17 @@ class Trainings:
         run._signal_connector = SignalConnector(run)  # Lightning's would end the command with status 0
         run.fit(module, data, ckpt_path=begun)
         module.load_state_dict(read_checkpoint(self.last)["state_dict"])
+
+    def _begun(self) -> Path | None:
+        """What there is to go on from; of a damaged file nothing, with a warning."""
+        if self.last.is_file():
+            try:
+                read_checkpoint(self.last)
+            except ValueError as damage:
+                rank_zero_warn(f"{damage}: the training begins anew")
+            else:
+                return self.last
+        return None
 
     def restore_best(self, module: pl.LightningModule) -> Checkpoint:
         """Give the module the weights that `keep_best` kept; return all that it kept."""
@@ -112,18 +123,3 @@ def keep_best(figure: str, mode: str = "min") -> BestCheckpoint:
     return BestCheckpoint(
         filename="best", monitor=figure, mode=mode, enable_version_counter=False, save_weights_only=True
     )
-
-
-def let_go(folder: Path) -> None:
-    """Remove what the trainings of a cell that is finished would have gone on from."""
-    for left in folder.glob("training-*/checkpoints/last.ckpt"):
-        left.unlink()
-
-
-class PlainOfTrainings(Plain):
-    """Keeps figures, and the best checkpoint of their training; lets go of what it would have gone on from."""
-
-    def write(self, result: Figures, folder: Path) -> Figures:
-        """The figures."""
-        let_go(folder)
-        return super().write(result, folder)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vae_lightning.files import atomic_write
 from vae_lightning.studies.store import Figures, Format, as_figures
-from vae_lightning.studies.trainings import Checkpoint, let_go
+from vae_lightning.studies.trainings import Checkpoint
 from vae_lightning.trust import read_checkpoint, unpickled
 
 MODEL, PICTURES = "model.ckpt", "pictures.pt"
@@ -30,12 +30,11 @@ class FiguresAndModel(Format[Result]):
     """The figures as JSON; the model, which `vae_lightning.load` reads, and the images beside them."""
 
     def write(self, result: Result, folder: Path) -> object:
-        """The figures; write the rest, and let go of what the training would have gone on from."""
+        """The figures; write the rest."""
         for name, content in ((MODEL, result.model), (PICTURES, dict(result.pictures))):
             if content is not None:
                 with atomic_write(folder / name) as file:
                     torch.save(content, file)
-        let_go(folder)
         return result.figures
 
     def read(self, figures: object, folder: Path) -> Result:

@@ -103,7 +103,8 @@ class Stages:
 
     def _weights(self, cell: Cell) -> Mapping[str, Tensor]:
         model = self.found[cell].model
-        assert model is not None, "the stages before train models"
+        if model is None:
+            raise ValueError(f"{cell.name} has figures and no {MODEL}: remove its folder, and it is trained again")
         return model["state_dict"]
 
     @cached_property

@@ -17,8 +17,7 @@ from vae_lightning.studies.names import Scale
 from vae_lightning.studies.provenance import Settings
 from vae_lightning.studies.repeats import Repeat, by_cell, error, mean, repeats, seeds_of
 from vae_lightning.studies.report import Lines, Row, wide
-from vae_lightning.studies.store import Figures
-from vae_lightning.studies.trainings import PlainOfTrainings
+from vae_lightning.studies.store import Figures, Plain
 
 _BITS = (8, 16, 32, 64)
 _FEW: tuple[int | None, ...] = (100, 300, 1000, None)
@@ -67,7 +66,7 @@ class DocumentsStudy(CellStudy[DocumentsSize, Repeat[Cell], Figures]):
 
     title = "RBM against VAE: test split"
     sizes = SIZES
-    format = PlainOfTrainings()
+    format = Plain()
 
     def __init__(
         self,
@@ -123,5 +122,5 @@ def _rows(cell: Cell, runs: Sequence[Figures]) -> Iterator[Row]:
     for prefix, reading in READ_AS.items():
         for metric, unit in METRICS.items():
             name = prefix + metric
-            if name in runs[0] and not (metric == "precision" and cell.n):  # of 100 in few
+            if all(name in run for run in runs) and not (metric == "precision" and cell.n):  # of 100 in few
                 yield Row(reading.format(cell.name), metric, mean(runs, name), error(runs, name), None, unit)

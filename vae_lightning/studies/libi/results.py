@@ -10,7 +10,6 @@ import torch
 
 from vae_lightning.files import atomic_write
 from vae_lightning.studies.store import Figures, Format, as_figures
-from vae_lightning.studies.trainings import let_go
 from vae_lightning.trust import unpickled
 
 WEIGHTS = "learned.pt"
@@ -43,8 +42,7 @@ class EvaluationsAndWeights(Format[Result]):
     """The evaluations as JSON, the weights in a file beside them."""
 
     def write(self, result: Result, folder: Path) -> object:
-        """The evaluations; write the weights, and let go of what the training would have gone on from."""
-        let_go(folder)
+        """The evaluations; write the weights."""
         with atomic_write(folder / WEIGHTS) as file:
             torch.save(dict(result.learned), file)
         return [asdict(evaluation) for evaluation in result.evaluations]

@@ -21,8 +21,7 @@ from vae_lightning.studies.newsgroups.training import Table2
 from vae_lightning.studies.provenance import Settings
 from vae_lightning.studies.repeats import Repeat, by_cell, seeds_of
 from vae_lightning.studies.report import Lines, Row, wide
-from vae_lightning.studies.store import Figures
-from vae_lightning.studies.trainings import PlainOfTrainings
+from vae_lightning.studies.store import Figures, Plain
 
 Corpus = Callable[[Ranking], Newsgroups]
 """How words are ranked -> the documents, over the best of them."""
@@ -52,7 +51,7 @@ class NewsgroupsStudy(CellStudy[NewsgroupsSize, Repeat[Cell], Figures]):
     title = "Semantic hashing of 20 Newsgroups: deviances, in nats a document"
     sizes = SIZES
     options = CellStudy.options | {"models", "test_every_epoch"}
-    format = PlainOfTrainings()
+    format = Plain()
 
     def __init__(
         self,

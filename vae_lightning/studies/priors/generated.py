@@ -15,7 +15,6 @@ from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.priors import VampPrior
 from vae_lightning.randomness import seeded
 from vae_lightning.studies.store import Figures, Format, as_figures
-from vae_lightning.studies.trainings import let_go
 from vae_lightning.trust import unpickled
 
 CHOSEN, EACH = range(8), 9
@@ -34,8 +33,7 @@ class FiguresAndImages(Format[Judged]):
     """The figures as JSON, the images beside them."""
 
     def write(self, result: Judged, folder: Path) -> object:
-        """The figures; write the images, and let go of what the training would have gone on from."""
-        let_go(folder)
+        """The figures; write the images."""
         if result.images is not None:
             with atomic_write(folder / PICTURES) as file:
                 torch.save({"pseudo_inputs": result.images}, file)
