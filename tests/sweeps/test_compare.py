@@ -155,6 +155,27 @@ def test_two_runs_of_different_data_are_refused(
     assert said in line
 
 
+def test_two_runs_of_different_data_are_refused_where_the_first_does_not_say(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make("a", {9: 30.0})
+    for seed, name in enumerate("bc"):
+        make(name, {9: 31.0}, data__seed=seed)
+    assert "data.seed is 0 in runs/b, 1 in runs/c" in refused(capsys, "runs")
+
+
+def test_a_run_that_was_made_twice_is_named_where_a_mean_has_it_twice(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in the folder of a sweep that has got another axis; one folder that is given twice is one run."""
+    make("latent_dim=2", {9: 30.0}, seed_everything=0)
+    make("latent_dim=2,seed=0", {9: 30.0}, seed_everything=0)
+    make("latent_dim=2,seed=1", {9: 31.0}, seed_everything=1)
+    printed = table(capsys, "runs", Path("runs").resolve(), "--over", "seed_everything")
+    assert printed[1][:2] == ["3", "30.3333"]
+    assert " ".join(printed[2]) == "latent_dim=2 and latent_dim=2,seed=0 have the same options, and count as two runs"
+
+
 def test_how_data_are_read_does_not_make_them_different(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
     make("a", {9: 30.0}, data__batch_size=20, data__path="x.csv")
     make("b", {9: 31.0}, data__batch_size=40, data__path=str(Path("x.csv").resolve()))

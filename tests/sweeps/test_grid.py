@@ -21,6 +21,7 @@ from vae_lightning.sweeps.values import values
         ("[null, true, 0.5]", ["null", "true", "0.5"]),
         ("[{class_path: a.B, init_args: {c: 1}}]", ['{"class_path": "a.B", "init_args": {"c": 1}}']),
         ("a.B,a.C", ["a.B", "a.C"]),
+        ("[2026-01-31, [2026-02-01]]", ["2026-01-31", '["2026-02-01"]']),
     ],
 )
 def test_values_are_told_apart_by_commas_outside_of_brackets_a_yaml_list_or_a_range(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date
 
 import yaml
 
@@ -36,8 +37,8 @@ def _listed(typed: str) -> list[str]:
 
 
 def _typed(value: object) -> str:
-    """A value as YAML, in one line."""
-    return value if isinstance(value, str) else json.dumps(value)
+    """A value as YAML, in one line; what YAML takes for a date as it was written."""
+    return str(value) if isinstance(value, str | date) else json.dumps(value, default=str)
 
 
 def _split(typed: str) -> list[str]:

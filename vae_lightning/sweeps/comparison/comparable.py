@@ -42,13 +42,14 @@ def remarks(runs: Sequence[Trained], figure: str) -> list[str]:
 
 
 def _check_same(runs: Sequence[Trained], what: Callable[[Trained], Options], problem: str) -> None:
-    """ValueError if this is another thing for some run than for the first: of what both have said."""
-    first, *others = [(run, what(run)) for run in runs]
-    for run, said in others:
-        for name in said.keys() & first[1].keys():
-            if said[name] != first[1][name]:
+    """ValueError if this is another thing for some run than for the first that has said it."""
+    said: dict[str, tuple[Trained, object]] = {}
+    for run in runs:
+        for name, value in what(run).items():
+            first, before = said.setdefault(name, (run, value))
+            if value != before:
                 raise ValueError(
-                    f"{problem}: {name} is {first[1][name]} in {first[0].folder}, {said[name]} in {run.folder}; "
+                    f"{problem}: {name} is {before} in {first.folder}, {value} in {run.folder}; "
                     "compare runs of one kind at a time"
                 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -11,7 +11,7 @@ from rich.console import Console
 from vae_lightning.files import atomic_write, expanded
 from vae_lightning.messages import CommandParser
 from vae_lightning.sweeps.comparison.comparable import check, remarks
-from vae_lightning.sweeps.comparison.table import Question, as_csv, show, texts
+from vae_lightning.sweeps.comparison.table import Question, Row, as_csv, show, texts
 from vae_lightning.sweeps.comparison.trained import Trained, found, higher_is_better
 
 _DESCRIPTION = """\
@@ -40,7 +40,7 @@ def compare(arguments: Sequence[str]) -> None:
         with atomic_write(target) as file:
             file.write(as_csv(rows, question))
     show(texts(rows, question), Console())
-    for line in [*remarks(there, question.by), *without, *_last_words(rows[0].runs, there)]:
+    for line in [*remarks(there, question.by), *_twice(rows, question), *without, *_last_words(rows[0].runs, there)]:
         print(line)
 
 
@@ -64,6 +64,16 @@ def _with_figure(runs: Sequence[Trained], question: Question) -> tuple[list[Trai
         raise ValueError(f"no run has {question.by}: {has}")
     without = [f"{run.name}: no {question.by}" for run in runs if run not in there]
     return there, [*without, *(f"{run.name}: {run.unfinished}" for run in runs if run.unfinished)]
+
+
+def _twice(rows: Sequence[Row], question: Question) -> Iterator[str]:
+    """Remarks on runs of one row that do not differ in what it is a mean over: they are one run, made twice."""
+    for row in rows if question.over else []:
+        first: dict[str, Trained] = {}
+        for run in row.runs:
+            other = first.setdefault(repr([run.options.get(name) for name in question.over]), run)
+            if other is not run:
+                yield f"{other.name} and {run.name} have the same options, and count as two runs"
 
 
 def _last_words(best: Sequence[Trained], runs: Sequence[Trained]) -> list[str]:

@@ -88,7 +88,7 @@ def higher_is_better(name: str, runs: Iterable[Trained]) -> bool:
 
 def found(paths: Iterable[str]) -> list[Trained]:
     """The runs in these folders, each of which is a run or has runs below it; ValueError for one without."""
-    folders: dict[Path, None] = {}
+    folders: dict[Path, Path] = {}
     for path in paths:
         folder = Path(expanded(path))
         below = [folder] if (folder / "config.yaml").is_file() else sorted(
@@ -97,5 +97,5 @@ def found(paths: Iterable[str]) -> list[Trained]:
         if not below:
             what = "holds no run, which has a config.yaml" if folder.is_dir() else "is no folder"
             raise ValueError(f"{folder} {what}: give folders of runs, such as runs/sweep or runs/version_0")
-        folders |= dict.fromkeys(below)
-    return [Trained(folder) for folder in folders]
+        folders = {each.resolve(): each for each in below} | folders
+    return [Trained(folder) for folder in folders.values()]
