@@ -259,7 +259,9 @@ def test_a_difference_that_the_table_does_not_show_is_none() -> None:
 
 
 def test_a_figure_that_is_no_number_is_not_the_best_and_hides_no_other() -> None:
-    _, line = Grid(*rows_of(math.nan, 425.0, 430.0, 419.0, 415.0, 424.0)).table({"deviance": "Test"})
+    rows, places = rows_of(math.nan, 425.0, 430.0, 419.0, 415.0, 424.0)
+    assert "e1 is the best encoder in 0 of 1 settings" in remarks_of(rows, [], places)[1]
+    _, line = Grid(rows, places).table({"deviance": "Test"})
     assert line[2:5] == ["nan [423]", "**425.0** [429]", "430.0 [435]"]
     assert line[6] == "**<ins>415.0</ins>** [421]"
 
