@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 import torch.distributions as td
@@ -89,6 +91,20 @@ def test_samples_have_the_mean_and_no_gradient(name: str) -> None:
     assert not z.requires_grad
     error = q.variance.sqrt() / 20_000**0.5
     assert ((z.mean(0) - q.mean).abs() < 4 * error).all()
+
+
+class Zeros(Noise):
+    """The rarest uniform noise, once in 16 million numbers."""
+
+    def uniform(self, shape: Sequence[int], like: torch.Tensor) -> torch.Tensor:
+        return like.new_zeros(tuple(shape))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_is_rarer_than_the_noise_can_tell_is_not_drawn(dtype: torch.dtype) -> None:
+    logits = torch.tensor([-50.0, 50.0], dtype=dtype)
+    for q in (td.Bernoulli(logits=logits), td.OneHotCategorical(logits=logits)):
+        assert sample(q, 1, Zeros()).tolist() == [[0, 1]]
 
 
 def test_samples_of_gaussians_have_the_gradient_of_their_parameters() -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from vae_lightning.families import Bernoulli, Categorical, Multinomial, Normal, PartlyObserved, Poisson, Product
 from vae_lightning.harmonium import Harmonium
 from vae_lightning.inference import Inflated, Proposal, harmonium_imputed, harmonium_scores, imputed, scores
+from vae_lightning.inference.weighted import WeightedSums
 from vae_lightning.models import GaussianVAE
 
 WORLD = LinearWorld()
@@ -97,6 +98,16 @@ def test_memory_does_not_change_what_is_estimated(chunk: int) -> None:
     found = imputed(WORLD.model(mediocre=True), x, num_samples=500, draws=2, chunk=chunk)
     assert within(found.mean, found.stderr, WORLD.conditional(x)[0])
     assert found.draws.shape == (2, 9, WIDTH)
+
+
+def test_samples_without_weight_do_not_hide_those_after_them() -> None:
+    z = torch.tensor([[[1.0]], [[3.0]]])
+    sums, log_weight = WeightedSums(draws=2), torch.full((2, 1), -1000.0, dtype=torch.float64)
+    sums.add(torch.full_like(log_weight, -torch.inf), [7 * z], [z], 7 * z)
+    sums.add(log_weight, [z], [z], z)
+    assert (sums.mean(0).item(), sums.effective_sample_size.item()) == (2, 2)
+    assert sums.kept is not None
+    assert sums.kept.max() <= 3
 
 
 def test_complete_rows_come_back() -> None:

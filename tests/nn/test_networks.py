@@ -78,6 +78,9 @@ def test_a_word_in_every_document_tells_nothing():
     features.attach(x)
     # the second's one telling word carries the whole row: the root mean square of lengths 1 and sqrt 5
     torch.testing.assert_close(features(x).dense(2), torch.tensor([[0.0, 0.0], [0.0, math.sqrt(3)]]))
+    long = Counts.from_dense(torch.tensor([[9.0, 0.0], [9.0, 1.0]]))
+    features.attach(long)
+    assert features(long).dense(2)[0].tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("features", [ScaledFrequencies, TFIDF])

@@ -97,6 +97,13 @@ def test_pseudo_inputs_start_from_observations_and_keep_within_the_data():
     assert torch.cdist(more.pseudo_inputs.detach(), data).argmin(1).bincount(minlength=20).min() >= 2
 
 
+def test_pseudo_inputs_start_from_what_is_there():
+    prior = VampPrior(2, 4, num_components=2)
+    prior.attach(encoder(), torch.tensor([[3.0, torch.nan, -1.0, 0.0], [0.0, 1.0, torch.nan, 2.0]]))
+    assert (prior.low, prior.high) == (-1, 3)
+    assert prior.pseudo_inputs.isfinite().all()
+
+
 def test_aggregated_posterior_is_the_mixture_of_its_observations():
     data, z = torch.randn(30, 4), torch.randn(9, 2)
     prior = AggregatedPosterior(2, 4, num_observations=30, chunk=7)

@@ -33,13 +33,16 @@ def _sample(variables: td.Distribution, num_samples: int, noise: Noise) -> Tenso
 @_sample.register
 def _(variables: td.Bernoulli, num_samples: int, noise: Noise) -> Tensor:
     p = variables.logits.sigmoid()
+    # noise is 0 once in 2^24 numbers, and below any p: what is rarer than that would come with a weight without bound
+    p = F.threshold(p, torch.finfo(p.dtype).eps / 2, 0.0)
     return (noise.uniform((num_samples, *p.shape), p) < p).to(p.dtype)
 
 
 @_sample.register
 def _(variables: td.OneHotCategorical, num_samples: int, noise: Noise) -> Tensor:
     logits = variables.logits
-    gumbel = -(-noise.uniform((num_samples, *logits.shape), logits).log()).log()
+    uniform = noise.uniform((num_samples, *logits.shape), logits).clamp(min=torch.finfo(logits.dtype).tiny)
+    gumbel = -(-uniform.log()).log()
     return F.one_hot((logits + gumbel).argmax(-1), logits.shape[-1]).to(logits.dtype)
 
 

@@ -28,10 +28,10 @@ class WeightedSums:
     ) -> None:
         """Add w f of each f in `once` (S, B, ...), and w^2 f of each in `squared`, to the sums; draw from z, too."""
         top = log_weight.amax(0)
-        top = torch.where(top == -torch.inf, 0.0, top)  # no weight yet
         top = top if self.top is None else torch.maximum(top, self.top)
-        weight = (log_weight - top).exp()
-        ones, old = torch.ones_like(weight), None if self.top is None else (self.top - top).exp()
+        unit = torch.where(top == -torch.inf, 0.0, top)  # no weight yet
+        weight = (log_weight - unit).exp()
+        ones, old = torch.ones_like(weight), None if self.top is None else (self.top - unit).exp()
         self.first = _added(self.first, old, weight, [ones, *once])
         self.second = _added(self.second, None if old is None else old.square(), weight.square(), [ones, *squared])
         self.top = top

@@ -134,8 +134,8 @@ class TFIDF(Features):
     def forward(self, x: Counts) -> Counts:
         """An empty document stays empty."""
         weighted = x.values * self.inverse_document_frequency[x.indices]
-        norm = x.row_sums(weighted.square()).sqrt().clamp(min=torch.finfo(weighted.dtype).tiny)
-        return x.with_values(weighted * (self.scale / norm)[x.rows])
+        norm = x.row_sums(weighted.square()).sqrt()
+        return x.with_values(weighted * torch.where(norm > 0, self.scale / norm, 0.0)[x.rows])
 
 
 class BagOfWordsMLP(nn.Module):

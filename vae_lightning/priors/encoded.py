@@ -100,8 +100,8 @@ class InMemory:
 
     @property
     def limits(self) -> tuple[float, float]:
-        """Its least and its greatest entry."""
-        low, high = self.x.aminmax()
+        """Its least and its greatest entry that is not missing."""
+        low, high = self.x[~self.x.isnan()].aminmax()
         return float(low), float(high)
 
     def batch(self, rows: Int64[Tensor, " n"]) -> tuple[Tensor, Tensor]:
