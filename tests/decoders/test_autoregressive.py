@@ -17,7 +17,7 @@ from torch import Tensor
 import vae_lightning as vl
 from vae_lightning.conditional import Conditional
 from vae_lightning.consistency import decoder_fit
-from vae_lightning.decoders import Autoregressive, decoder_of
+from vae_lightning.decoders import Autoregressive, autoregressed, decoder_of
 from vae_lightning.distributions import sample
 from vae_lightning.estimators import Enumerated
 from vae_lightning.exports.programs import programs
@@ -154,6 +154,16 @@ def test_the_mean_is_that_of_enumeration_and_the_same_for_a_row_alone() -> None:
     before = torch.random.get_rng_state()
     torch.testing.assert_close(decoder(z[3:4]).mean, p.mean[3:4])
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_memory_of_the_mean_does_not_grow_with_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """64 draws of each of two rows at once, and of what is drawn the same."""
+    decoder, drawn, z = stirred(Bernoulli(TINY)), [], codes(6).view(2, 3, -1)
+    whole, generate = decoder(z).mean, decoder.network.generate
+    monkeypatch.setattr(autoregressed, "_NUMBERS", 2 * 64 * 6)
+    monkeypatch.setattr(decoder.network, "generate", lambda maps, draw: drawn.append(len(maps)) or generate(maps, draw))
+    torch.testing.assert_close(decoder(z).mean, whole)
+    assert drawn == [128] * 3
 
 
 # -- in models -------------------------------------------------------------------------------------------------------

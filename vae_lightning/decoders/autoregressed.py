@@ -76,8 +76,15 @@ class Autoregressed(td.Distribution):
 
     @property
     def mean(self) -> Tensor:
-        """E[x | z], (*B, *X), by draws under the same noise."""
-        with torch.no_grad(), drawing_from(_OfEachDraw(len(self.batch_shape))):
+        """E[x | z], (*B, *X), by draws under the same noise; of so many rows at a time as there is room for."""
+        at_once = max(1, _NUMBERS // (_DRAWN * prod(self.event_shape)))
+        parts = self.maps.reshape(-1, *self.maps.shape[-3:]).split(at_once)
+        means = [Autoregressed(self.family, self.network, part)._drawn_mean() for part in parts]
+        return torch.cat(means).reshape(self.batch_shape + self.event_shape)
+
+    def _drawn_mean(self) -> Tensor:
+        """That of rows (B, *M)."""
+        with torch.no_grad(), drawing_from(_OfEachDraw()):
             return self.given(self.sample(Size([_DRAWN]))).mean.mean(0)
 
 
@@ -89,8 +96,7 @@ def _(p: Autoregressed) -> bool:
 class _OfEachDraw(Source):
     """Noise under a seed of its own that is the same for all rows of a batch, so that none depends on the others."""
 
-    def __init__(self, batch_axes: int) -> None:
-        self.batch_axes = batch_axes
+    def __init__(self) -> None:
         self.generator = torch.Generator().manual_seed(0)
 
     def uniform(self, shape: Sequence[int], like: Tensor) -> Tensor:
@@ -102,8 +108,8 @@ class _OfEachDraw(Source):
         return torch.randn(self._alike(shape), generator=self.generator).to(like).expand(*shape)
 
     def _alike(self, shape: Sequence[int]) -> list[int]:
-        """One for all of the batch: shape is (1, draws, *B, C)."""
-        return [*shape[:2], *[1] * self.batch_axes, *shape[2 + self.batch_axes :]]
+        """One for all of the batch: shape is (1, draws, B, C)."""
+        return [*shape[:2], 1, *shape[3:]]
 
 
 def _rows(x: Tensor, shape: Size) -> Tensor:

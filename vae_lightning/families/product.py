@@ -62,7 +62,7 @@ class Product(ExponentialFamily):
         return Size([sum(family.shown_shape.numel() for family in self.columns)])
 
     def shown(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B shown"]:
-        """What each family shows of its columns, flat; NaN for categories that are NaN."""
+        """What each family shows of its columns, flat; zeros for categories that are NaN."""
         parts = zip(self.columns, x.split(self.widths, -1), strict=True)
         return torch.cat([_shown(family, part) for family, part in parts], -1)
 
