@@ -263,6 +263,7 @@ def test_what_a_harmonium_may_couple():
     [
         (lambda: Bernoulli(0), r"at least one entry, got \(0,\)"),
         (lambda: Bernoulli((3, 0)), r"at least one entry, got \(3, 0\)"),
+        (lambda: Normal(()), r"at least one entry, got \(\)"),
         (lambda: Normal(-1), "Normal needs an event shape"),
         (lambda: Normal(2, scale=0.0), "positive finite scale .*, got 0.0"),
         (lambda: Normal(2, scale=float("nan")), "positive finite scale"),

@@ -168,13 +168,13 @@ class ExponentialFamily(abc.ABC):
 
 
 def as_event_shape(shape: SupportsIndex | Sequence[int] | None, family: str) -> Size:
-    """Accept `8` or `(1, 28, 28)`; raise ValueError unless every axis has at least one entry.
+    """Accept `8` or `(1, 28, 28)`; raise ValueError unless there is an axis and every one has an entry.
 
     None is for the command alone, which has put the data's shape in its place before anything is built.
     """
     if shape is None:
         raise ValueError(f"{family} needs the shape of an event: give event_shape, such as data.observed_shape")
     size = Size([int(shape)] if isinstance(shape, SupportsIndex) else shape)
-    if min(size, default=1) < 1:
+    if min(size, default=0) < 1:
         raise ValueError(f"{family} needs an event shape with at least one entry, got {tuple(size)}")
     return size

@@ -37,7 +37,7 @@ class Categorical(ExponentialFamily):
         if num_classes < 2:
             raise ValueError(f"Categorical needs at least 2 classes, got {num_classes}")
         self.num_classes = num_classes
-        self.variables = Size() if variables == () else as_event_shape(variables, "Categorical")
+        self.variables = Size() if variables in ((), []) else as_event_shape(variables, "Categorical")
         self.event_shape = Size((*self.variables, num_classes))
         self.num_parameters = prod(self.event_shape)
 
