@@ -19,14 +19,16 @@ from vae_lightning.inference.inference_gaps import FreePosterior, inference_gaps
 from vae_lightning.models import VAE
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import ELBO, Inflated
+from vae_lightning.priors import FactorisedPrior
 
 TRUTH = LinearGaussian(torch.tensor([[1.0, 0.5], [0.8, 1.0], [0.3, 1.2]]).double(), torch.ones(3).double())
 
 
-def model(seed: int = 0) -> VAE:
+def model(seed: int = 0, scale: float | None = None) -> VAE:
     """The true decoder with an encoder of no training."""
     torch.manual_seed(seed)
-    module = VAE(Normal(2), Normal(3, scale=1.0), MLP, MLP, ELBO(Reparameterised()))
+    prior = FactorisedPrior(Normal(2))
+    module = VAE(Normal(2, scale), Normal(3, scale=1.0), MLP, MLP, ELBO(Reparameterised()), prior)
     with torch.no_grad():
         output = module.model.decoder.network.output
         output.weight.copy_(TRUTH.weight)
@@ -72,6 +74,15 @@ def test_the_best_encoder_has_no_amortisation_gap() -> None:
     assert abs(gaps.amortisation.mean()) < 2e-3
     assert gaps.amortisation.min() > -0.02
     assert abs(gaps.approximation.mean() - TRUTH.posterior_gap()) < 4 * gaps.approximation.std() / 10 + 2e-3
+
+
+def test_a_scale_that_is_known_is_not_fitted() -> None:
+    """The best q of deviation 0.3 has the posterior's mean; most observations are near enough to get there."""
+    x = TRUTH.sample(20, torch.Generator().manual_seed(1))
+    gaps = inference_gaps(model(scale=0.3).model, x, num_samples=4000, proposal=Inflated(4.0))
+    truth = TRUTH.posterior(x)
+    best = td.MultivariateNormal(truth.mean, 0.3**2 * torch.eye(2).double())
+    assert gaps.approximation.median() == pytest.approx(float(td.kl_divergence(best, truth)[0]), abs=0.03)
 
 
 def test_an_inflated_proposal_serves_the_likelihood_alone() -> None:

@@ -11,9 +11,11 @@ import torch.distributions as td
 from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
+from vae_lightning.conditional import OfFamily
 from vae_lightning.counts import Counts, device_of, select
 from vae_lightning.distributions import displaced, family_name, parameters
 from vae_lightning.estimators import GradientEstimator, Reparameterised, mean
+from vae_lightning.families import Normal
 from vae_lightning.inference.importance import Posterior, Proposal, log_weights_of
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.metrics.functional.importance import importance_weighted_bound
@@ -24,7 +26,7 @@ class FreePosterior(nn.Module):
     """q of the same family as a given one, with parameters of its own for each observation, that starts from it.
 
     Gaussians: N(mean + sigma a, (sigma e^b)^2), so that a step of a is in units of the deviation; bits: logits + a.
-    TypeError for a q of neither kind.
+    Where the family's scale is known, b stays 0. TypeError for a q of neither kind.
 
     Examples:
         >>> import torch
@@ -36,16 +38,18 @@ class FreePosterior(nn.Module):
         ([(2, 5, 2)], True)
     """
 
-    def __init__(self, q: td.Distribution) -> None:
+    def __init__(self, q: td.Distribution, known_scale: bool = False) -> None:
         super().__init__()
         self.start, known = q, parameters(q)
         if not known:
             raise TypeError(f"inference gaps need a posterior of independent Gaussians or bits, got {family_name(q)}")
-        self.theta = nn.Parameter(torch.zeros(len(known), *known[0].shape).to(known[0]))
+        learned = 1 if known_scale else len(known)
+        self.theta = nn.Parameter(torch.zeros(learned, *known[0].shape).to(known[0]))
+        self.still = torch.zeros(len(known) - learned, *known[0].shape).to(known[0])
 
     def forward(self) -> td.Independent[Any]:
         """The q."""
-        return displaced(self.start, self.theta)
+        return displaced(self.start, torch.cat((self.theta, self.still)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +122,7 @@ def inference_gaps(
     with torch.inference_mode(False), torch.no_grad(), torch.autocast(device_of(x).type, enabled=False):
         x = select(x, torch.arange(len(x)))  # out of inference mode
         amortised = model.encoder(x)
-        free = FreePosterior(amortised)
+        free = FreePosterior(amortised, _knows_scale(model.encoder))
         estimator.check(amortised)
         fit(free, model, x, estimator, steps, learning_rate)
 
@@ -132,6 +136,10 @@ def inference_gaps(
         start, best = log_weight(amortised, key), log_weight(free(), key)
         wide = best if proposal.is_posterior else log_weight(proposal(free()), key)
     return InferenceGaps(importance_weighted_bound(wide), best.mean(0), start.mean(0))
+
+
+def _knows_scale(encoder: object) -> bool:
+    return isinstance(encoder, OfFamily) and isinstance(encoder.family, Normal) and encoder.family.scale is not None
 
 
 def fit(
