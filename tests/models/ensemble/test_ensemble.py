@@ -16,7 +16,7 @@ import torch.distributions as td
 from lightning.pytorch.demos.boring_classes import BoringModel
 from support.models import Save, trainer
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import ExponentialLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, MultiStepLR, OneCycleLR, ReduceLROnPlateau
 
 from vae_lightning.callbacks import BitUse, Freeze, GradientVariance, LogitsByLength, LogLikelihood, NearestWords
 from vae_lightning.data import FullBatch, Stacked, Synthetic
@@ -26,7 +26,7 @@ from vae_lightning.encoders import FlowEncoder
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import Bernoulli, Normal
 from vae_lightning.metrics.functional import fused_henze_zirkler
-from vae_lightning.models import RBM, Eager, Ensemble, GaussianVAE
+from vae_lightning.models import RBM, Eager, Ensemble, EveryStep, GaussianVAE
 from vae_lightning.models.ensemble.stack import named_tensors
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import (
@@ -378,6 +378,13 @@ def test_a_member_is_an_ordinary_module(tmp_path: Path) -> None:
     assert {"test/loss/mean", "test/loss/0"} <= set(tested)
 
 
+def cosine(**changes: Any) -> Any:
+    return partial(EveryStep, scheduler=partial(CosineAnnealingLR, **changes))
+
+
+one_cycle = partial(OneCycleLR, max_lr=0.05, total_steps=40)
+
+
 def other_scale(seed: int) -> GaussianVAE:
     torch.manual_seed(seed)
     return GaussianVAE(2, Normal(2, 0.2), partial(MLP, hidden=(6,)))
@@ -410,6 +417,24 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "another decay": (
         lambda: Ensemble([vae(i, ELBO(r()), scheduler=partial(ExponentialLR, gamma=0.9 - 0.1 * i)) for i in (0, 1)]),
         "scheduler.gamma is 0.9 in member 0 and 0.8 in member 1",
+    ),
+    "other steps of a decay": (
+        lambda: Ensemble([vae(i, ELBO(r()), scheduler=partial(MultiStepLR, milestones=[8 + i])) for i in (0, 1)]),
+        "scheduler.milestones.8 is 1 in member 0 and None in member 1",
+    ),
+    "another decay at every step": (
+        lambda: Ensemble([vae(i, ELBO(r()), scheduler=cosine(T_max=8 + i)) for i in (0, 1)]),
+        "scheduler.T_max is 8 in member 0 and 9 in member 1",
+    ),
+    "a rate that falls to the same": (
+        lambda: Ensemble(
+            [vae(i, ELBO(r()), 0.01 + 0.01 * i, scheduler=cosine(T_max=8, eta_min=0.005)) for i in (0, 1)]
+        ),
+        "scheduler.eta_min / lr is 0.5 in member 0 and 0.25 in member 1",
+    ),
+    "rates that a scheduler sets": (
+        lambda: Ensemble([vae(i, ELBO(r()), 0.01 + 0.01 * i, scheduler=one_cycle) for i in (0, 1)]),
+        "scheduler.base_lrs.0 / lr is 0.2 in member 0 and 0.1 in member 1",
     ),
     "names": (lambda: Ensemble([vae(0, ELBO(r()))], names=["a", "b"]), "a name for each of 1 members, got 2"),
     "data": (
@@ -454,6 +479,18 @@ def test_members_are_models_of_this_package() -> None:
 def test_models_without_an_objective_train_one_at_a_time() -> None:
     with pytest.raises(TypeError, match="trains its members by their objective, and RBM has none"):
         Ensemble(member=lambda: RBM(Normal(2, 1.0), Bernoulli(4)), seeds=2)
+
+
+class OwnOptimizer(GaussianVAE):
+    """An ensemble would train it by its argument."""
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def test_members_with_an_optimizer_of_their_own_making_train_one_at_a_time() -> None:
+    with pytest.raises(TypeError, match="OwnOptimizer overrides configure_optimizers: train such models one at a time"):
+        Ensemble(member=lambda: OwnOptimizer(2, Normal(2, 0.1)), seeds=2)
 
 
 def test_an_optimizer_that_mixes_members_is_refused() -> None:

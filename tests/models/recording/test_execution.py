@@ -11,14 +11,14 @@ import pytest
 import torch
 import torch.distributions as td
 from support.models import Save, trainer
-from torch import Tensor
+from torch import Tensor, nn
 
 from vae_lightning.cli import main
 from vae_lightning.data import FullBatch, Stacked, Synthetic
 from vae_lightning.data.processes import LinearJTEx
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.families import Normal
-from vae_lightning.models import Compiled, Eager, Ensemble, GaussianVAE, Replayed
+from vae_lightning.models import Automatic, Compiled, Eager, Ensemble, GaussianVAE, Replayed
 from vae_lightning.models.ensemble.stack import Stack
 from vae_lightning.models.recording import Execution
 from vae_lightning.models.recording.replay import Replay
@@ -133,6 +133,42 @@ def test_the_steps_of_a_subclass_whose_objectives_may_differ_in_more_run_as_they
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-4)
     assert not replay.made
     assert stack.module.objective.estimator.num_samples == 1  # what a step's objective is given is its own
+
+
+class Heavier(GaussianVAE):
+    """A user's own, whose loss differs by step."""
+
+    def loss(self, batch: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        loss, figures = super().loss(batch, step)
+        return (1 + step) * loss, figures
+
+
+def test_the_steps_of_members_that_override_loss_run_as_they_are_written() -> None:
+    stack = Stack([Heavier(2, Normal(2, 0.1)) for _ in SEEDS])
+    for execution in (Replayed(), Automatic()):
+        losses_at = execution.losses(stack)
+        for step in (0, 4):
+            found, expected = (values_at(stack, way, step) for way in (losses_at, stack))
+            torch.testing.assert_close(found, expected)
+
+
+def test_a_layer_that_is_held_from_a_step_on_is_held_in_what_is_replayed() -> None:
+    """Batch normalisation, whose running statistics then stay."""
+
+    def network(shape: Any, outputs: int) -> nn.Module:
+        return nn.Sequential(nn.Linear(*shape, 6), nn.BatchNorm1d(6), nn.Linear(6, outputs))
+
+    stack = Stack([GaussianVAE(2, Normal(2, 0.1), network) for _ in SEEDS])
+    norm, losses_at = (
+        next(m for m in stack.module.modules() if isinstance(m, nn.BatchNorm1d)),
+        Replay(stack, lambda graph, _: graph),
+    )
+    for mode in (True, False):
+        values_at(stack, losses_at, 0)
+        norm.train(mode)
+    before = norm.running_mean.clone()
+    values_at(stack, losses_at, 0)
+    assert torch.equal(norm.running_mean, before)
 
 
 def test_where_beta_is_one_the_loss_is_the_nelbo_in_a_warm_up_too() -> None:

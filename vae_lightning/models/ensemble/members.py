@@ -16,6 +16,7 @@ from vae_lightning.models.latent_variable import LatentVariableModule
 from vae_lightning.models.reproducible import ReproducibleModule
 
 Builder = Callable[[], ReproducibleModule]
+_NOT_ASKED = ("configure_optimizers", "training_step", "training_loss")
 
 
 def build_members(member: Builder | None, seeds: Sequence[int] | int) -> list[ReproducibleModule]:
@@ -46,6 +47,12 @@ def with_objective(members: Sequence[ReproducibleModule]) -> list[LatentVariable
             raise TypeError(
                 f"an Ensemble trains its members by their objective, and {type(member).__name__} has none: train such "
                 "models one at a time"
+            )
+        kind = type(member)
+        if own := [name for name in _NOT_ASKED if getattr(kind, name) is not getattr(LatentVariableModule, name)]:
+            raise TypeError(
+                f"an Ensemble trains its members by their `loss`, `optimizer` and `scheduler`, and {kind.__name__} "
+                f"overrides {', '.join(own)}: train such models one at a time"
             )
         if member.objective.rates():
             name = type(member.objective).__name__

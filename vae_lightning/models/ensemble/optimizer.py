@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from vae_lightning.models.optimizers import without_asking
 from vae_lightning.models.reproducible import ReproducibleModule
-from vae_lightning.models.schedules import scheduled
+from vae_lightning.models.schedules import EveryStep, scheduled
 
 _ELEMENTWISE = (Adagrad, Adam, AdamW, Adamax, NAdam, RAdam, RMSprop, SGD)  # and linear in the learning rate
 _NO_RULE = ("lr", "foreach", "fused")  # each member's own; how the same update is computed
@@ -57,9 +57,26 @@ def _update_rule(member: ReproducibleModule) -> dict[str, object]:
     rule: dict[str, object] = {"the optimizer": type(optimizer).__name__} | told
     if member.scheduler is None:
         return rule
-    scheduler = member.scheduler(optimizer)
-    numbers = {k: v for k, v in scheduler.state_dict().items() if type(v) in (int, float)}  # rates are in lists
-    return rule | {"the scheduler": type(scheduler).__name__} | {f"scheduler.{k}": v for k, v in numbers.items()}
+    rate = float(optimizer.param_groups[0]["lr"])
+    given = member.scheduler(optimizer)
+    scheduler = given.scheduler if isinstance(given, EveryStep) else given
+    rule["the scheduler"] = " of ".join(dict.fromkeys(type(each).__name__ for each in (given, scheduler)))
+    rates = {name: value for name, value in optimizer.param_groups[0].items() if name.endswith("lr")}
+    return rule | _numbers(dict(scheduler.state_dict()) | rates, "scheduler", rate)
+
+
+def _numbers(state: object, name: str, rate: float) -> dict[str, object]:
+    """The numbers that a scheduler is made of, by name, with those that are learning rates divided by `rate`.
+
+    A member goes the same part of the shared step at every step: so must its own schedule be of its rate.
+    """
+    if isinstance(state, int | float):
+        is_rate = rate and any(part.endswith(("lr", "lrs", "eta_min")) for part in name.split("."))
+        return {f"{name} / lr": round(state / rate, 9)} if is_rate else {name: state}
+    if not isinstance(state, Mapping | list | tuple):
+        return {}
+    parts = state.items() if isinstance(state, Mapping) else enumerate(state)
+    return {key: number for i, part in parts for key, number in _numbers(part, f"{name}.{i}", rate).items()}
 
 
 def _optimizer(member: ReproducibleModule) -> Optimizer:

@@ -89,7 +89,12 @@ class Stack(nn.Module):
         return self.module.objective.at(step)
 
     def kind_at(self, step: int) -> Kind | None:
-        """The kind of the first member's, whose loss all steps of that kind have; None if it is of this step alone."""
+        """The kind of the first member's, whose loss all steps of that kind have; None if it is of this step alone.
+
+        So may be that of a `loss` that members override, of which nothing is known.
+        """
+        if self.module.has_own_loss:
+            return None
         objective = self.objective_at(step)
         made_for_it = not objective.kind.varying and objective is not self.objective_at(step)
         return None if made_for_it else objective.kind

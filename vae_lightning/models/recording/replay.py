@@ -40,13 +40,14 @@ class Replay:
 
     What a step does to tensors is recorded at the first step of its objective's kind, its backward pass too; this and
     all others of the kind run what `optimised` makes of it. So a loss may depend on the step through
-    `objective.at(step)` alone. A step whose objective is made for it, and is of no kind, runs as it is written. Which
-    of both is a function of the step, so that a resumed run does the same.
+    `objective.at(step)` alone. A step whose objective is made for it, and is of no kind, runs as it is written, as do
+    all of members that override `loss`. Which of both is a function of the step, so that a resumed run does the same.
     """
 
     def __init__(self, stack: Stack, optimised: Optimised) -> None:
         self.stack, self.optimised = stack, optimised
         self.made: dict[tuple[object, ...], Recording] = {}
+        self._modules = list(stack.module.modules())  # each of which may be held in evaluation mode
 
     def __call__(self, batch: StackedBatch, step: int) -> tuple[Float[Tensor, " M"], Tensors]:
         """`stack(batch, step)`, after `stack.noise.begin`."""
@@ -57,7 +58,7 @@ class Replay:
         trained = {name: tensor for name, tensor in tensors.items() if tensor.requires_grad}
         with self.stack.differing_values(step) as values:
             parts = tuple((part.shape, part.dtype, part.device) for part in batch)
-            key = (kind, tuple(values), tuple(trained), parts)
+            key = (kind, tuple(values), tuple(trained), parts, tuple(each.training for each in self._modules))
             if key not in self.made:
                 self.made[key] = self._record(values, batch, step)
         recording, names = self.made[key], list[str]()
