@@ -13,6 +13,7 @@ from support.models import hashing, trainer
 
 from vae_lightning.estimators import DisARM
 from vae_lightning.exports import export
+from vae_lightning.exports.programs import programs
 from vae_lightning.families import Bernoulli, Normal
 from vae_lightning.models import RBM, VAE, GaussianVAE
 from vae_lightning.nn import MLP, Convolutions, Deconvolutions
@@ -53,6 +54,12 @@ def test_a_program_gives_the_models_numbers_for_batches_of_any_size(kind: str, t
             z = model.posterior(x).mean
             assert torch.equal(encoder(x), z)
             assert torch.equal(decoder(z), model.likelihood(z).mean)
+
+
+def test_a_model_of_double_precision_has_programs_of_it() -> None:
+    model = MODELS["rbm"]().double()
+    x = torch.ones(3, *model.observed_shape, dtype=torch.float64)
+    assert torch.equal(programs(model)["encoder"].module()(x), model.posterior(x).mean)
 
 
 def test_models_of_documents_have_none(tmp_path: Path) -> None:

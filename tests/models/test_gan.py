@@ -25,7 +25,7 @@ from vae_lightning.callbacks import BestCheckpoint, CollapseWatch, ExponentialMo
 from vae_lightning.data import Synthetic
 from vae_lightning.data.processes import LinearGaussian
 from vae_lightning.families import Normal
-from vae_lightning.models import GaussianVAE, LiBI
+from vae_lightning.models import Ensemble, GaussianVAE, LiBI
 from vae_lightning.nn import MLP
 from vae_lightning.objectives import R1, Adversarial, DiscriminatorPenalty, ForwardKL, GradientPenalty
 
@@ -122,6 +122,9 @@ def test_the_average_is_validated_and_kept(tmp_path: Path) -> None:
     assert isinstance(loaded.objective, Adversarial)
     with pytest.raises(ValueError, match="needs 0 <= decay < 1, got 1"):
         ExponentialMovingAverage(1.0)
+    ensemble = Ensemble([GaussianVAE(2, Normal(2, 0.1)), GaussianVAE(2, Normal(2, 0.1))])
+    with pytest.raises(TypeError, match="would average the best weights that an Ensemble keeps of its members"):
+        ExponentialMovingAverage(0.9).setup(trainer(), ensemble, "fit")
 
 
 class Normalised(nn.Sequential):

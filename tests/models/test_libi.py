@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from support.command import ROOT, command, figures
 from support.models import events, trainer
-from torch import Tensor
+from torch import Tensor, nn
 
 from vae_lightning.data import FullBatch, InMemoryDataModule, Observations, Stacked, Synthetic
 from vae_lightning.data.mapped import Mapped, RowsFile
@@ -190,6 +191,22 @@ def test_the_best_repeat_on_validation_is_returned(tmp_path: Path) -> None:
     assert best < 3
     for name, weights in candidates.weights[best].items():
         assert torch.equal(model.state_dict()[name], weights), name
+
+
+def test_a_repeat_is_judged_as_it_is_evaluated() -> None:
+    """Batch normalisation takes the running statistics, which see nothing of the data that judge, or stay held."""
+
+    def normalised(shape: Any, outputs: int) -> nn.Module:
+        return nn.Sequential(nn.Linear(*shape, 6), nn.BatchNorm1d(6), nn.Dropout(), nn.Linear(6, outputs))
+
+    model, data = libi(encoder=normalised), world()
+    data.setup("fit")
+    model.codes.network[1].eval()
+    modes, before = [each.training for each in model.modules()], copy.deepcopy(model.state_dict())
+    value = model.value_on(data.val)
+    assert [each.training for each in model.modules()] == modes
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert value == model.eval().value_on(data.val)
 
 
 def test_selection_can_be_any_objective() -> None:

@@ -15,9 +15,11 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from vae_lightning.families import Normal
+from vae_lightning.inference import inference_gaps
 from vae_lightning.models import Ensemble, GaussianVAE, LiBI
 from vae_lightning.models.libi import adam as adam_of_libi
-from vae_lightning.models.optimizers import adam, quick_adam, without_asking
+from vae_lightning.models.optimizers import adam, quick_adam
+from vae_lightning.process import without_asking
 
 RATES = {adam: 1e-3, adam_of_libi: 0.01}
 
@@ -112,3 +114,13 @@ def test_a_model_and_an_ensemble_train_by_such_steps(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(torch.accelerator, "current_accelerator", Mock(side_effect=AssertionError))
     for optimizer in optimizers:
         steps(optimizer.param_groups[0]["params"], optimizer, range(2))
+
+
+def test_so_are_the_steps_that_fit_each_observation_a_posterior(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", calls := Mock(return_value=None))
+    counts = []
+    for number in (1, 9):
+        inference_gaps(GaussianVAE(2, Normal(2, 0.1)).model, torch.zeros(2, 2), steps=number, num_samples=2)
+        counts.append(calls.call_count)
+        calls.reset_mock()
+    assert counts[0] == counts[1]

@@ -115,6 +115,27 @@ def test_a_loss_that_is_read_and_one_that_is_not_have_one_gradient(sparsity: Spa
         torch.testing.assert_close(one, third, atol=1e-6, rtol=1e-4)
 
 
+class Sparse(RBM):
+    """A user's own, with a penalty that makes W small."""
+
+    def loss(self, batch: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        loss, figures = super().loss(batch, step)
+        return loss + 10 * self.model.weight.abs().sum(), figures
+
+
+def test_a_subclass_is_trained_by_its_own_loss_and_moves_its_chains() -> None:
+    torch.manual_seed(0)
+    module = Sparse(PIXELS, Bernoulli(6), PersistentContrastiveDivergence(chains=10))
+    with torch.no_grad():
+        module.model.weight.fill_(1.0)
+    before = module.algorithm.hidden.clone()
+    loss, _ = module.training_loss((torch.ones(5, *PIXELS.event_shape), torch.zeros(5)), 0, read=False)
+    loss.backward()
+    plain = RBM.loss(module, (torch.ones(5, *PIXELS.event_shape), torch.zeros(5)), 0)[0]
+    assert loss > plain + 10 * 0.9 * module.model.weight.numel()
+    assert not torch.equal(module.algorithm.hidden, before)
+
+
 class TestDocuments:
     """Multinomial x Bernoulli on the miniature archive."""
 

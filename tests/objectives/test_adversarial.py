@@ -11,9 +11,10 @@ import pytest
 import torch
 from support.models import trainer
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import OneCycleLR
 
 from vae_lightning.conditional import Conditional
-from vae_lightning.families import Bernoulli, Normal
+from vae_lightning.families import Bernoulli, Normal, PartlyObserved
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.models import Ensemble, GaussianVAE, HashingVAE
 from vae_lightning.nn import MLP, DCGANDiscriminator, PixelCNN, SpectralNorm
@@ -27,6 +28,7 @@ from vae_lightning.objectives import (
     GradientPenalty,
     Hinge,
     MeanFakes,
+    NoisyFakes,
     NonSaturating,
     Wasserstein,
 )
@@ -223,6 +225,21 @@ class TestRefusals:
         images = Bernoulli((1, 4, 4))
         with pytest.raises(TypeError, match=r"E\[x \| z\], which here is an average of draws"):
             GaussianVAE(2, images, decoder=PixelCNN, objective=Adversarial(SMALL, fakes=MeanFakes()))
+
+    @pytest.mark.parametrize("fakes", [NoisyFakes(), MeanFakes()])
+    def test_missing_entries(self, fakes: Any) -> None:
+        """Of which the discriminator would make a loss that is not a number."""
+        with pytest.raises(TypeError, match="compares whole observations, and of those of PartlyObserved entries may"):
+            gan(Adversarial(SMALL, fakes=fakes), observed=PartlyObserved(Normal(3, 0.1)))
+
+    def test_a_scheduler_of_one_rate(self) -> None:
+        module = gan(Adversarial(SMALL, rate=4.0), scheduler=partial(OneCycleLR, max_lr=0.01, total_steps=10))
+        module._trainer = trainer()
+        with pytest.raises(ValueError, match=r"OneCycleLR sets one learning rate .* \[0.001, 0.004\]: give it a list"):
+            module.configure_optimizers()
+        module.scheduler = partial(OneCycleLR, max_lr=[0.01, 0.04], total_steps=10)
+        rates = [group["lr"] for group in module.configure_optimizers()["optimizer"].param_groups]
+        assert rates[1] == pytest.approx(4 * rates[0])
 
     def test_documents(self) -> None:
         with pytest.raises(TypeError, match="those of bags of words do not"):

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from vae_lightning.conditional import Conditional
 from vae_lightning.counts import Counts
-from vae_lightning.families import Bernoulli, Multinomial, Normal
+from vae_lightning.families import Bernoulli, Multinomial, Normal, PartlyObserved
 from vae_lightning.latent_variable import LatentVariableModel
+from vae_lightning.models import GaussianVAE
 from vae_lightning.nn import MLP, BagOfWordsMLP, WordLogits
 from vae_lightning.objectives import ForwardKL
 from vae_lightning.priors import FactorisedPrior, MixturePrior
@@ -145,6 +146,16 @@ def test_only_the_encoder_has_a_gradient(build) -> None:
     value.sum().backward()
     assert all(parameter.grad is not None for parameter in model.encoder.parameters())
     assert all(parameter.grad is None for part in (model.decoder, model.prior) for parameter in part.parameters())
+
+
+def test_what_is_missing_in_the_batch_is_missing_in_what_is_imagined() -> None:
+    """Else an encoder of incomplete rows would learn of complete ones alone: the other entries have a gradient of 0."""
+    model = GaussianVAE(1, PartlyObserved(Normal(2, 1.0)), MLP, objective=ForwardKL())
+    x = torch.tensor([[0.0, torch.nan]]).repeat(20, 1)
+    model.loss((x, x), 0)[0].backward()
+    gradient = model.model.encoder.network.network.output.weight.grad
+    assert gradient[:, 0].all()
+    assert not gradient[:, 1].any()
 
 
 def test_it_imagines_from_the_models_own_prior() -> None:

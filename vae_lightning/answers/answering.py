@@ -204,16 +204,21 @@ class Answering(abc.ABC):
     @contextmanager
     def _ready(self) -> Iterator[None]:
         """Without gradient, in full precision, and as in evaluation."""
-        training = self.training
+        modes = [(each, each.training) for each in self.modules()]  # of which some may be held
         self.train(False)
         try:
             with torch.no_grad(), torch.autocast(self.where.type, enabled=False):
                 yield
         finally:
-            self.train(training)
+            for each, training in modes:
+                each.training = training
 
     @abc.abstractmethod
     def parameters(self, recurse: bool = True) -> Iterator[torch.nn.Parameter]:
+        """As torch's modules do."""
+
+    @abc.abstractmethod
+    def modules(self) -> Iterator[torch.nn.Module]:
         """As torch's modules do."""
 
     @abc.abstractmethod

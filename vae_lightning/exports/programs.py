@@ -71,7 +71,7 @@ def programs(model: ReproducibleModule) -> dict[str, ExportedProgram]:
             "export a checkpoint (--to model.ckpt), which vae_lightning.load reads"
         )
     with torch.no_grad(), _unchecked():
-        x = torch.zeros(2, *shape)
+        x = next(model.parameters()).new_zeros(2, *shape)
         z = Encoder(model).eval()(x)
         if drawn_in_order(model.likelihood(z)):
             raise TypeError(

@@ -19,6 +19,7 @@ from vae_lightning.families import Normal
 from vae_lightning.inference.importance import Posterior, Proposal, log_weights_of
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.metrics.functional.importance import importance_weighted_bound
+from vae_lightning.process import without_asking
 from vae_lightning.randomness import Noise, seeded
 
 
@@ -151,7 +152,7 @@ def fit(
     learning_rate: float,
 ) -> None:
     """Maximise the ELBO of each observation in its own parameters."""
-    adam = torch.optim.Adam(free.parameters(), lr=learning_rate)
+    adam = without_asking(torch.optim.Adam(free.parameters(), lr=learning_rate))
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
     prior = model.prior()
     for _ in range(steps):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -35,7 +36,7 @@ from vae_lightning.randomness import seeded
 _ROWS = 64  # validation observations judged at once
 
 
-def adam(parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
+def adam(parameters: Iterable[Any]) -> torch.optim.Optimizer:
     """Adam at 0.01, the paper's."""
     return quick_adam(parameters, lr=0.01)
 
@@ -160,9 +161,12 @@ class LiBI(LatentVariableModule, Phased):
 
     @torch.no_grad()
     def value_on(self, data: Split) -> Float[Tensor, ""]:
-        """What the best repeat has most of, in nats per observation; its noise is a function of the seed alone."""
+        """What the best repeat has most of, in nats per observation; its noise is a function of the seed alone.
+
+        As in evaluation: running statistics are used, and see none of these data.
+        """
         like = next(self.parameters())
-        with seeded(self.seed, "select"), torch.autocast(self.device.type, enabled=False):
+        with seeded(self.seed, "select"), self._ready():
             values = torch.cat([self.judge(self.model, x.to(like)) for x in _blocks(data)])
         return values.mean().to(self.best.value)
 
@@ -204,7 +208,7 @@ class LiBI(LatentVariableModule, Phased):
         """ValueError for a run that is too short, or without validation data to choose by."""
         super().on_train_start()
         self._judged = self.judged_on(datamodule(self.trainer))
-        if self._judged is not None and self.trained_steps and not self.global_step:  # that may have been of other data
+        if self._judged is not None and not self.global_step:  # what is kept may be of other data
             self.value_kept(self.kept_on(self._judged))
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:

@@ -26,22 +26,6 @@ def quick_adam(parameters: Iterable[Any], lr: float) -> Adam:
     return made
 
 
-def without_asking(optimizer: Optimizer) -> Optimizer:
-    """The optimizer, which for parameters on the CPU does not ask before each step whether a GPU is recording it.
-
-    Where there is no GPU, torch looks for its driver's library at each step of Adam and of its like, if Lightning is
-    imported: three times as long as the step itself for a small model.
-    """
-    devices = {each.device.type for group in optimizer.param_groups for each in group["params"]}
-    if devices == {"cpu"}:
-        optimizer._accelerator_graph_capture_health_check = _ask_nothing  # type: ignore[method-assign]
-    return optimizer
-
-
-def _ask_nothing() -> None:
-    pass
-
-
 def _fuses(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether torch has the step, found out by taking one."""
     probe = nn.Parameter(torch.zeros(1, device=device, dtype=dtype))
@@ -83,10 +67,10 @@ def at_rates(
     others = [parameter for parameter in parameters if id(parameter) not in apart]
     optimizer = build([{"params": group} for group in (others, *own)])
     for group, (_, rate) in zip(optimizer.param_groups[1:], rates, strict=True):
-        group["lr"] *= rate
+        group["lr"] = group["lr"] * rate  # a tensor may be that of all groups
     return optimizer
 
 
-def adam(parameters: Iterable[Tensor]) -> Optimizer:
+def adam(parameters: Iterable[Any]) -> Optimizer:
     """Adam at 1e-3, the default optimizer."""
     return quick_adam(parameters, lr=1e-3)

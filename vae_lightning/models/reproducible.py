@@ -23,9 +23,9 @@ from vae_lightning.construction.specification import Unspecified, specification
 from vae_lightning.data.protocols import InMemory, Prepares, datamodule, weight_in_step
 from vae_lightning.metrics.averages import Averages
 from vae_lightning.models.failure import Losses, StopsAtFailure, check_parameters, say_way_out
-from vae_lightning.models.optimizers import without_asking
 from vae_lightning.models.preflight import Preflight, check_precision, stage_of, widen
-from vae_lightning.models.schedules import scheduled
+from vae_lightning.models.schedules import following, scheduled
+from vae_lightning.process import without_asking
 from vae_lightning.process.hooks import signed
 from vae_lightning.process.trainers import is_logged
 from vae_lightning.randomness import reseed, run_seed
@@ -164,7 +164,7 @@ class ReproducibleModule(FromCheckpoint, StopsAtFailure, Answering, abc.ABC):
         without_asking(optimizer)
         if self.scheduler is None:
             return optimizer
-        return scheduled(optimizer, self.scheduler(optimizer), self.trainer.check_val_every_n_epoch)
+        return scheduled(optimizer, following(optimizer, self.scheduler), self.trainer.check_val_every_n_epoch)
 
     # -- evaluation ----------------------------------------------------------------------------------------------
 

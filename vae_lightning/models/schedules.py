@@ -32,6 +32,19 @@ class EveryStep(LRScheduler):
             raise TypeError("ReduceLROnPlateau reads a figure of the validation, which no step has: give it alone")
 
 
+def following(optimizer: Optimizer, build: LRSchedulerCallable) -> LRScheduler | ReduceLROnPlateau:
+    """The scheduler of this optimizer; ValueError where it begins at one rate for parts that have different ones."""
+    before = {group["lr"] for group in optimizer.param_groups}
+    scheduler = build(optimizer)
+    after = {group["lr"] for group in optimizer.param_groups}
+    if len(before) > 1 and len(after) == 1 and after != {0.0}:
+        raise ValueError(
+            f"{type(scheduler).__name__} sets one learning rate for all parameters, of which some have a rate of their "
+            f"own, {sorted(before)}: give it a list of rates, one for each, or take a scheduler that multiplies them"
+        )
+    return scheduler
+
+
 def scheduled(optimizer: Optimizer, scheduler: LRScheduler | ReduceLROnPlateau, validated_every: int | None = 1) -> Any:
     """What `configure_optimizers` gives Lightning: stepped every epoch, with every validation whose figure it reads, or
     every step.

@@ -20,8 +20,8 @@ class ForwardKL(Objective):
 
     Up to a constant of the model it is -E_{p(x)} KL(p(z | x) || q(z | x)), so that the best encoder is the posterior
     where its family has it, and covers all modes elsewhere. Only the encoder gets a gradient: of the data it sees the
-    number of rows and, where they are no part of the model, their lengths. Alone it fits an encoder to a decoder that
-    is there; `Alternating` trains both. In nats of a density over z; no bound on log p(x).
+    number of rows, which entries are missing and, where they are no part of the model, lengths. Alone it fits an
+    encoder to a decoder that is there; `Alternating` trains both. In nats of a density over z; no bound on log p(x).
     Several processes (DDP) need `strategy: ddp_find_unused_parameters_true`.
     Sources: Hinton et al., The wake-sleep algorithm (1995), its sleep phase; Shekhovtsov et al. (2022), Appendix B.
 
@@ -52,4 +52,7 @@ class ForwardKL(Objective):
         # documents are as long as those of the batch
         likelihood = decoder(z, decoder.family.containing(x)) if isinstance(decoder, Conditional) else decoder(z)
         imagined = sample(likelihood, 1, self.noise)[0]
-        return z, Counts.from_dense(imagined) if isinstance(x, Counts) else imagined
+        if isinstance(x, Counts):
+            return z, Counts.from_dense(imagined)
+        # entries are missing as they are in the batch, so that q(z | x) is fitted of what is left too
+        return z, torch.where(x.isnan(), x, imagined)

@@ -11,6 +11,7 @@ from vae_lightning.process.own import (
     peer_failed,
     rank_and_size,
     ready_to_train,
+    without_asking,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "peer_failed",
     "rank_and_size",
     "ready_to_train",
+    "without_asking",
 ]

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
 import pytest
 import torch
 from support.models import digits, gaussian_vae, hashing, newsgroups, trainer
@@ -130,6 +131,38 @@ def test_a_libi_alone_judges_its_repeats_by_the_data_it_has() -> None:
     trainer().fit(module, others)
     assert module.best.value == module.value_on(others.val) < before["best.value"]
     assert not all(torch.equal(value, before[name]) for name, value in module.model.state_dict(prefix="model.").items())
+
+
+class Break(pl.Callback):
+    """Ends a training after its first repeat."""
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        if trainer.global_step == STEPS - 1:
+            raise RuntimeError("interrupted")
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_what_an_interrupted_training_kept_is_judged_by_the_data_of_the_next(together: bool) -> None:
+    module: Any = Ensemble([libi(3)]) if together else libi(3)
+    first, then = (Stacked([each]) if together else each for each in (data(3), far(3)))
+    with pytest.raises(RuntimeError, match="interrupted"):
+        trainer(Break()).fit(module, first)
+    value = lambda: -module.best_loss[0] if together else module.best.value  # noqa: E731
+    before = value().clone()
+    trainer().fit(module, then)
+    assert before.isfinite()
+    assert value() < before
+
+
+def test_other_data_that_are_validated_do_not_change_what_is_kept() -> None:
+    """They are far likelier than those of the training, whatever the weights."""
+    ensemble = Ensemble([vae(3), vae(4)])
+    trainer().fit(ensemble, Stacked([far(3), far(4)]))
+    losses, kept = ensemble.best_loss.clone(), copy.deepcopy(ensemble.best.state_dict())
+    ensemble.stack.module.load_state_dict(Ensemble([vae(5), vae(6)]).stack.module.state_dict())
+    trainer().validate(ensemble, Stacked([data(3), data(4)]), verbose=False)
+    assert torch.equal(ensemble.best_loss, losses)
+    assert all(torch.equal(value, kept[name]) for name, value in ensemble.best.state_dict().items())
 
 
 def layers(*between: nn.Module) -> Callable[..., nn.Module]:

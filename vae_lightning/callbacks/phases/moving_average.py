@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from vae_lightning.batches import Batch
+from vae_lightning.models import Ensemble
 from vae_lightning.models.phased import Phased
 
 
@@ -29,7 +30,7 @@ class ExponentialMovingAverage(WeightAveraging):
     average begins: so the encoder is fitted to the averaged generator.
 
     It is Lightning's `WeightAveraging` with torch's average, over all parameters. Costs a pass over the weights a step,
-    and their memory twice. ValueError unless 0 <= decay < 1.
+    and their memory twice. ValueError unless 0 <= decay < 1; TypeError for an `Ensemble`.
 
     Source: Yazici et al., The Unusual Effectiveness of Averaging in GAN Training (2019).
 
@@ -47,7 +48,12 @@ class ExponentialMovingAverage(WeightAveraging):
         return f"ExponentialMovingAverage(decay={self.decay})"
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Copy the model, before it trains."""
+        """Copy the model, before it trains; TypeError for an Ensemble."""
+        if isinstance(pl_module, Ensemble):
+            raise TypeError(
+                "ExponentialMovingAverage would average the best weights that an Ensemble keeps of its members with "
+                "all others: train such models one at a time, or leave it out"
+            )
         super().setup(trainer, pl_module, stage)
         if self._average_model is not None:
             if str(trainer.precision) == "64-true":  # Lightning widens the model itself later

@@ -92,7 +92,8 @@ class Classifier(ReproducibleModule):
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The cross-entropy in nats, the mean over images."""
         judged = self._judge(batch, training=True)
-        return self.task.losses(judged.logits.float(), judged.answers).mean(), {}
+        logits = judged.logits.to(torch.promote_types(judged.logits.dtype, torch.float32))
+        return self.task.losses(logits, judged.answers).mean(), {}
 
     def evaluate(self, batch: Batch, index: int) -> Judged:
         """Logits and right answers."""

@@ -139,7 +139,7 @@ class Ensemble(RankedMembers):
             each.objective.check_run(steps)
         self._losses_at = self._execution.in_run(steps).losses(self.stack)
         self.phases.start([its_data for _, its_data in with_data(self.members, self.trainer)])
-        if not self.global_step and any(each.trained_steps for each in self.members):
+        if not self.global_step:
             self.judge_kept()
 
     def on_train_batch_start(self, batch: StackedBatch, batch_idx: int) -> None:

@@ -10,9 +10,9 @@ from torch import nn
 from torch.optim import SGD, Adagrad, Adam, Adamax, AdamW, NAdam, Optimizer, RAdam, RMSprop
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from vae_lightning.models.optimizers import without_asking
 from vae_lightning.models.reproducible import ReproducibleModule
 from vae_lightning.models.schedules import EveryStep, scheduled
+from vae_lightning.process import without_asking
 
 _ELEMENTWISE = (Adagrad, Adam, AdamW, Adamax, NAdam, RAdam, RMSprop, SGD)  # and linear in the learning rate
 _NO_RULE = ("lr", "foreach", "fused")  # each member's own; how the same update is computed

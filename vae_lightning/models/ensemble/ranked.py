@@ -135,10 +135,14 @@ class RankedMembers(FromCheckpoint, pl.LightningModule, abc.ABC):
         self._evaluate(batch, batch_idx, self.stack.module)
 
     def on_validation_epoch_end(self) -> None:
-        """Keep the members that are the best so far, unless they choose for themselves."""
+        """Keep the members that are the best so far, unless they choose for themselves.
+
+        After a training, other data say nothing of its best.
+        """
         losses, common = self._means.compute()
         self._log_each("val/loss", losses)
-        if self.phases.by_validation and not self.trainer.sanity_checking:
+        trains = self.trainer.state.fn == "fit" or self.best_loss.isinf().all()
+        if self.phases.by_validation and trains and not self.trainer.sanity_checking:
             self._keep(losses, common)
 
     def on_test_epoch_start(self) -> None:

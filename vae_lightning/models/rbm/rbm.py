@@ -85,6 +85,7 @@ class RBM(HarmoniumAnswers):
     figure_names = ("reconstruction", "free_energy")
     totals: Tensor
     independent_bias: Tensor  # the visible bias that fits the training data with W = 0: where annealing starts
+    _chains: Tensor | None = None  # that the last loss ended in
 
     def __init__(
         self,
@@ -153,12 +154,20 @@ class RBM(HarmoniumAnswers):
 
         A function of the batch, the weights and the chains, which stay where they are.
         """
-        return self._loss_and_chains(batch, read=True)[:2]
+        loss, figures, self._chains = self._loss_and_chains(batch, read=True)
+        return loss, figures
 
     def training_loss(self, batch: Batch, step: int, read: bool) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss, after which the chains are those that the step ended in; unread, it only tells if it is finite."""
-        loss, figures, chains = self._loss_and_chains(batch, read)
-        self.algorithm.keep(chains)
+        """The loss, after which the chains are those that the step ended in; unread, it only tells if it is finite.
+
+        A subclass is trained by its own `loss`, if it has one.
+        """
+        if type(self).loss is not RBM.loss:
+            loss, figures = self.loss(batch, step)
+        else:
+            loss, figures, self._chains = self._loss_and_chains(batch, read)
+        self.algorithm.keep(self._chains)
+        self._chains = None
         return loss, figures
 
     def _loss_and_chains(self, batch: Batch, read: bool) -> tuple[Tensor, dict[str, Tensor], Tensor | None]:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Size, Tensor, nn
 from torch.func import functional_call
 
-from vae_lightning.conditional import Network
+from vae_lightning.conditional import Network, OfFamily
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.distributions import is_bag_of_words, rsample, sample
@@ -43,8 +43,8 @@ class Adversarial(Objective):
     when the samples become all alike.
 
     Several processes (DDP) need `strategy: ddp_find_unused_parameters_true`, for the encoder rests.
-    TypeError for documents, and for a decoder that the fakes get no gradient of; ValueError for a discriminator that
-    does not give one logit per observation, a rate that is not positive, and discriminator_steps < 1.
+    TypeError for documents, missing entries, and a decoder that the fakes get no gradient of; ValueError for a
+    discriminator that does not give one logit per observation, a rate that is not positive, discriminator_steps < 1.
 
     Source: Goodfellow et al., Generative Adversarial Nets (2014); Heusel et al., GANs Trained by a Two Time-Scale
     Update Rule (2017), for the rates.
@@ -115,7 +115,12 @@ class Adversarial(Objective):
 
     def check(self, model: LatentVariableModel) -> None:
         """TypeError for a decoder that cannot be trained by its samples."""
-        likelihood = model.decoder.prototype()
+        likelihood, decoder = model.decoder.prototype(), model.decoder
+        if isinstance(decoder, OfFamily) and decoder.family.takes_missing:
+            raise TypeError(
+                "Adversarial compares whole observations, and of those of PartlyObserved entries may be missing: fill "
+                "them in and give the family inside of it, or train by ELBO"
+            )
         if is_bag_of_words(likelihood):
             raise TypeError("Adversarial trains by samples that carry a gradient, and those of bags of words do not")
         self.fakes.check(likelihood)

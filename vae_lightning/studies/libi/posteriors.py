@@ -14,6 +14,7 @@ from vae_lightning.data.processes.quadrature import NEGLIGIBLE, log_integral
 from vae_lightning.estimators import Reparameterised
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.objectives import AnalyticELBO
+from vae_lightning.process import without_asking
 from vae_lightning.randomness import seeded
 from vae_lightning.studies.libi.methods import LEARNING_RATE, late_decay
 
@@ -67,7 +68,7 @@ def fit_inference(
 ) -> LatentVariableModel:
     """Train the model's encoder for a decoder that is the truth: the ELBO's best q under it; return both as a model."""
     model = LatentVariableModel(model.encoder, TrueDecoder(truth), model.prior)
-    elbo, optimizer = AnalyticELBO(Reparameterised()), Adam(model.parameters(), lr=LEARNING_RATE)
+    elbo, optimizer = AnalyticELBO(Reparameterised()), without_asking(Adam(model.parameters(), lr=LEARNING_RATE))
     scheduler = LambdaLR(optimizer, lambda step: late_decay(step, steps))
     with seeded(seed, "fit_inference"):
         for _ in range(steps):
