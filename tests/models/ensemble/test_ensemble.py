@@ -14,6 +14,7 @@ import pytest
 import torch
 import torch.distributions as td
 from lightning.pytorch.demos.boring_classes import BoringModel
+from lightning.pytorch.plugins import MixedPrecision
 from support.models import Save, trainer
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, MultiStepLR, OneCycleLR, ReduceLROnPlateau
@@ -327,6 +328,16 @@ def test_a_member_that_fails_is_named_once_and_the_others_go_on_as_if_it_were_no
     assert torch.equal(ensemble.best_loss[[0, 2]], undisturbed.best_loss[[0, 2]])
     at_rest = weights(ensemble.stack.module, 1)
     assert all(torch.equal(value, weights(ensemble.best, 1)[name]) for name, value in at_rest.items())
+
+
+def test_gradients_that_overflow_by_their_scale_are_no_failure() -> None:
+    """As at the first steps of 16-mixed, which torch leaves out before it takes a smaller scale."""
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**20)  # type: ignore[attr-defined]
+    ensemble = Ensemble([vae(seed, ELBO(r())) for seed in SEEDS], execution=Eager())
+    plugins = [MixedPrecision("16-mixed", "cpu", scaler)]
+    train(ensemble, Stacked([whole(seed) for seed in SEEDS]), plugins=plugins)
+    assert scaler.get_scale() < 2.0**20
+    assert not ensemble.resting.any()
 
 
 def test_a_run_without_members_left_stops() -> None:

@@ -188,7 +188,9 @@ class Ensemble(RankedMembers):
         """Find the members that cannot go on; remember where those are that will not go all the way."""
         grads = gradients(self.stack.module.parameters())
         asks = self.device.type == "cpu"  # elsewhere to ask is to wait, but at a step that is logged
-        fails = ~finite_members(self._losses, grads, asks) & ~self.resting
+        # gradients of a loss that is scaled overflow until its scale is found: that is no failure
+        scales = getattr(self.trainer.precision_plugin, "scaler", None) is not None
+        fails = ~finite_members(self._losses, [] if scales else grads, asks) & ~self.resting
         if not asks or fails.any():
             self._failed.note(fails, self.global_step, self._losses)
             self.resting |= fails
