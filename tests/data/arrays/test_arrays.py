@@ -17,7 +17,8 @@ import scipy.sparse
 import torch
 
 from vae_lightning.data import Arrays
-from vae_lightning.data.arrays.rows import numbers
+from vae_lightning.data.arrays.numbers import numbers
+from vae_lightning.data.arrays.rows import SHORT, columns_of
 
 X = np.random.default_rng(0).normal(size=(20, 3)) * [1.0, 10.0, 100.0] + [0.0, 5.0, -50.0]
 KINDS = np.array(["a", "b"])[np.arange(20) % 2]
@@ -240,6 +241,9 @@ MISSING = np.where(np.arange(60).reshape(20, 3) == 7, np.nan, X)
         (file("t.csv", b"a\n\xff\n"), "t.csv: expected UTF-8 text"),
         (file("t.npy", b"\x93NUMPY"), "t.npy is no file of an array"),
         (file("t.npz", b"PK"), "t.npz is no file of an array"),
+        (lambda _: {"x": pd.DataFrame({"a": [[1, 2]] * 20})}, r"x, column 'a': expected numbers, got '\[1, 2\]'"),
+        (lambda _: {"x": [[10**400, 1]] * 20}, "x: expected numbers, got '1000"),
+        (lambda _: {"x": [[np.datetime64("2020-01-01"), 1.0]] * 20}, "x: expected numbers, got '2020-01-01'"),
         (file("t.txt", b"1 2"), "none of the known endings .csv, .tsv, .parquet, .npy, .npz"),
         (lambda path: {"path": path / "none.csv"}, "cannot read .*none.csv: No such file"),
     ],
@@ -305,6 +309,40 @@ def test_what_missing_does_not_take(x: Any, message: str) -> None:
         Arrays(x, standardise=True, missing=True).setup()
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        np.ma.masked_array(np.ones((20, 1)), np.arange(20)[:, None] == 3),
+        pd.DataFrame({"a": pd.array([True] * 3 + [None] + [True] * 16, "boolean")}),
+        pd.DataFrame({"a": pd.Series([1] * 3 + ["NA"] + [1] * 16, dtype=object)}),
+        pd.DataFrame({"a": pd.Series(["1"] * 3 + [""] + [1] * 16, dtype=object)}),
+    ],
+    ids=["masked", "pandas NA", "a text that says so", "an empty text"],
+)
+def test_whatever_says_that_there_is_no_number_is_missing(given: Any) -> None:
+    x = Arrays(given, missing=True).rows.x
+    np.testing.assert_array_equal(x, np.where(np.arange(20)[:, None] == 3, np.nan, 1))
+
+
+@pytest.mark.parametrize("close", [1_700_000_000 + np.arange(20), [str(1e8 + n / 9) for n in range(20)]])
+def test_numbers_that_float32_does_not_tell_apart_are_said(close: Any) -> None:
+    with pytest.warns(UserWarning, match="x, column 'when': numbers are kept to seven digits, .*: subtract what"):
+        Arrays(pd.DataFrame({"when": close, "one": X[:, 0]})).setup()
+
+
+@pytest.mark.parametrize("apart", [20_240_100 + 100 * np.arange(20), X[:, 0] * 1e30, 0.1 + np.zeros(20), 1 / 3 + 0 * X])
+def test_numbers_that_float32_tells_apart_are_not(apart: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        numbers(np.asarray(apart), "x")
+
+
+def test_one_long_text_takes_no_room_in_the_other_rows(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("one,note\n" + f"1,\n2,{'x' * 10 * SHORT}\n" * 500)
+    assert columns_of(tmp_path / "t.csv")["note"].nbytes < 10_000
+    assert Arrays(path=tmp_path / "t.csv", label="note").setup() is None
+
+
 SHUFFLED = np.random.default_rng(1).permutation(50)[:20]
 
 
@@ -359,6 +397,15 @@ def test_a_row_of_a_table_whose_label_is_empty_has_none(tmp_path: Path) -> None:
     ):
         assert everything(data)[1] == labels
         assert data.label_names == ["u", "v"]
+
+
+@pytest.mark.parametrize("none", [float("nan"), None, pd.NaT])
+@pytest.mark.parametrize("given", [list, lambda labels: np.array(labels, object), pd.Series])
+def test_a_label_that_is_none_is_no_label(given: Any, none: Any) -> None:
+    """Of a list with texts NumPy made "nan" and "None" of it."""
+    data = Arrays(X, given(["u", none, 3, none] * 5))
+    assert everything(data)[1] == ["u", "", "3", ""] * 5
+    assert data.label_names == ["3", "u"]
 
 
 @pytest.mark.parametrize("kind", ["datetime64[ns]", "timedelta64[s]", "complex64"])

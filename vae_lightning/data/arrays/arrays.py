@@ -14,8 +14,9 @@ from torch import Size, Tensor
 
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.construction.hyperparameters import only_plain
+from vae_lightning.data.arrays.numbers import is_missing
 from vae_lightning.data.arrays.preparation import RowPreparation
-from vae_lightning.data.arrays.rows import Rows, Selection, check_finite, is_missing, rows_in, rows_of
+from vae_lightning.data.arrays.rows import Rows, Selection, check_finite, rows_in, rows_of
 from vae_lightning.data.arrays.scaling import scaling_of, which_columns
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.loaders import Observations
@@ -196,12 +197,17 @@ class Arrays(InMemoryDataModule):
     def _labels(self) -> Int64[Tensor, " N"]:
         """Numbers of the labels in their order, -1 for a row without one; ValueError for another number of them."""
         given = self.rows.labels if self.y is None else np.asarray(self.y)
+        if isinstance(self.y, list | tuple) and given is not None and given.dtype.kind == "U":
+            given = np.asarray(self.y, object)  # of which NumPy has made texts, of NaN "nan"
         if given is None:
             return torch.full((len(self.rows.x),), NO_LABEL)
         if given.shape != (len(self.rows.x),):
             raise ValueError(f"y is one label for each of {len(self.rows.x)} rows, got an array of shape {given.shape}")
         there = ~is_missing(given)
-        kinds, numbers = np.unique(given[there], return_inverse=True)
+        try:
+            kinds, numbers = np.unique(given[there], return_inverse=True)
+        except TypeError:  # some are texts and others numbers, which have no order
+            kinds, numbers = np.unique(given[there].astype(str), return_inverse=True)
         self.label_names = [str(kind) for kind in kinds]
         labels = np.full(len(given), NO_LABEL)
         labels[there] = numbers

@@ -12,9 +12,11 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import scipy.sparse
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vae_lightning.data.arrays.numbers import numbers
 from vae_lightning.data.arrays.tables import parquet_file, text_rows
 from vae_lightning.data.reading import check_file, check_unpacked, said
 
@@ -24,7 +26,7 @@ ARRAYS = (".npy", ".npz")
 SHOWN = 3  # places of a fault that an error names
 INDEX = re.compile(r"|Unnamed: 0(\.\d+)*")  # how pandas writes a frame's index before the columns, and reads it
 STORED_INDEX = re.compile(r"__index_level_\d+__")  # how it writes it into a .parquet
-MISSING = ("", "NA", "N/A", "#N/A", "n/a", "NULL", "null", "None", "<NA>")  # what tables write where there is no number
+SHORT = 64  # characters of a field, up to which all fields of a column take as many bytes as its longest
 
 
 @runtime_checkable
@@ -154,7 +156,12 @@ def columns_of(path: Path) -> dict[str, NDArray[Any]]:
     check_names(names, str(path))
     if not rows:
         raise ValueError(f"{path} has no rows below the names of its columns")
-    return {name: np.array(column, str) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+    return {name: _texts(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+
+
+def _texts(column: Sequence[str]) -> NDArray[Any]:
+    """The fields of a column, in which one that is long takes no room in the others."""
+    return np.array(column, str if max(map(len, column)) <= SHORT else object)
 
 
 def check_names(names: Sequence[str], where: str) -> None:
@@ -182,8 +189,14 @@ def array_of(path: Path) -> NDArray[Any]:
 
 def dense(x: Any, where: str) -> NDArray[np.float32]:
     """Numbers of any kind of array (N, ...) as float32; ValueError for others, for none, and for what is not finite."""
-    values = x.detach().cpu().numpy() if isinstance(x, Tensor) else x.toarray() if scipy.sparse.issparse(x) else x
-    rows = numbers(np.asarray(values), where)
+    if isinstance(x, Tensor):
+        x = x.detach().cpu()
+        values = (x.float() if x.dtype == torch.bfloat16 else x).numpy()
+    elif isinstance(x, np.ma.MaskedArray):
+        values = np.ma.filled(x.astype(np.float64), np.nan)
+    else:
+        values = np.asarray(x.toarray() if scipy.sparse.issparse(x) else x)
+    rows = numbers(values, where)
     if rows.ndim < 2 or not len(rows):
         raise ValueError(f"{where}: expected rows of numbers (N, ...), got an array of shape {rows.shape}")
     return rows
@@ -207,35 +220,3 @@ def _place(place: NDArray[np.int64], columns: Sequence[str] | None) -> str:
     row, *rest = place.tolist()
     told = columns[rest[0]] if columns is not None and len(rest) == 1 else ", ".join(map(str, rest))
     return f"row {row}, column {told}"
-
-
-def numbers(values: NDArray[Any], where: str) -> NDArray[np.float32]:
-    """As float32; a field of a table that is empty, or says so as NA does, is a missing number."""
-    if values.dtype.kind == "U":
-        values = np.where(np.isin(np.char.strip(values), MISSING), "nan", values)
-    elif values.dtype.kind == "O":
-        values = np.array([np.nan if value is None else value for value in values.ravel()]).reshape(values.shape)
-    try:
-        if values.dtype.kind in "mMc":  # of times NumPy would take the nanoseconds, of complex numbers a part
-            raise TypeError(f"{values.dtype} is no kind of number")
-        with np.errstate(over="ignore"):
-            return values.astype(np.float32)
-    except (ValueError, TypeError) as error:
-        bad = next((value for value in values.ravel() if not _is_number(value)), values.dtype)
-        raise ValueError(f"{where}: expected numbers, got {str(bad)[:40]!r}") from error
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        float(value)
-    except (ValueError, TypeError):
-        return False
-    return True
-
-
-def is_missing(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which of them are None or NaN, as frames say that there is no value, of texts, too, or empty, as tables do."""
-    if values.dtype.kind == "U":
-        return np.char.strip(values) == ""
-    told = (not value.strip() if isinstance(value, str) else str(value) in ("None", "nan", "<NA>") for value in values)
-    return np.fromiter(told, bool, len(values)) if values.dtype.kind in "Of" else np.zeros(len(values), bool)
