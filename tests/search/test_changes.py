@@ -216,3 +216,29 @@ def test_titles_and_labels_of_texts_are_not_lost_without_a_word(folder: Path, wh
     index = CodeIndex.of(folder / "model.ckpt", ["a wide river"], ["a"])
     with pytest.raises(ValueError, match=r"^titles and labels are given with codes"):
         index.add(["the sea"], ["b"], **{what: ["water"]})
+
+
+def test_a_change_of_an_index_that_has_changed_meanwhile_is_refused(tmp_path: Path):
+    """It used to take the other's place, and its documents were lost without a word."""
+    codes, place = np.eye(4, dtype=bool), tmp_path / "x.index"
+    old = CodeIndex.build(codes[:2], ["a", "b"], out=place)
+    old.add(codes[2:3], ["c"])
+    with pytest.raises(ValueError, match=r"x\.index has changed since it was opened: open it again, and change that"):
+        old.add(codes[3:], ["d"])
+    assert len(CodeIndex.open(place).add(codes[3:], ["d"])) == 4
+
+
+def test_names_and_labels_may_be_numbers(tmp_path: Path):
+    """Labels that are numbers used to make a file that could not be read again."""
+    codes = np.eye(3, dtype=bool)
+    labels = [7, np.nan, 0]
+    index = CodeIndex.build(codes, range(3), labels=labels, out=tmp_path / "x")
+    index = CodeIndex.open(tmp_path / "x").remove([1]).add(codes[1:2], [3], labels=[7])
+    assert [(index.documents.name(row), index.documents.label(row)) for row in range(3)] == [
+        ("0", "7"),
+        ("2", "0"),
+        ("3", "7"),
+    ]
+    assert index.nearest_to(3, 1).names == ["0"]
+    with pytest.raises(ValueError, match="the index has codes of 3 bits, the query has the shape"):
+        index.nearest(codes[:0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from vae_lightning.files import atomic_write
+from vae_lightning.data.arrays.numbers import is_missing
+from vae_lightning.files import atomic_write, locked
 from vae_lightning.search.documents import Documents
 from vae_lightning.search.maker import Maker
 from vae_lightning.search.storage.container import Container
@@ -39,8 +41,16 @@ def build(
 def change(
     old: Container, kept: Bool[np.ndarray, " n"], new: Iterable[Batch], out: Path | None, maker: Maker | None
 ) -> Container:
-    """Write the kept documents of an index, then new ones, as an index that takes the place of the first."""
-    with IndexWriter(old.said["num_bits"], Documents(old).vocabulary, _folder(out)) as writer:
+    """Write the kept documents of an index, then new ones, as an index that takes the place of the first.
+
+    ValueError where another has taken it meanwhile, whose documents would be lost.
+    """
+    with (
+        nullcontext() if out is None else locked(out),
+        IndexWriter(old.said["num_bits"], Documents(old).vocabulary, _folder(out)) as writer,
+    ):
+        if out is not None and out.is_file() and not old.is_in(out):
+            raise ValueError(f"{out} has changed since it was opened: open it again, and change that")
         writer.copy(old, kept)
         for batch in new:
             writer.add(batch)
@@ -60,7 +70,7 @@ def are_bits(data: Any) -> bool:
     return isinstance(data, np.ndarray | Tensor) and data.dtype in (np.bool_, torch.bool)
 
 
-def of_codes(codes: Any, names: Sequence[str], titles: Any, labels: Any, num_bits: int, words: int) -> Batch:
+def of_codes(codes: Any, names: Sequence[Any], titles: Any, labels: Any, num_bits: int, words: int) -> Batch:
     """Codes (N, m) of bits, with what is shown of their documents; ValueError for what is not of one length."""
     bits = np.asarray(codes)
     if bits.ndim != 2 or bits.dtype != np.bool_ or (num_bits and bits.shape[1] != num_bits) or not bits.shape[1]:
@@ -71,7 +81,15 @@ def of_codes(codes: Any, names: Sequence[str], titles: Any, labels: Any, num_bit
         raise ValueError(
             f"{len(bits)} codes have {', '.join(str(len(each)) for each in shown)} names, titles and labels"
         )
-    return Batch(pack(bits), *shown, np.full((len(bits), words), -1))
+    names, titles, labels = shown
+    kinds = np.fromiter(labels, object, len(bits))
+    return Batch(
+        pack(bits),
+        [str(name) for name in names],
+        ["" if title is None else str(title) for title in titles],
+        [None if missing else str(kind) for kind, missing in zip(kinds, is_missing(kinds), strict=True)],
+        np.full((len(bits), words), -1),
+    )
 
 
 def _written(writer: IndexWriter, out: Path | None, maker: Maker | None) -> Container:

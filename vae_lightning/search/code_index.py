@@ -66,23 +66,23 @@ class CodeIndex:
     def build(
         cls,
         codes: Bits,
-        names: Sequence[str],
+        names: Sequence[Any],
         *,
         titles: Sequence[str] | None = None,
-        labels: Sequence[str | None] | None = None,
+        labels: Sequence[Any] | None = None,
         out: str | Path | None = None,
         overwrite: bool = False,
     ) -> CodeIndex:
         """Make an index of codes (N, m) and names of documents, in a file `out`, or in a temporary one."""
         batch, place = of_codes(codes, names, titles, labels, 0, 0), _place(out)
-        return cls(build([batch], codes.shape[1], (), place, None, overwrite), place)
+        return cls(build([batch], np.shape(codes)[1], (), place, None, overwrite), place)
 
     @classmethod
     def of(
         cls,
         run: str | Path,
         data: Any,
-        names: Sequence[str] | None = None,
+        names: Sequence[Any] | None = None,
         *,
         out: str | Path | None = None,
         overwrite: bool = False,
@@ -146,15 +146,15 @@ class CodeIndex:
         codes, unknown = self._coded(query)
         return self.hits(self.finder(exact).nearest(codes, _at_least_one(k)), unknown)
 
-    def nearest_to(self, name: str, k: int = 10) -> Hits:
+    def nearest_to(self, name: Any, k: int = 10) -> Hits:
         """The k documents nearest to one of the index, without itself."""
         row = self.row(name)
         (near,) = self.finder().nearest(self.codes[row : row + 1], min(_at_least_one(k) + 1, len(self)))
         return self.hits([without(near, row)], [[]])
 
-    def row(self, name: str) -> int:
+    def row(self, name: Any) -> int:
         """The number of the document of this name; ValueError if there is none."""
-        row = self.documents.row(name)
+        row = self.documents.row(str(name))
         if row is None:
             raise ValueError(f"{self._container.name} has no document {name!r}")
         return row
@@ -192,8 +192,8 @@ class CodeIndex:
             return self.encoder.queries(texts)
         if are_bits(query):
             bits = np.atleast_2d(np.asarray(query))
-            if bits.ndim != 2 or bits.shape[1] != self.num_bits:
-                raise ValueError(f"the index has codes of {self.num_bits} bits, the query has {bits.shape[-1]}")
+            if bits.ndim != 2 or bits.shape[1] != self.num_bits or not len(bits):
+                raise ValueError(f"the index has codes of {self.num_bits} bits, the query has the shape {bits.shape}")
             return pack(bits), [[] for _ in bits]
         codes = self.encoder.codes(query)
         return codes, [[] for _ in codes]
@@ -203,10 +203,10 @@ class CodeIndex:
     def add(
         self,
         data: Any,
-        names: Sequence[str] | None = None,
+        names: Sequence[Any] | None = None,
         *,
         titles: Sequence[str] | None = None,
-        labels: Sequence[str | None] | None = None,
+        labels: Sequence[Any] | None = None,
         watch: Watch = iter,
     ) -> CodeIndex:
         """Add documents: codes (N, m) of bits with their names, or a `Path` or texts, which the model encodes.
@@ -215,11 +215,11 @@ class CodeIndex:
         """
         return self.change(self._batches(data, names, titles, labels, watch), [])
 
-    def remove(self, names: Sequence[str]) -> CodeIndex:
+    def remove(self, names: Sequence[Any]) -> CodeIndex:
         """Remove the documents of these names, or of one; ValueError if one is not there."""
         return self.change([], names)
 
-    def change(self, new: Iterable[Batch], removed: Sequence[str]) -> CodeIndex:
+    def change(self, new: Iterable[Batch], removed: Sequence[Any]) -> CodeIndex:
         """Remove the documents of these names, and add new ones behind the others."""
         kept, removed = np.ones(len(self), bool), [removed] if isinstance(removed, str) else removed
         kept[[self.row(name) for name in removed]] = False

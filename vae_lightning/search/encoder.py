@@ -97,7 +97,7 @@ class Encoder:
         x = torch.zeros(1, *self.model.observed_shape) if nothing is None else nothing
         return self.model.hashes(x).shape[1]  # type: ignore[arg-type]  # an RBM hashes dense rows, too
 
-    def batches(self, data: Any, names: Sequence[str] | None = None) -> Iterator[Batch]:
+    def batches(self, data: Any, names: Sequence[Any] | None = None) -> Iterator[Batch]:
         """Documents with their codes, some at a time; ValueError where the model knows no word of any."""
         found = documents = 0
         for block in blocks(self.preparation, data, names):
@@ -127,7 +127,10 @@ class Encoder:
 
     def codes(self, data: Any) -> Packed:
         """The code of each row of data of any other kind."""
-        return np.concatenate([self._packed(block.x) for block in blocks(self.preparation, data)])
+        codes = [self._packed(block.x) for block in blocks(self.preparation, data)]
+        if not codes:
+            raise ValueError("there are no rows to search for")
+        return np.concatenate(codes)
 
     def _packed(self, x: Any) -> Packed:
         with torch.no_grad():

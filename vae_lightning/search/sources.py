@@ -32,7 +32,7 @@ class Block:
     labels: Sequence[str | None]
 
 
-def blocks(preparation: Preparation, data: Any, names: Sequence[str] | None = None) -> Iterator[Block]:
+def blocks(preparation: Preparation, data: Any, names: Sequence[Any] | None = None) -> Iterator[Block]:
     """The documents of a `Path`, texts, or whatever else the preparation reads, some at a time.
 
     Files of texts are read while they are asked for. `names` take the place of those that the data have. ValueError for
@@ -42,13 +42,13 @@ def blocks(preparation: Preparation, data: Any, names: Sequence[str] | None = No
     return found if names is None else _named(found, [names] if isinstance(names, str) else names)
 
 
-def _named(found: Iterator[Block], names: Sequence[str]) -> Iterator[Block]:
+def _named(found: Iterator[Block], names: Sequence[Any]) -> Iterator[Block]:
     """The same documents by other names."""
     documents = 0
     for block in found:
         begin, documents = documents, documents + len(block.names)
         if documents <= len(names):
-            yield replace(block, names=names[begin:documents])
+            yield replace(block, names=[str(name) for name in names[begin:documents]])
     if documents != len(names):
         raise ValueError(f"{documents:,} documents have {len(names):,} names: give each one of its own")
 

@@ -81,6 +81,12 @@ class Container:
         for start in range(0, len(self._bytes), BLOCK):
             out.write(self._bytes[start : start + BLOCK].data)
 
+    def is_in(self, path: Path) -> bool:
+        """Whether a file is still this one, by what it ends with: the sha256 of all that is said of its arrays."""
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - END.size))
+            return file.read() == self._bytes[-END.size :].tobytes()
+
     def damaged(self, what: str) -> ValueError:
         """The error of a file that is not as it was written."""
         return ValueError(f"{self.name} is damaged: {what}: build the index anew")
