@@ -52,6 +52,12 @@ def test_scipy_is_copied_and_its_duplicates_are_added():
     assert counts.values.tolist() == [3, 4]
 
 
+def test_duplicates_have_room_to_be_added():
+    """SciPy adds them in the matrix's own type, where 200 + 100 is 44."""
+    ones = np.array([200, 100], np.uint8)
+    assert Counts.from_scipy(scipy.sparse.coo_array((ones, ([0, 0], [1, 1])), shape=(1, 2))).total.tolist() == [300]
+
+
 @pytest.mark.parametrize(("entry", "dtype"), [(-1, int), (0.5, float), (np.nan, float), (np.inf, float)])
 def test_what_counts_nothing_is_refused_in_one_line(entry, dtype):
     said = f"counts are whole numbers above 0, got {dtype(entry)}"

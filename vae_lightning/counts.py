@@ -198,6 +198,8 @@ class Pattern:
 
 def count_rows(matrix: scipy.sparse.sparray | scipy.sparse.spmatrix) -> scipy.sparse.csr_array:
     """Compressed rows in the order of their words, without zeros; ValueError for entries that are no counts."""
+    if matrix.dtype.kind in "iu" and matrix.dtype.itemsize < 8:  # entries of one place are added, and must have room
+        matrix = matrix.astype(np.int64)
     rows = scipy.sparse.csr_array(matrix, copy=True)
     if rows.ndim != 2 or rows.dtype.kind not in "biuf":
         raise ValueError(f"expected a matrix of counts, documents x words, got {rows.ndim} axes of {rows.dtype}")

@@ -94,6 +94,9 @@ def test_texts_are_strings_and_lists_of_them() -> None:
     both = model.encode([f"{WORDS[0]} {WORDS[1]}", WORDS[2]])
     assert both.bits.dtype == bool
     same(model.encode(WORDS[2]), type(both)(["0"], both.mean[1:], both.sd[1:], both.bits[1:]))
+    for table in (pd.DataFrame({WORDS[2]: ["a"]}), {WORDS[2]: ["a"]}):  # the names of its columns are no texts
+        with pytest.raises(ValueError, match="expected texts, such as a column of a table; got"):
+            model.encode(table)
 
 
 def test_pictures_are_files_and_arrays(tmp_path: Path) -> None:
@@ -132,6 +135,15 @@ def test_a_record_is_one_line_and_printed_a_table() -> None:
     assert str(record).splitlines()[0].split() == ["name", "age", "dose", "steps"]
     assert str(record).splitlines()[-1] == "... 20 more rows"
     assert list(record.to_frame().columns) == ["name", "age", "dose", "steps"]
+
+
+def test_a_columns_deviation_does_not_take_the_place_of_another_column() -> None:
+    zeros, ones = np.zeros((1, 3)), np.ones((1, 3))
+    table = vl.answers.Imputed(["r"], zeros, ones, 2 * ones, np.array([9.0]), columns=["a", "a_sd", "name"]).table
+    assert {name: values[0] for name, values in table.items() if name.startswith(("a", "name"))} == {
+        **{"name": "r", "a": 0, "a_sd": 0, "name_": 0},
+        **{"a_sd_": 1, "a_sd_sd": 1, "name_sd": 1, "a_stderr": 2, "a_sd_stderr": 2, "name_stderr": 2},
+    }
 
 
 def test_many_rows_are_answered_some_at_a_time() -> None:

@@ -55,7 +55,11 @@ class Answer:
         for array in self.tabled:
             values = self.arrays[array]
             values = values.reshape(len(self), math.prod(values.shape[1:])).T  # -1 is not known of no rows
-            columns |= dict(zip(self._headers(array), values, strict=True))
+            for name, value in zip(self._headers(array), values, strict=True):
+                header = name
+                while header in columns:  # as the deviation of a has where the data have a column a_sd
+                    header += "_"
+                columns[header] = value
         return columns
 
     def to_frame(self) -> Any:

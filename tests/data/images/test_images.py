@@ -32,6 +32,7 @@ from vae_lightning.construction.hyperparameters import is_plain
 from vae_lightning.data import MNIST, DynamicBinarisation, ImageFolder, Omniglot, StaticBinarisation
 from vae_lightning.data.images import decode, mnist, omniglot
 from vae_lightning.data.images.base import ImageDataModule
+from vae_lightning.data.images.celeba import FacePreparation
 from vae_lightning.data.images.preparation import ImagePreparation
 
 RNG = np.random.default_rng(0)
@@ -216,6 +217,19 @@ def test_omniglot_trains_on_background_and_tests_on_evaluation(tmp_path: Path, p
     assert not list((tmp_path / place).glob(".*"))
 
 
+def test_omniglot_may_be_unpacked_by_two_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    zip_omniglot(tmp_path)
+    unpacked = zipfile.ZipFile.extractall
+
+    def after_another(file: zipfile.ZipFile, *arguments: Any) -> None:
+        unpacked(file, *arguments)
+        unpacked(file, tmp_path, *arguments[1:])
+
+    monkeypatch.setattr(zipfile.ZipFile, "extractall", after_another)
+    assert len(ready(Omniglot(tmp_path)).test) == 2
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_damaged_omniglot_is_named_in_one_line(tmp_path: Path) -> None:
     assert "neither a folder images_background nor images_background.zip" in refused(Omniglot(tmp_path))
     zip_omniglot(tmp_path)
@@ -343,6 +357,8 @@ def test_images_that_cannot_be_used(tmp_path: Path) -> None:
     odd.write_bytes(odd.read_bytes()[:60])
     assert f"{odd} is not a whole image (" in refused(ImageFolder(tmp_path, size=8))
     odd.write_text("<html>")
+    assert refused(ImageFolder(tmp_path, size=8)).startswith(f"{odd} is not an image: expected one of .jpg")
+    odd.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 12 16\nshowpage\n")  # which Ghostscript would run
     assert refused(ImageFolder(tmp_path, size=8)).startswith(f"{odd} is not an image: expected one of .jpg")
     odd.unlink()
     os.mkfifo(odd)
@@ -715,6 +731,19 @@ def test_pictures_to_answer_for_come_one_by_one_as_a_list_as_a_folder_or_as_an_a
     assert found["list"].names == [str(path) for path in files]
     with pytest.raises(ValueError, match="there are no pictures in the list"):
         preparation.read([])
+    with pytest.raises(ValueError, match="expected files of pictures or numbers"):
+        preparation.read(np.array([[[[None]]]]))
+
+
+@pytest.mark.parametrize("preparation", [ImagePreparation([1, 8, 8]), FacePreparation([1, 8, 8])])
+def test_arrays_of_another_white_are_refused(preparation: ImagePreparation | FacePreparation) -> None:
+    """Of floats and whole numbers other than bytes nobody can tell which is white; up to 255 they used to be taken."""
+    images = pixels(3, 1, 8, 8)
+    for white, other in ((255, images.astype(np.int64)), (16, images / 15.9), (65_535, images.astype(np.uint16) * 257)):
+        with pytest.raises(ValueError, match=rf"have numbers from .* to 1, got some up to {white}.*: give bytes"):
+            preparation.read(other)
+    x = (images / 255).astype(">f4")[..., ::-1]
+    np.testing.assert_array_equal(preparation.read(x).observations.x, x)  # type: ignore[arg-type]
 
 
 def test_links_to_files_are_read_and_those_to_folders_are_named(tmp_path: Path) -> None:

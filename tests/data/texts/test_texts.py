@@ -181,6 +181,22 @@ def test_every_format_of_counts_is_read_as_it_was_written(write: Writer, tmp_pat
     assert data.label_names == (["1", "2"] if write is svmlight else [])
 
 
+def test_labels_of_many_digits_stay_apart(tmp_path: Path) -> None:
+    path = svmlight(tmp_path)
+    dump_svmlight_file(COUNTS, [1234567, 1234568, 0.5, -1, 0], str(path))
+    data = Texts(path, val_size=1, test_size=1)
+    data.setup()
+    assert data.label_names == ["-1", "0", "0.5", "1234567", "1234568"]
+
+
+def test_a_label_that_is_no_number_is_no_label(tmp_path: Path) -> None:
+    """NaN used to be a class of its own."""
+    (tmp_path / "t.jsonl").write_text('{"text": "a b", "label": NaN}\n{"text": "b c", "label": 3}\n')
+    data = Texts(tmp_path / "t.jsonl", val_size=0, test_size=0)
+    data.setup()
+    assert (data.label_names, data.train.y.tolist()) == (["3"], [-1, 0])
+
+
 # -- words ---------------------------------------------------------------------------------------------------------
 
 
@@ -267,6 +283,11 @@ VOCABULARY = ("vocab.txt", b"a\nb\n")
         (written("t.csv", b"text\n1 2 3\n"), "0 words are left of 0 in its 1 documents, and a vocabulary needs 2"),
         (written("t.jsonl", b'{"text": "a"}\n[1]\n'), r"t.jsonl, line 2: expected a JSON object, got b'\[1\]"),
         (written("t.jsonl", b'{"text": 3}\n'), "row 0: expected a text in the column 'text'"),
+        (
+            written("t.jsonl", b'{"text": null, "id": 1}\n'),
+            "row 0: there is no text in the column 'text': leave it",
+        ),
+        (written("t.jsonl", b'{"text": "a b"}\n{"label": "c"}\n'), "row 1: expected a text in the column 'text', got"),
         (written("t.parquet", b"PAR1"), "t.parquet is no Parquet file"),
         (written("m.npz", b"PK"), "is a matrix, which has no words: put its vocabulary, one word a line, beside it as"),
         (written("m.npz", b"PK", VOCABULARY), "m.npz with vocab.txt: "),

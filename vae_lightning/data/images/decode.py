@@ -30,6 +30,7 @@ TOGETHER = 16  # images that a thread decodes before it resizes them
 SMALL = 1 << 18  # pixels above which it resizes each of them at once
 LARGEST = 1 << 26  # pixels of a file, 67 million, which take up to 1 GB while they are decoded
 LARGE = 1 << 24  # pixels above which one file is decoded at a time
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")  # whatever a file is called; of EPS, a program is run
 _ONE_AT_A_TIME = Lock()
 
 
@@ -169,7 +170,7 @@ def decode(path: ImageFile, shape: Shape) -> UInt8[Tensor, "C H W"]:
     ValueError if it is no whole image of 8 or 16 bits, or smaller than the crop.
     """
     try:
-        with path.open("rb") as file, Image.open(file) as image:
+        with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
             check_image(image)
             pixels = image.width * image.height
             with _ONE_AT_A_TIME if pixels > LARGE else nullcontext():

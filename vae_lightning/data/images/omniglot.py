@@ -129,7 +129,11 @@ def unpack(archive: Path, name: str) -> Path:
         with tempfile.TemporaryDirectory(dir=archive.parent, prefix=f".{name}.") as temporary:
             with zipfile.ZipFile(archive) as content:
                 content.extractall(temporary, _within(name, content.infolist(), archive))
-            (Path(temporary) / name).rename(target)
+            try:
+                (Path(temporary) / name).rename(target)
+            except OSError:
+                if not target.is_dir():  # else another process was first
+                    raise
     except (OSError, zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError) as error:
         raise ValueError(f"cannot unpack {archive} ({error}): give the file as its authors have it, whole") from error
     return target

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vae_lightning.construction.arguments import check_kinds
@@ -23,6 +24,7 @@ from vae_lightning.data.preparation import Preparation, Prepared, prepared
 from vae_lightning.data.reading import user_path
 
 WHITE = 255
+FAR = 8.0  # beyond the limits: further than samples of a normal likelihood lie, and nearer than 16, 255 or 65,535
 
 
 class ImagePreparation(Preparation):
@@ -49,7 +51,7 @@ class ImagePreparation(Preparation):
         check_kinds(ImagePreparation, locals())
         channels, height, width = shape
         self.shape = Shape((height, width), None if crop is None else (crop[0], crop[1]), channels)
-        self.binarisation = binarisation
+        self.binarisation, self.limits = binarisation, Pixels.limits
 
     def read(self, data: Any) -> Prepared:
         """ValueError for a file that is no image, for arrays of another shape, and for no pictures at all."""
@@ -60,11 +62,19 @@ class ImagePreparation(Preparation):
         return self._arrays(data)
 
     def _arrays(self, data: Any) -> Prepared:
-        x = data if isinstance(data, Tensor) else torch.from_numpy(np.asarray(data))
+        x = data.detach().cpu() if isinstance(data, Tensor) else _tensor(np.asarray(data))
         expected = (self.shape.channels, *(self.shape.size or ()))
         if tuple(x.shape[1:]) != expected:
             raise ValueError(f"the model takes pictures of shape {expected}, got {tuple(x.shape)}: (N, C, H, W)")
-        return self._bytes(x, None) if x.dtype == torch.uint8 else prepared(x.float())
+        if x.dtype == torch.uint8:
+            return self._bytes(x, None)
+        low, high = self.limits
+        if (x < low - FAR).any() or (x > high + FAR).any():
+            raise ValueError(
+                f"pictures that are no bytes have numbers from {low:g} to {high:g}, got some up to {x.abs().max():g}: "
+                "give bytes (uint8), of which 255 is white"
+            )
+        return prepared(x.float())
 
     def _place(self, path: Path) -> Prepared:
         if path.is_dir():
@@ -84,3 +94,10 @@ class ImagePreparation(Preparation):
     def _bytes(self, images: Tensor | Mapped, names: Sequence[str] | None) -> Prepared:
         found = prepared(images, names)
         return replace(found, observations=replace(found.observations, view=Pixels(WHITE, self.binarisation)))
+
+
+def _tensor(x: NDArray[Any]) -> Tensor:
+    """Numbers of any kind, order and direction of axes; ValueError for what is none."""
+    if x.dtype.kind not in "biuf":
+        raise ValueError(f"expected files of pictures or numbers (N, C, H, W), got an array of {x.dtype}")
+    return torch.from_numpy(np.ascontiguousarray(x, np.uint8 if x.dtype == np.uint8 else np.float32))

@@ -80,7 +80,7 @@ class SparseArrays(MatrixReader):
 
     def matrix(self, path: Path, num_words: int) -> Labelled:
         """No pickled objects."""
-        return scipy.sparse.csr_array(scipy.sparse.load_npz(path)), None
+        return scipy.sparse.load_npz(path), None
 
 
 class MatrixMarket(MatrixReader):
@@ -140,7 +140,8 @@ class SvmLight(MatrixReader):
         begins = "auto" if self.zero_based is None else self.zero_based
         datasets: Any = import_module("sklearn.datasets")  # which takes half a second to import
         matrix, labels = datasets.load_svmlight_file(str(path), n_features=num_words, zero_based=begins)
-        return scipy.sparse.csr_array(matrix), [f"{label:g}" for label in labels]
+        kinds: list[str | None] = [str(int(label) if label.is_integer() else label) for label in labels.tolist()]
+        return scipy.sparse.csr_array(matrix), kinds
 
 
 def _from_triples(fields: list[bytes]) -> scipy.sparse.csr_array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts
+from vae_lightning.data.arrays.rows import Frame
 from vae_lightning.data.preparation import Preparation, Prepared, prepared
 from vae_lightning.data.reading import LONGEST_LINE, user_path
 from vae_lightning.data.texts.corpus import Corpus, Text, count_words
@@ -93,6 +94,8 @@ class TextPreparation(Preparation):
         if isinstance(data, Path):
             path = user_path(data)
             return (self.reader or reader_of(path)).read(path, self.tokenizer)
+        if isinstance(data, Frame | Mapping) or not isinstance(data, Iterable):
+            raise ValueError(f"expected texts, such as a column of a table; got {type(data).__name__}")
         texts = [data] if isinstance(data, str) else list(data)
         if not all(isinstance(text, str) for text in texts):
             raise ValueError(f"expected texts, or the Path of a folder or file of them; got {type(data).__name__}")

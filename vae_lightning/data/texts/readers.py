@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -100,7 +101,10 @@ class Table(TextReader):
     def texts(self, path: Path) -> Iterator[Text]:
         """One a row."""
         for number, row in enumerate(self.rows(path)):
-            text = next(iter(row.values())) if len(row) == 1 else row.get(self.text)
+            only = len(row) == 1 and not row.keys() & {self.label, self.id}
+            text = next(iter(row.values())) if only else row.get(self.text)
+            if text is None and self.text in row:
+                raise ValueError(f"{path}, row {number}: there is no text in the column {self.text!r}: leave it out")
             if not isinstance(text, str):
                 kind = f"vae_lightning.data.texts.{type(self).__name__}"
                 raise ValueError(
@@ -108,7 +112,7 @@ class Table(TextReader):
                     f"{', '.join(map(str, row))}: name it by --data.reader {kind} --data.reader.text COLUMN"
                 )
             label, name = row.get(self.label), row.get(self.id, number)
-            yield Text(str(name), text, None if label in (None, "") else str(label))
+            yield Text(str(name), text, None if label in (None, "") or _is_nan(label) else str(label))
 
 
 class CSV(Table):
@@ -149,6 +153,10 @@ class Parquet(Table):
                     yield from batch.to_pylist()
             except (OSError, ValueError) as error:  # pyarrow's own errors are some of each
                 raise ValueError(f"{path} is no Parquet file: {said(error)}") from error
+
+
+def _is_nan(label: object) -> bool:
+    return isinstance(label, float) and math.isnan(label)
 
 
 def _utf8(path: Path) -> str:

@@ -42,6 +42,7 @@ class FacePreparation(Preparation):
         check_kinds(FacePreparation, locals())
         self.images = ImagePreparation(shape, crop)
         self.images.shape = Square(self.images.shape.size, self.images.shape.crop, self.images.shape.channels)
+        self.images.limits = SignedPixels.limits
 
     def read(self, data: Any) -> Prepared:
         """ValueError for a file that is no image, and for arrays of another shape."""
