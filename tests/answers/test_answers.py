@@ -146,6 +146,12 @@ def test_a_columns_deviation_does_not_take_the_place_of_another_column() -> None
     }
 
 
+def test_a_name_in_no_encoding_can_be_written() -> None:
+    """Of a file whose name is not UTF-8; a table of it used to end in a UnicodeEncodeError, once all was computed."""
+    table = vl.answers.Decoded(["a\udcff.txt"], np.zeros((1, 1))).table
+    assert table["name"][0].encode() == rb"a\udcff.txt"
+
+
 def test_many_rows_are_answered_some_at_a_time() -> None:
     model = vl.load(trained("LiBI").checkpoint)
     x = np.random.default_rng(0).normal(size=(2 * ROWS + 5, 2)).astype(np.float32)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from lightning.pytorch.demos.boring_classes import BoringModel
 
-from vae_lightning.data import Digits, DynamicBinarisation, FullBatch, Stacked, Synthetic
+from vae_lightning.data import Arrays, Digits, DynamicBinarisation, FullBatch, Stacked, Synthetic
 from vae_lightning.data.processes import LinearJTEx
 
 
@@ -86,3 +86,18 @@ def test_mistakes_are_one_clear_line() -> None:
     drawn.setup()
     with pytest.raises(ValueError, match="data that stay the same"):
         drawn.train_dataloader()
+
+
+def test_a_full_batch_keeps_what_its_data_keep():
+    """Rows of another file used to be standardised by themselves, and not as the checkpoint's were."""
+    x = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
+    old, new = (FullBatch(Arrays(rows, standardise=True)) for rows in (x, 10 * x + 3))
+    for data in (old, new):
+        data.setup()
+    new.load_state_dict(old.state_dict())
+    alone = Arrays(x, standardise=True)
+    alone.setup()
+    torch.testing.assert_close(new.test.x, alone.to_model(10 * x + 3)[new.test.ids])
+    new.load_state_dict({"seed": 1})  # of a checkpoint that says no more
+    with pytest.raises(ValueError, match="the checkpoint's rows have the columns 0, 1, 2, and these 0, 1: give"):
+        FullBatch(Arrays(x[:, :2])).load_state_dict(old.state_dict())

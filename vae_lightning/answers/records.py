@@ -51,7 +51,8 @@ class Answer:
     @property
     def table(self) -> dict[str, NDArray[Any]]:
         """One column for the names and one for each number of a row, in this order."""
-        columns = {"name": np.array(self.names, np.str_)}
+        names = [str(name).encode(errors="backslashreplace").decode() for name in self.names]  # of files in any bytes
+        columns = {"name": np.array(names, np.str_)}
         for array in self.tabled:
             values = self.arrays[array]
             values = values.reshape(len(self), math.prod(values.shape[1:])).T  # -1 is not known of no rows

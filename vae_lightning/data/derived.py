@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from typing import Any
 
 from vae_lightning.data.base import InMemoryDataModule
 from vae_lightning.data.preparation import Preparation
@@ -30,6 +31,20 @@ class DerivedDataModule(InMemoryDataModule, abc.ABC):
     def preparation(self) -> Preparation | None:
         """The other module's, if it has one."""
         return self.data.preparation if isinstance(self.data, Prepares) else None
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the other module keeps, as its scaling or vocabulary, as well."""
+        return super().state_dict() | {"data": self.data.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Let the other module go on with what it kept; ValueError where it has other columns or words."""
+        super().load_state_dict(state_dict)
+        kept = state_dict.get("data")
+        if isinstance(kept, dict):  # checkpoints of before have none
+            self.data.load_state_dict(kept)
+            if self._splits:
+                self._splits.clear()
+                self.setup()
 
     def prepare_data(self) -> None:
         """Let the other module download what it needs, on one process."""
