@@ -146,6 +146,13 @@ def test_a_columns_deviation_does_not_take_the_place_of_another_column() -> None
     }
 
 
+def test_codes_of_a_file_are_as_many_as_their_names(tmp_path: Path) -> None:
+    """Codes without a name used to have no answer, without a word."""
+    np.savez(tmp_path / "z.npz", z=np.zeros((2, 2)), names=np.array(["a"]))
+    with pytest.raises(ValueError, match="each row has a name: got 2 rows and 1 names"):
+        vl.GaussianVAE(2, vl.Normal(3)).decode(tmp_path / "z.npz")
+
+
 def test_a_name_in_no_encoding_can_be_written() -> None:
     """Of a file whose name is not UTF-8; a table of it used to end in a UnicodeEncodeError, once all was computed."""
     table = vl.answers.Decoded(["a\udcff.txt"], np.zeros((1, 1))).table

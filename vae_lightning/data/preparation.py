@@ -46,6 +46,10 @@ class Prepared:
     notes: Sequence[str] = ()
     original: Observations | None = None
 
+    def __post_init__(self) -> None:
+        if len(self.names) != len(self.observations):
+            raise ValueError(f"each row has a name: got {len(self.observations)} rows and {len(self.names)} names")
+
     def __len__(self) -> int:
         return len(self.names)
 

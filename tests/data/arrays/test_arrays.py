@@ -256,6 +256,16 @@ def test_what_is_no_table_of_numbers_is_said_in_one_line(
     assert "\n" not in str(said.value)
 
 
+def test_a_parquet_file_that_unpacks_to_more_than_the_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one number that is repeated it takes a few bytes for any number of rows."""
+    monkeypatch.setattr("os.sysconf", lambda name: 10)
+    pd.DataFrame({"one": np.zeros(30)}).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(ValueError, match=r"the columns of .*t\.parquet take 0\.0 GB, and this machine has 0\.0: take"):
+        Arrays(path=tmp_path / "t.parquet").setup()
+
+
 def test_a_pickle_is_not_opened(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.array([{"a": 1}], object), allow_pickle=True)
     with pytest.raises(ValueError, match="is no file of an array"):

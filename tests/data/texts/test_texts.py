@@ -275,6 +275,10 @@ VOCABULARY = ("vocab.txt", b"a\nb\n")
         (lambda path: path / "none.csv", "there is no .*none.csv: data.path names a folder of texts, or a file"),
         (lambda path: path, r"has no files \*\*/\*.txt: expected a folder of texts"),
         (written("t.doc", b"x"), "none of the known endings .csv, .tsv, .*or data.reader the class path"),
+        (
+            written("t.csv.gz", b""),
+            "t.csv.gz is packed, and texts are read unpacked: give what `gunzip --keep",
+        ),
         (written("t.csv", b"no,body\n1,x\n"), "row 0: expected a text in the column 'text', got the columns no, body"),
         (written("t.csv", b"text\n"), "t.csv has no documents"),
         (written("t.csv", b"text\n\xff\xfe\n"), "t.csv: expected UTF-8 text, got other bytes: save it as UTF-8"),

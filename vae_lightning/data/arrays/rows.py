@@ -18,7 +18,7 @@ from torch import Tensor
 
 from vae_lightning.data.arrays.numbers import numbers
 from vae_lightning.data.arrays.tables import parquet_file, text_rows
-from vae_lightning.data.reading import check_file, check_unpacked, said
+from vae_lightning.data.reading import check_file, check_memory, check_unpacked, said
 
 LARGEST_ARRAY = 1 << 36  # bytes of a file of numbers
 TABLES = (".csv", ".tsv", ".parquet")
@@ -147,6 +147,8 @@ def columns_of(path: Path) -> dict[str, NDArray[Any]]:
     if path.suffix.lower() == ".parquet":
         with parquet_file(path) as file:
             check_names(file.schema_arrow.names, str(path))
+            numbers_of_it = file.metadata.num_rows * len(file.schema_arrow.names)
+            check_memory(np.dtype(np.float32).itemsize * numbers_of_it, f"the columns of {path}", "take a part of them")
             try:
                 table = file.read()
                 return {name: table[name].to_numpy() for name in table.column_names}

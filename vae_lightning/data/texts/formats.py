@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vae_lightning.data.texts.matrices import BagOfWordsTriples, LdaC, MatrixMarket, SparseArrays, SvmLight
-from vae_lightning.data.texts.readers import CSV, Folder, JSONLines, Parquet, Reader
+from vae_lightning.data.texts.readers import CSV, Folder, JSONLines, Parquet, Reader, TextReader
 
 ENDINGS: dict[str, Callable[[], Reader]] = {
     ".csv": CSV,
@@ -32,12 +32,15 @@ def reader_of(path: Path) -> Reader:
     if path.name.startswith("docword."):
         return BagOfWordsTriples()
     try:
-        return ENDINGS[Path(path.name.removesuffix(".gz")).suffix.lower()]()
+        reader = ENDINGS[Path(path.name.removesuffix(".gz")).suffix.lower()]()
     except KeyError as error:
         raise ValueError(
             f"{path} is no folder of texts and has none of the known endings {_known()}: give the folder of the texts, "
             "or data.reader the class path of the format"
         ) from error
+    if path.suffix == ".gz" and isinstance(reader, TextReader):
+        raise ValueError(f"{path} is packed, and texts are read unpacked: give what `gunzip --keep {path.name}` makes")
+    return reader
 
 
 def _known() -> str:
