@@ -340,7 +340,16 @@ def test_numbers_that_float32_does_not_tell_apart_are_said(close: Any) -> None:
         Arrays(pd.DataFrame({"when": close, "one": X[:, 0]})).setup()
 
 
-@pytest.mark.parametrize("apart", [20_240_100 + 100 * np.arange(20), X[:, 0] * 1e30, 0.1 + np.zeros(20), 1 / 3 + 0 * X])
+@pytest.mark.parametrize(
+    "apart",
+    [
+        20_240_100 + 100 * np.arange(20),
+        np.float32(1.7e9) + 128 * np.arange(20, dtype=np.float32),
+        X[:, 0] * 1e30,
+        0.1 + np.zeros(20),
+        1 / 3 + 0 * X,
+    ],
+)
 def test_numbers_that_float32_tells_apart_are_not(apart: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -29,7 +29,7 @@ def numbers(values: NDArray[Any], where: str) -> NDArray[np.float32]:
     except (ValueError, TypeError, OverflowError) as error:
         bad = next((value for value in values.ravel() if not _is_number(value)), values.dtype)
         raise ValueError(f"{where}: expected numbers, got {str(bad)[:40]!r}") from error
-    if values.dtype.kind in "UO" or values.dtype.itemsize > 2:
+    if not np.can_cast(values.dtype, np.float32):
         _tell_rounded(values.astype(np.float64) if values.dtype.kind in "UO" else values, where)
     return found
 
