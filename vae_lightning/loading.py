@@ -28,7 +28,7 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> ReproducibleModule:
         >>> type(model).__name__, model.num_bits, model.training
         ('HashingVAE', 8, False)
     """
-    file = find(str(path), "path", "best", Path("runs"))
+    file = find(str(path), "ckpt", "best", Path("runs"))
     content = read_checkpoint(file, trust=trust)
     if "seeds" in content:
         members = ", ".join(sorted(str(member) for member in file.parent.glob("member-*.ckpt")))

@@ -21,7 +21,8 @@ from support.kinds import KINDS, Trained, trained
 from support.report_folders import Page
 
 import vae_lightning as vl
-from vae_lightning.answers import Answer
+from vae_lightning.answers import Answer, Decoded
+from vae_lightning.commands.outputs import Plain, Target
 
 
 @pytest.fixture(params=KINDS)
@@ -182,6 +183,14 @@ def _between(model: vl.VAE, files: list[Path]) -> vl.data.preparation.Prepared:
     )
 
 
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_name_in_bytes_of_another_encoding_is_written(ending: str, tmp_path: Path) -> None:
+    """The name of a file can be any; the error was of a codec, and quoted the row."""
+    with Target(tmp_path / f"out.{ending}", overwrite=False, pictures=False).writer(Plain()) as write:
+        write(Decoded([os.fsdecode(b"caf\xe9.png")], np.zeros((1, 2), np.float32)))
+    assert rb"caf\udce9.png" in (tmp_path / f"out.{ending}").read_bytes().replace(rb"\\", b"\\")
+
+
 # -- pictures --------------------------------------------------------------------------------------------------------
 
 
@@ -194,6 +203,14 @@ def test_pictures_come_out_as_one_grid_or_each(tmp_path: Path) -> None:
     x = vl.load(kind.checkpoint).reconstruct(kind.data).x
     with Image.open(tmp_path / "made" / "3.png") as picture:
         np.testing.assert_array_equal(np.asarray(picture), (x[3, 0] * 255).astype(np.uint8))
+
+
+def test_rows_of_one_name_have_a_picture_each(tmp_path: Path) -> None:
+    """The last of them was written over the others."""
+    with Target(tmp_path / "made", overwrite=False, pictures=True).writer(Plain()) as write:
+        write(Decoded(["a", "b.png", "a", "b.jpg", "a"], np.zeros((5, 1, 4, 4), np.float32)))
+    made = sorted(path.name for path in (tmp_path / "made").iterdir())
+    assert made == ["a-2.png", "a-3.png", "a.png", "b.jpg.png", "b.png"]
 
 
 def test_pictures_are_means_unless_their_noise_is_asked_for(tmp_path: Path) -> None:

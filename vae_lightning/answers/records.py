@@ -50,17 +50,16 @@ class Answer:
 
     @property
     def table(self) -> dict[str, NDArray[Any]]:
-        """One column for the names and one for each number of a row, in this order."""
+        """One column for the names and one for each number of a row, in this order.
+
+        Columns of the data keep their names; any other of the same name has `_` behind it.
+        """
         names = [str(name).encode(errors="backslashreplace").decode() for name in self.names]  # of files in any bytes
-        columns = {"name": np.array(names, np.str_)}
+        columns = {_free("name", set(self.columns or ())): np.array(names, np.str_)}
         for array in self.tabled:
             values = self.arrays[array]
             values = values.reshape(len(self), math.prod(values.shape[1:])).T  # -1 is not known of no rows
-            for name, value in zip(self._headers(array), values, strict=True):
-                header = name
-                while header in columns:  # as the deviation of a has where the data have a column a_sd
-                    header += "_"
-                columns[header] = value
+            columns |= dict(zip(self._headers(array), values, strict=True))
         return columns
 
     def to_frame(self) -> Any:
@@ -73,12 +72,12 @@ class Answer:
         raise ImportError("to_frame needs pandas or polars: pip install pandas")
 
     def _headers(self, array: str) -> list[str]:
-        values, prefix = self.arrays[array], self.prefixes.get(array, array)
+        values, prefix, taken = self.arrays[array], self.prefixes.get(array, array), set(self.columns or ())
         if values.ndim == 1:
-            return [array]
+            return [_free(array, taken)]
         of_x, width = prefix.startswith("{}"), int(np.prod(values.shape[1:]))
         if of_x and self.columns is not None:
-            return [prefix.format(name) for name in self.columns]
+            return [name if prefix == "{}" else _free(prefix.format(name), taken) for name in self.columns]
         return [prefix.format(f"x{number}" if of_x else number) for number in range(width)]
 
     @classmethod
@@ -94,6 +93,13 @@ class Answer:
 
     def __str__(self) -> str:
         return shown(self.table)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """The name, or a longer one if a column of the data has it."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -219,5 +219,5 @@ def decoded(model: Answers, names: Sequence[str], x: Tensor) -> Decoded:
 
 
 def as_array(x: Tensor) -> NDArray[Any]:
-    """On the CPU."""
-    return x.detach().cpu().numpy()
+    """On the CPU; NumPy has no bfloat16."""
+    return (x.float() if x.dtype == torch.bfloat16 else x).detach().cpu().numpy()

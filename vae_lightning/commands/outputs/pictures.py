@@ -8,6 +8,7 @@ import secrets
 import shutil
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import chain, count
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
@@ -107,13 +108,18 @@ class Folder:
         shutil.rmtree(self.place, ignore_errors=True)
 
     def _path(self, name: str) -> Path:
-        """Below the folder, whatever the name; two names that differ in their ending alone keep it."""
+        """Below the folder, whatever the name; two names that differ in their ending alone keep it.
+
+        Of several rows of one name, each but the first has a number.
+        """
         parts = [part for part in PurePath(name).parts if part not in ("/", "..")] or ["picture"]
         path = self.place.joinpath(*parts)
         shorter = (
             path.with_suffix(".png") if path.suffix.lower() in IMG_EXTENSIONS else path.with_name(f"{path.name}.png")
         )
-        return path.with_name(f"{path.name}.png") if shorter.exists() else shorter
+        numbered = (path.with_name(f"{path.name}-{number}.png") for number in count(2))
+        names = chain([shorter, path.with_name(f"{path.name}.png")], numbered)
+        return next(each for each in names if not each.exists())
 
 
 def _images(part: Answer) -> Float[Tensor, "n C H W"]:
