@@ -104,6 +104,8 @@ def find(given: str, option: str, name: str, where: Path) -> Path:
 
     ValueError if there is none, and for Lightning's `hpc` and `registry`, of which this project has nothing.
     """
+    if not given:
+        raise ValueError(f"--{option} is empty: give a file, a run's folder, last or best")
     if given == "hpc" or given.split(":", maxsplit=1)[0] == "registry":
         raise ValueError(f"--{option} {given}: there is no such store here; give a file, a run's folder, last or best")
     if given in ("last", "best"):

@@ -186,6 +186,12 @@ def test_last_and_best_are_of_the_newest_run(tmp_path: Path, refused: Callable[.
     assert "test/nelbo" in figures(tmp_path / "runs/version_1")
 
 
+def test_a_checkpoint_without_a_name_is_no_new_run(refused: Callable[..., str]) -> None:
+    """As of `--ckpt_path "$RUN"` where that is not set; it trained from scratch."""
+    for option in ("--ckpt_path", "--start_from"):
+        assert f"{option} is empty" in refused("fit", "--config", CONFIG, f"{option}=")
+
+
 @pytest.mark.parametrize("word", ["hpc", "registry", "registry:model:version:v2"])
 def test_stores_that_are_not_there_are_refused(word: str, refused: Callable[..., str]) -> None:
     assert f"--ckpt_path {word}: there is no such store here" in refused("fit", "--ckpt_path", word)
@@ -230,6 +236,7 @@ def test_a_run_folder_is_data_and_builds_only_what_is_trusted(
         ("best", "filename", "../../best"),
         ("trainer", "profiler", {"class_path": "SimpleProfiler", "init_args": {"dirpath": "~", "filename": "p"}}),
         ("trainer", "logger", {"class_path": "TensorBoardLogger", "init_args": {"save_dir": "", "sub_dir": "../x"}}),
+        ("trainer", "callbacks", ["lightning.pytorch.callbacks.SpikeDetection"]),  # whose place the checkpoint may say
     ],
 )
 def test_a_run_folder_has_nothing_written_outside_it(

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers import CSVLogger, Logger
 from support.command import command, figures, left_with
 from support.models import events
 from support.short_run import CONFIG, saved, tiny
+
+from vae_lightning.training.records import keep_rows
 
 ONE = ("--trainer.max_epochs", "1")
 
@@ -161,6 +163,16 @@ def test_rows_of_a_csv_logger_are_kept_when_the_run_goes_on() -> None:
     assert [step for step, names in read if "val/nelbo" in names] == [9, 19]
     assert [step for step, names in read if "train/loss" in names] == [4, 9, 14, 19]
     assert [step for step, names in read if "test/nelbo" in names] == [19]
+
+
+def test_a_row_of_figures_that_was_not_written_whole_is_left_out(tmp_path: Path) -> None:
+    """As of a run that was killed; going on ended in a KeyError."""
+    logger = CSVLogger(tmp_path, "", "v")
+    file = Path(logger.log_dir) / "metrics.csv"
+    file.parent.mkdir()
+    file.write_bytes(b"epoch,step,train/loss\n0,4,3.5\n0,9,3\n0\0\0")
+    keep_rows(logger, 9)
+    assert file.read_text() == "epoch,step,train/loss\n0,4,3.5\n"
 
 
 @pytest.mark.parametrize("logger", ["lightning.pytorch.loggers.CSVLogger", "false"])

@@ -33,7 +33,7 @@ def options(arguments: Sequence[str], without: Path | None = None) -> Iterator[O
             if without is None or os.path.realpath(expanded(value)) != os.path.realpath(without):
                 yield from flat(_read(value))
         else:
-            yield _whole(flag.lstrip("-")).replace(".init_args", ""), value
+            yield flag.lstrip("-").replace(".init_args", ""), value
 
 
 def named(value: object) -> Iterator[ClassPath]:
@@ -46,11 +46,6 @@ def named(value: object) -> Iterator[ClassPath]:
     parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
     for part in parts:
         yield from named(part)
-
-
-def _whole(name: str) -> str:
-    """The parser takes the beginning of a name for the name."""
-    return "ckpt_path" if len(name) > 1 and "ckpt_path".startswith(name) and name != "c" else name
 
 
 def _read(config: str) -> Mapping[str, Any]:

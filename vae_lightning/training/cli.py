@@ -74,7 +74,9 @@ class TrainingCLI(OneSubcommand, AsksData):
             save_config_callback=RunConfig,
             save_config_kwargs={"save_to_log_dir": False},  # RunConfig saves it itself
             trainer_defaults={"logger": place.LOGGER} | DEFAULTS,
-            parser_kwargs={"prog": "vae-lightning"} | {name: texts.describe(name) for name in cls.subcommands()},
+            # `options` reads what was typed before the parser does, and knows options by their whole names
+            parser_kwargs={"prog": "vae-lightning", "allow_abbrev": False}
+            | {name: texts.describe(name) for name in cls.subcommands()},
             parser_class=TeachingParser,
             auto_configure_optimizers=False,
             args=list(arguments),
@@ -118,7 +120,7 @@ class TrainingCLI(OneSubcommand, AsksData):
             self.config[subcommand].ckpt_path = str(self.checkpoint.path)
 
     def _find(self, said: dict[str, Any], option: str, name: str) -> Checkpoint | None:
-        if not said.get(option):
+        if option not in said:
             return None
         path = find(str(said[option]), option, name, place.root(said))
         named_itself = Path(expanded(str(said[option]))).is_file()

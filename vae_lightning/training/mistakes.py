@@ -7,6 +7,7 @@ import inspect
 import re
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 
 import vae_lightning
 from vae_lightning.messages import did_you_mean, in_one_line
@@ -18,12 +19,12 @@ _FEW = 20  # names in a line
 _HOMES = ("vae_lightning.", "lightning.pytorch.callbacks", "lightning.pytorch.loggers", "torch.optim", "torch.nn")
 
 
-def in_words(message: str, actions: Sequence[argparse.Action]) -> str:
-    """The line. `actions` are the options that the parser knows by their whole names."""
+def in_words(message: str, actions: Sequence[argparse.Action], typed: Sequence[str] = ()) -> str:
+    """The line. `actions` are the options that the parser knows by their whole names, of others `typed` may tell."""
     key = re.match(r'Parser key "([\w.]+)":', message)
     if key is None:
         return in_one_line(message)
-    option = next((name for action in actions if action.dest == key[1] for name in action.option_strings), key[1])
+    option = next((name for action in actions if action.dest == key[1] for name in action.option_strings), None)
     types = re.search(r"Subtypes: \[(.+)\]$|Expected a (.+)\. Got value:", message, re.MULTILINE)
     kinds = types[1] or types[2] if types else ""
     if no_class := re.search(r"Expected a dot import path string: (.*)", message):
@@ -35,7 +36,16 @@ def in_words(message: str, actions: Sequence[argparse.Action]) -> str:
     if _KIND.sub("", others).strip(", "):  # a type that there are no words for
         return in_one_line(message)
     values, words = _values(kinds)
+    option = option or _whole(key[1], got, typed)
     return f"{option} takes {', or '.join(taken + values)}; got {got}{did_you_mean(got, names + words)}"
+
+
+def _whole(name: str, value: str, typed: Sequence[str]) -> str:
+    """The option of this last part that was typed with this value; the name itself if it was none, or several."""
+    words = [word for argument in typed for word in (argument.split("=", 1) if argument[:2] == "--" else [argument])]
+    options = {one for one, other in pairwise(words) if other == value and one[:2] == "--"}
+    found = [option for option in options if option.endswith(f".{name}")]
+    return found[0] if len(found) == 1 else name
 
 
 def known_classes(line: str) -> str:

@@ -6,6 +6,7 @@ import argparse
 import inspect
 import re
 import sys
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -13,6 +14,8 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from vae_lightning.messages import did_you_mean
 from vae_lightning.training.mistakes import in_words, known_classes
+
+_typed: ContextVar[tuple[str, ...]] = ContextVar("_typed", default=())  # on the command line that is being parsed
 
 
 class _AsWritten(argparse.RawDescriptionHelpFormatter):
@@ -43,10 +46,18 @@ class Nothing:
 class TeachingParser(LightningArgumentParser):
     """Says of a mistake what it is, not the whole configuration around it; and of a class what its docstring says."""
 
+    def parse_args(self, args: Any = None, *others: Any, **kwargs: Any) -> Any:
+        """Parse; a null that is typed for an option of a class within another comes to its parser as Python's None."""
+        if args and getattr(self, "_inner_parser", False):
+            args = [re.sub("=None$", "=null", argument) for argument in args]
+        elif args:
+            _typed.set(tuple(map(str, args)))
+        return super().parse_args(args, *others, **kwargs)
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """One line on standard error, and exit status 2."""
         # the parser of a class knows its options without the beginning of their names
-        line = in_words(message, [] if getattr(self, "_inner_parser", False) else self._actions)
+        line = in_words(message, [] if getattr(self, "_inner_parser", False) else self._actions, _typed.get())
         if unknown := re.match(r"unrecognized arguments: (--[\w.+]+)", line):
             line += did_you_mean(unknown[1], [name for action in self._actions for name in action.option_strings])
         print(f"vae-lightning: {line}{known_classes(line)}; see --help", file=sys.stderr)

@@ -27,13 +27,16 @@ def check_folder(folder: Path, checkpoint: Checkpoint | None) -> None:
 
 @rank_zero_only
 def keep_rows(logger: CSVLogger, before: int | float) -> None:
-    """Let metrics.csv go on, which the logger would begin anew: its rows of steps before this one are written again."""
+    """Let metrics.csv go on, which the logger would begin anew: its rows of steps before this one are written again.
+
+    One that a run was killed in the middle of writing says no step, and is left out.
+    """
     file = Path(logger.log_dir) / "metrics.csv"
     if not file.is_file():
         return
     with file.open(newline="") as rows:
-        kept = [{key: value for key, value in row.items() if value} for row in csv.DictReader(rows)]
-    logger.experiment.metrics += [row for row in kept if float(row["step"]) < before]
+        kept = [{key: value for key, value in row.items() if key and value} for row in csv.DictReader(rows)]
+    logger.experiment.metrics += [row for row in kept if row.get("step", "").isdecimal() and int(row["step"]) < before]
     logger.experiment.save()
 
 

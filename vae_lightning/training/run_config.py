@@ -15,6 +15,7 @@ from vae_lightning.trust import Trust, read_record
 
 _FROM_HERE = ("dirpath", "save_dir")  # that Lightning takes from the folder it is started in
 _PLACES = (*_FROM_HERE, "sub_dir", "filename")
+_OWN_PLACE = ".SpikeDetection"  # writes to a place that it has from its state in the checkpoint
 _READ = ("seed_everything", "trainer", "best", "last")
 _LIGHTNING = tuple(f"lightning.pytorch.{part}" for part in ("callbacks", "loggers", "strategies", "profilers"))
 
@@ -78,6 +79,8 @@ def _check_places(given: object, folder: Path) -> None:
     if isinstance(given, list):
         for each in given:
             _check_places(each, folder)
+    if isinstance(given, str) and given.endswith(_OWN_PLACE):
+        raise ValueError(f"{given} may write outside this run's folder: give the file by --config if it is yours")
     for key, value in given.items() if isinstance(given, Mapping) else ():
         if key in _PLACES and isinstance(value, str) and value:
             start = Path() if key in _FROM_HERE else folder
