@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -65,6 +68,21 @@ def test_a_name_that_is_not_there_is_told_once_with_the_one_that_was_meant(
     assert line.count(f", did you mean {meant}?") == 1
 
 
+@pytest.mark.parametrize("typed", ["--ckpt runs", "--start runs", "--conf digits/vae", "--trainer.max_epoch 1"])
+def test_the_beginning_of_a_name_is_no_name(typed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--start RUN` trained from scratch without a word, since it was not seen before the options were parsed."""
+    name = typed.partition(" ")[0]
+    assert re.search(f"unrecognized arguments: {name} .*, did you mean {name}\\w+\\?", said(capsys, *typed.split()))
+
+
+def test_an_option_of_a_class_within_another_can_be_null(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        command(
+            "fit", "--config", ROOT / "configs/gan/ring.yaml", "--model.generator.penalty", "null", "--print_config"
+        )
+    assert "        penalty: null\n" in capsys.readouterr().out
+
+
 def test_a_name_like_no_other_is_not_guessed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "did you mean" not in said(capsys, "--model.qqq", "3")
 
@@ -104,8 +122,9 @@ PRECISION = (
         ("--trainer.max_epochs two", "--trainer.max_epochs takes a whole number; got two"),
         ("--trainer.fast_dev_run some", "--trainer.fast_dev_run takes true or false, or a whole number; got some"),
         ("--trainer.inference_mode x", "--trainer.inference_mode takes true or false; got x"),
-        ("--model.latent_dim three", "latent_dim takes a whole number; got three"),
-        ("--model.encoder MPL", "encoder takes the name of a class; got MPL, did you mean MLP?"),
+        ("--data.val_size x", "--data.val_size takes a number; got x"),
+        ("--model.latent_dim three", "--model.latent_dim takes a whole number; got three"),
+        ("--model.encoder MPL", "--model.encoder takes the name of a class; got MPL, did you mean MLP?"),
         ("--trainer.callbacks 3", "--trainer.callbacks takes the name of a class, or a list of such; got 3"),
         (
             "--trainer.logger CSVLoger",
@@ -132,6 +151,16 @@ def test_an_option_that_takes_a_class_within_another_is_told_as_well() -> None:
     told = "Parser key \"model.part\":\n  Subtypes: [<class 'torch.nn.Outer.Inner'>]\n"
     line = in_words(told + "Expected a dot import path string: Liner", [])
     assert line.startswith("model.part takes the name of a class; got Liner, did you mean Linear")
+
+
+def test_where_nobody_reads_what_is_printed_it_ends_as_others_do() -> None:
+    """As after `| head`; it was a traceback."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    with os.fdopen(writes, "wb") as out:
+        words = [sys.executable, "-m", "vae_lightning", "--help"]
+        done = subprocess.run(words, stdout=out, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
 
 
 def test_a_module_of_the_current_folder_is_found(

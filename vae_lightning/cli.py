@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import sysconfig
 from collections.abc import Sequence
@@ -89,8 +90,21 @@ COMMANDS = {  # each is a function of the words behind its name, imported when i
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; a user's mistake ends in one line on standard error and exit status 1.
 
-    It leaves the process as it was, so that a program may run several.
+    It leaves the process as it was, so that a program may run several. Where nobody reads what it prints any more, as
+    after `| head`, it ends as if by SIGPIPE, which Python ignores.
     """
+    try:
+        try:
+            _run(arguments)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:  # of what was printed last; any other has been told in one line
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what waits is written as the process ends
+        raise SystemExit(128 + signal.SIGPIPE) from None
+
+
+def _run(arguments: Sequence[str] | None) -> None:
     command, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if command in ("-h", "--help"):
         print(HELP, end="")

@@ -100,6 +100,16 @@ def test_a_run_of_processes_leaves_no_place_among_them(folder: Path, tmp_path: P
     assert [name for name in ("environment", "hooks", "torch") if after[name] != before[name]] == []
 
 
+def test_a_command_runs_where_the_folder_was_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of its search path there was a traceback."""
+    monkeypatch.setattr(sys, "path", [part for part in sys.path if part])
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(SystemExit, match="0"):
+        command("encode", "--help")
+
+
 def test_a_study_leaves_what_lightning_says_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         MixtureStudy, "reproduce", lambda study, out: warnings.filterwarnings("ignore", message="imported")

@@ -55,8 +55,11 @@ def _of_run() -> dict[str, str]:
 @contextmanager
 def _search_path() -> Iterator[None]:
     """With this folder, where `python -m vae_lightning` finds a class path's module, too."""
-    here = str(Path.cwd())
-    if {"", here} & set(sys.path):
+    try:
+        here = str(Path.cwd())
+    except FileNotFoundError:  # removed since the shell went there
+        here = ""
+    if not here or {"", here} & set(sys.path):
         yield
         return
     sys.path.append(here)
