@@ -41,6 +41,11 @@ def test_each_label_has_the_scores_of_scikit_learn() -> None:
     assert found["auc"].item() == pytest.approx(sum(found[f"auc/{name}"].item() for name in NAMES) / 3)
 
 
+def test_the_order_of_large_logits_counts_as_that_of_small_ones() -> None:
+    logits, labels = drawn()
+    assert scored(logits + 30, labels)["auc"] == scored(logits, labels)["auc"]
+
+
 def test_a_label_that_all_images_have_is_left_out_of_the_means() -> None:
     logits, labels = drawn()
     labels[:, 1] = 1

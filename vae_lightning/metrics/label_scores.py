@@ -72,7 +72,7 @@ def _of_each(logits: Float[Tensor, "N L"], labels: Float[Tensor, "N L"]) -> dict
     """The scores of each label."""
     has, right = labels.double(), ((logits > 0) == (labels > 0)).double()
     with_it, without = (right * has).sum(0) / has.sum(0), (right * (1 - has)).sum(0) / (1 - has).sum(0)
-    balanced, ranked = (with_it + without) / 2, logits.sigmoid()
+    balanced, ranked = (with_it + without) / 2, _ranks(logits)
     auc = [
         binary_auroc(ranked[:, label], labels[:, label].long()).double() if known else balanced.new_tensor(torch.nan)
         for label, known in enumerate(balanced.isfinite())
@@ -83,3 +83,8 @@ def _of_each(logits: Float[Tensor, "N L"], labels: Float[Tensor, "N L"]) -> dict
         "balanced_accuracy": balanced,
         "auc": torch.stack(auc),
     }
+
+
+def _ranks(logits: Float[Tensor, "N L"]) -> Float[Tensor, "N L"]:
+    """The order of each label's logits, from 0 to 1: their sigmoids are equal where they are large."""
+    return torch.stack([each.unique(return_inverse=True)[1] for each in logits.mT], 1).double() / len(logits)
