@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from vae_lightning.files import expanded
+from vae_lightning.sweeps.comparison.glossary import COPIES
 from vae_lightning.sweeps.comparison.options import Options, differing
 from vae_lightning.sweeps.comparison.trained import Trained
 from vae_lightning.trust.checkpoint import unpickled
@@ -38,6 +39,11 @@ def remarks(runs: Sequence[Trained], figure: str) -> list[str]:
     odd = [name for name in differing([run.options for run in runs]) if name.startswith("trainer.callbacks")]
     if odd and figure.endswith("log_likelihood"):
         found.append(f"{figure}: trainer.callbacks differ, and an estimate by more samples is a tighter bound")
+    if figure.endswith("/smooth_knn"):
+        best = ((run.name, value.value) for run in runs if (value := run.best(figure, higher=False)))
+        copied = [name for name, value in best if value < COPIES]
+        if copied:
+            found.append(f"{figure} is below {COPIES:g} in {', '.join(copied)}: samples may be copies of observations")
     return found
 
 

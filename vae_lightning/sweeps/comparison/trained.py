@@ -11,13 +11,9 @@ from pathlib import Path
 from vae_lightning.files import expanded
 from vae_lightning.sweeps import record
 from vae_lightning.sweeps.comparison.curves import read_curves
+from vae_lightning.sweeps.comparison.glossary import entry
 from vae_lightning.sweeps.comparison.options import Options, written
 from vae_lightning.trust import read_record
-
-_HIGHER = (
-    *("log_likelihood", "jackknife", "elbo", "effective_sample", "mismatch_effective_sample", "active_units"),
-    *("precision", "accuracy", "balanced_accuracy", "auc", "bit_entropy", "psnr"),
-)
 
 
 @dataclass(frozen=True)
@@ -79,11 +75,11 @@ class Trained:
 
 
 def higher_is_better(name: str, runs: Iterable[Trained]) -> bool:
-    """As the runs say that choose their best.ckpt by this figure; else by what it is called."""
+    """As the runs say that choose their best.ckpt by this figure; else as the glossary does."""
     said = {run.options.get("best.mode") for run in runs if run.options.get("best.monitor") == name}
     if len(said) == 1:
         return said == {"max"}
-    return name.partition("/")[2].startswith(_HIGHER) and not name.endswith("_error")
+    return entry(name.partition("/")[2]).better == "higher"
 
 
 def found(paths: Iterable[str]) -> list[Trained]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+COPIES = -2.0
+"""`smooth_knn` below which samples are nearer to data than other data would be."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -32,8 +35,8 @@ _ENTRIES: dict[str, Entry] = {
         "samples", "higher", "how many independent samples the importance samples are worth"
     ),
     "effective_sample_fraction": Entry("", "higher", "effective sample size over the number of importance samples"),
-    "active_units": Entry("units", "", "latent units whose posterior mean varies over the data"),
-    "active_units_fraction": Entry("", "", "their share of all units"),
+    "active_units": Entry("units", "higher", "latent units whose posterior mean varies over the data"),
+    "active_units_fraction": Entry("", "higher", "their share of all units"),
     "inactive_units_fraction": Entry("", "lower", "the share of latent units that are not active"),
     "collapsed": Entry("", "lower", "1 for posterior collapse, of a GAN for mode collapse, else 0"),
     "sample_spread": Entry("", "", "of a GAN: variance of its samples' means over the variance of the data"),
@@ -59,7 +62,8 @@ _ENTRIES: dict[str, Entry] = {
     "smooth_knn": Entry(
         "deviations",
         "lower",
-        "nearest-neighbour test of samples against data: 0 ± 1 if they have the same distribution",
+        "nearest-neighbour test of samples against data: 0 ± 1 if they have the same distribution; lower is better "
+        f"down to there, below {COPIES:g} samples may be copies",
     ),
     "henze_zirkler": Entry(
         "", "lower", "Henze-Zirkler statistic: how far the aggregated posterior is from any Gaussian"
