@@ -14,6 +14,8 @@ from support.command import command, figures, left_with
 from support.report_folders import Page, picture, run_folder, study_folder
 
 from vae_lightning import reports
+from vae_lightning.reports.differences import differences
+from vae_lightning.reports.run import Run
 from vae_lightning.sweeps.comparison.options import differing
 from vae_lightning.sweeps.comparison.trained import Trained
 
@@ -126,6 +128,12 @@ def test_runs_are_put_side_by_side_by_what_differs(tmp_path: Path) -> None:
     ]
     rows = [re.findall(r"<t[dh].*?>(.*?)</t[dh]>", row) for row in table.partition("<tbody>")[2].split("</tr>")[:2]]
     assert rows == [["one", "2", "-", "26"], ["two", "4", "vae_lightning.callbacks.Samples", "27.00 ± 0.20"]]
+
+
+def test_a_run_without_figures_takes_none_from_the_others(tmp_path: Path) -> None:
+    figures = {"one": {"val/nelbo": 27.0}, "two": {"val/nelbo": 28.0}, "failed": {}}
+    table = differences([Run(run_folder(tmp_path / name, found)) for name, found in figures.items()])
+    assert [told for _, _, told in table.rows] == [["27"], ["28"], ["-"]]
 
 
 def test_the_page_and_the_table_name_the_same_differences(tmp_path: Path) -> None:

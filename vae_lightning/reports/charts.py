@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from vae_lightning.reports.figures import rounded
-from vae_lightning.reports.glossary import entry
 from vae_lightning.sweeps.comparison.curves import Curve
+from vae_lightning.sweeps.comparison.glossary import entry
 
 WIDTH, HEIGHT = 360, 220
 LEFT, TOP, RIGHT, BOTTOM = 52, 8, 350, 190

@@ -63,11 +63,11 @@ def best(runs: Sequence[Run]) -> tuple[list[Run], str]:
 
 
 def _columns(runs: Sequence[Run]) -> list[str]:
-    """The figures that most runs have, those of the test first where all were tested."""
+    """The figures that runs have in common, of the test where all were tested; one that has none may have failed."""
     for split in ("test", "val"):
         shown = [{line.name for line in lines(run.figures) if split in line.values} for run in runs]
-        if all(shown):
-            common = set.intersection(*shown) or set.union(*shown)
+        if all(shown) or (split == "val" and any(shown)):
+            common = set.intersection(*filter(None, shown)) or set.union(*shown)
             return [f"{split}/{line.name}" for line in lines(dict.fromkeys(f"{split}/{n}" for n in common))][:_FIGURES]
     return []
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from vae_lightning.reports.glossary import Entry, entry
+from vae_lightning.sweeps.comparison.glossary import Entry, entry
 
 SPLITS = {"val": "validation", "test": "test"}
 """The splits whose figures are shown, and what a person calls them."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from vae_lightning import callbacks
 from vae_lightning.reports.figures import Value, value_of
+from vae_lightning.sweeps.comparison.glossary import COPIES
 
 GOOD, LOOK, BAD = "good", "look", "bad"
 """All is well; worth a look; something is wrong."""
@@ -150,7 +151,7 @@ def _neighbours(found: Found) -> tuple[str, str]:
         f"The nearest-neighbour statistic of samples against data is {t:.1f} standard deviations; it would be 0 ± 1 if "
         "samples had the distribution of the data."
     )
-    if t < -2:
+    if t < COPIES:
         return LOOK, f"{told} They are nearer to data than other data would be: they may be copies of observations."
     if t < 2:
         return GOOD, f"{told} The test cannot tell samples from data."
