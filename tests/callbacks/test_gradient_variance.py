@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from vae_lightning.conditional import Conditional
 from vae_lightning.estimators import ARM, DisARM, Enumerated, GradientEstimator, LeaveOneOut, Reinforce
 from vae_lightning.families import Bernoulli
 from vae_lightning.latent_variable import LatentVariableModel
-from vae_lightning.nn import MLP
-from vae_lightning.objectives import ELBO, Objective
+from vae_lightning.nn import MLP, SpectralNorm
+from vae_lightning.objectives import ELBO, Adversarial, MeanFakes, Objective
 from vae_lightning.objectives.gradient_variance import gradient_variance
 from vae_lightning.priors import FactorisedPrior
 from vae_lightning.randomness import seeded
@@ -138,6 +139,17 @@ def test_it_touches_neither_gradients_nor_running_statistics() -> None:
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+def test_it_does_not_touch_a_discriminators_spectral_norms() -> None:
+    model, game = (
+        bernoulli_model(),
+        Adversarial(partial(SpectralNorm, network=partial(MLP, hidden=[8])), fakes=MeanFakes()),
+    )
+    game.attach(model)
+    before = {name: value.clone() for name, value in game.state_dict().items()}
+    gradient_variance(game, model, X, list(model.decoder.parameters()), num_draws=3)
+    assert all(torch.equal(value, before[name]) for name, value in game.state_dict().items())
+
+
 class ByHand(pl.Callback):
     """Measures the encoder's gradient on the first batch, then disturbs the global random state."""
 
@@ -158,6 +170,7 @@ def test_a_scalar_at_its_interval(miniature: Path, tmp_path: Path) -> None:
     assert [scalar.step for scalar in scalars] == [0, 3, 6]
     assert scalars[0].value == pytest.approx(by_hand.value, rel=1e-6)
     assert all(scalar.value > 0 for scalar in scalars)
+    assert run.callback_metrics["train/gradient_variance"] == scalars[-1].value  # as metrics.json takes it
     run = trainer(GradientVariance(every_n_steps=3, num_draws=4), folder=tmp_path)
     run.fit(hashing(objective=ELBO(Enumerated())), datamodule=newsgroups(miniature))
     assert max(scalar.value for scalar in events(Path(run.log_dir)).Scalars("train/gradient_variance")) < 1e-8

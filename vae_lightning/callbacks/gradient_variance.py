@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lightning.pytorch as pl
+import torch
 
 from vae_lightning.batches import Batch, observations
 from vae_lightning.callbacks.requirements import require_latent_variable_model, require_objective
@@ -46,5 +47,6 @@ class GradientVariance(pl.Callback):
             variance, _ = gradient_variance(
                 objective.at(trainer.global_step), model, observations(batch), parameters, self.num_draws
             )
+        trainer.callback_metrics["train/gradient_variance"] = torch.tensor(variance)
         for logger in trainer.loggers:
             logger.log_metrics({"train/gradient_variance": variance}, trainer.global_step)

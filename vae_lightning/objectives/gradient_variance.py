@@ -22,11 +22,12 @@ def gradient_variance(
     """Total variance of d(mean bound)/d(parameters) over repeated draws at a fixed batch, and its standard error.
 
     The sum over coordinates of the unbiased sample variance; the standard error by the jackknife over draws. Leaves
-    the parameters' `.grad` and the model's buffers alone. Raises ValueError for fewer than two draws.
+    the parameters' `.grad` and the buffers of both modules alone. Raises ValueError for fewer than two draws.
     """
     if num_draws < 2:
         raise ValueError(f"a variance needs num_draws >= 2, got {num_draws}")
-    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]  # running statistics move at every forward
+    # running statistics move at every forward, and so do the spectral norms of a discriminator
+    buffers = [(buffer, buffer.clone()) for buffer in (*model.buffers(), *objective.buffers())]
     draws = torch.stack([_gradient(objective, model, x, parameters) for _ in range(num_draws)])
     for buffer, before in buffers:
         buffer.copy_(before)
