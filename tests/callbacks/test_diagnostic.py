@@ -66,6 +66,23 @@ def test_epochs_without_a_validation_are_made_up_for_at_the_next(
     assert [epoch for epoch, _, _ in diary.pages] == watched
 
 
+@pytest.mark.parametrize(
+    ("ends", "validated", "watched"),
+    [
+        ({"max_steps": 5, "max_epochs": -1}, {}, [1]),  # after two epochs and a half
+        ({"max_steps": 9, "max_epochs": 3}, {}, [2]),
+        ({"max_epochs": 12}, {"check_val_every_n_epoch": None, "val_check_interval": 5}, [4, 7, 9]),
+    ],
+    ids=str,
+)
+def test_the_last_epoch_by_steps_and_validations_by_steps(
+    ends: dict[str, int], validated: dict[str, Any], watched: list[int], miniature: Path
+) -> None:
+    diary = Diary(4)
+    trainer(diary, **ends, **validated).fit(hashing(), datamodule=newsgroups(miniature, batch_size=50))
+    assert [epoch for epoch, _, _ in diary.pages] == watched
+
+
 def test_validate_and_test_always(miniature: Path) -> None:
     diary = Diary(every_n_epochs=10)
     run = trainer(diary)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from inspect import signature
@@ -25,7 +26,8 @@ class Diagnostic(pl.Callback, abc.ABC):
 
     Runs on every rank, in full precision, under a random state of its own: that of batch b is a function of
     the run's seed and b, whichever process evaluates it. In `fit` it runs on every `every_n_epochs`-th epoch's
-    validation, or the next where that epoch has none, and on the last one; in `validate` and `test` always.
+    validation, or the next where that epoch has none, and on the last one that epochs and steps allow; in `validate`
+    and `test` always.
     """
 
     def __init__(self, every_n_epochs: int = 1) -> None:
@@ -57,11 +59,10 @@ class Diagnostic(pl.Callback, abc.ABC):
 
     def due(self, trainer: pl.Trainer) -> bool:
         """Whether this evaluation is one to watch."""
-        if trainer.sanity_checking:
-            return False
-        done, every = trainer.current_epoch + 1, trainer.check_val_every_n_epoch or 1
-        last = 0 < (trainer.max_epochs or 0) < done + every
-        return trainer.state.fn != "fit" or done % self.every_n_epochs < every or last
+        if trainer.sanity_checking or trainer.state.fn != "fit":
+            return not trainer.sanity_checking
+        done, every = trainer.current_epoch + 1, _epochs_between(trainer)
+        return done % self.every_n_epochs < every or _epochs(trainer) < done + every
 
     def _apart(self, module: pl.LightningModule, *keys: int | str) -> AbstractContextManager[None]:
         return seeded(seed_of(module), type(self).__name__, *keys)
@@ -101,6 +102,21 @@ class Diagnostic(pl.Callback, abc.ABC):
         if self.due(trainer):
             with self._apart(pl_module, "report"):
                 self.report(trainer, pl_module, "test")
+
+
+def _epochs_between(trainer: pl.Trainer) -> int:
+    """How many epochs there are from a validation to the next, at most; 1 if there are several in each."""
+    if trainer.check_val_every_n_epoch is not None:
+        return trainer.check_val_every_n_epoch
+    return max(1, math.ceil((trainer.val_check_batch or 0) / trainer.num_training_batches))
+
+
+def _epochs(trainer: pl.Trainer) -> float:
+    """How many whole epochs a fit may have; inf if neither epochs nor steps end it."""
+    limits, batches = [float(trainer.max_epochs or -1)], trainer.num_training_batches
+    if batches < math.inf:
+        limits.append(float(trainer.max_steps // math.ceil(batches / trainer.accumulate_grad_batches)))
+    return min((limit for limit in limits if limit >= 0), default=math.inf)
 
 
 class MetricDiagnostic(Diagnostic):
