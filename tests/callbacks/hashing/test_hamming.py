@@ -63,6 +63,10 @@ def test_says_what_it_needs_before_training(miniature: Path):
         trainer(HammingPrecision(k=15)).validate(model(), dataloaders=data.val_dataloader(), verbose=False)
 
 
+def test_prediction_needs_no_training_documents(miniature: Path):
+    trainer(HammingPrecision(k=101)).predict(model(), datamodule=newsgroups(miniature), return_predictions=False)
+
+
 class Relabelled(Newsgroups):
     """The miniature, its training documents with other labels."""
 

@@ -39,6 +39,8 @@ class HammingPrecision(MetricDiagnostic):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say before the first epoch, not after it, when model or data do not fit."""
+        if stage == "predict":
+            return
         require_codes(self, pl_module)
         train = _documents(trainer).split("train")
         if self.metric.k > len(train):
