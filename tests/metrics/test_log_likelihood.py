@@ -92,6 +92,13 @@ def test_the_error_of_one_observation_is_not_a_number() -> None:
     assert metric.compute()["log_likelihood_error"].isnan()
 
 
+def test_an_empty_batch_changes_nothing() -> None:
+    metric = LogLikelihood([30])
+    for rows in (slice(0, 0), slice(0, N), slice(N, N)):
+        metric.update(log_weights()[:, rows])
+    assert metric.compute()["log_likelihood"].item() == pytest.approx(figures([slice(0, N)])["log_likelihood"])
+
+
 def test_reset_forgets() -> None:
     metric = LogLikelihood([30])
     metric.update(log_weights() + 7)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from vae_lightning.distributions import Flowed
 from vae_lightning.metrics import ELBOSurgery
 from vae_lightning.metrics.functional import Surgery, aggregated_log_prob, elbo_surgery
 
@@ -198,6 +199,13 @@ def test_metric_with_a_limit_takes_the_first_observations():
         assert float(figures[name]) == pytest.approx(float(getattr(first, name)), rel=1e-10)
     with pytest.raises(ValueError, match="limit >= 1, or None for all rows; got 0"):
         ELBOSurgery(limit=0)
+
+
+def test_metric_of_a_flow_serves_gaussians_too():
+    metric, (q, _, information, _) = ELBOSurgery(), ENCODERS["disjoint"]
+    metric.expect(Flowed(q.mean, q.stddev, q.mean, lambda context: td.AffineTransform(context, 2.0), q.event_shape))
+    metric.update(q, standard_normal(1), q.mean[None])
+    assert float(metric.compute()["mutual_information"]) == pytest.approx(information)
 
 
 def test_metric_takes_bits_in_single_precision():

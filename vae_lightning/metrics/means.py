@@ -41,6 +41,8 @@ class MeanWithError(Metric, abc.ABC):
     def add(self, figures: Mapping[str, Float[Tensor, " batch"]]) -> None:
         """Add a batch: for every figure a value per observation."""
         values = torch.stack([figures[name].double() for name in self.names], 1)
+        if not len(values):
+            return  # whose mean is no number
         mean = values.mean(0)
         batch = Deviations(values.new_tensor(len(values)), mean, (values - mean).square().sum(0))
         self.rows = deviations.added(self.rows, batch)

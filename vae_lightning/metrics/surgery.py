@@ -89,6 +89,7 @@ class ELBOSurgery(Metric):
         if natural is None and rows is not None:
             self.like = posterior
             return rows.detach(), rows.new_zeros(len(rows))
+        self.like = None
         return natural or natural_parameters(name, posterior)
 
     def compute(self) -> dict[str, Tensor | float]:
