@@ -1,8 +1,9 @@
-"""Signals: SIGTERM and SIGINT end the command, at once or when a training can be left; a second wish at once."""
+"""Signals: SIGTERM, SIGINT and SIGHUP end the command, at once or when a training can be left; a second wish at once."""
 
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ def handled() -> Iterator[Signals]:
         yield signals
 
 
-@pytest.mark.parametrize(("signum", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("signum", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_signal_is_an_exit_with_the_status_that_shells_know(signum: int, status: int, handled: Signals) -> None:
     with pytest.raises(Interrupted) as left:
         os.kill(os.getpid(), signum)
@@ -73,3 +74,19 @@ def test_a_second_one_ends_at_once_what_waits(signum: int, status: int) -> None:
         assert work.poll() is None
         work.send_signal(signum)
         assert work.wait(10) == status
+
+
+def test_a_lost_terminal_ends_it_as_sigterm_does() -> None:
+    """What it still prints goes nowhere: written to a terminal that is gone, it would be an error."""
+    work = WORK.replace("for _ in range(3000)", "while not signals.received") + """
+    time.sleep(0.1)
+    print("stopped", flush=True)
+    signals.answer()
+"""
+    child, terminal = pty.fork()
+    if not child:
+        os.execv(sys.executable, [sys.executable, "-c", work])
+    while b"working" not in os.read(terminal, 100):
+        pass
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 129

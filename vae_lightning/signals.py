@@ -1,15 +1,17 @@
-"""Signals: SIGTERM and SIGINT -> the end of the command, at once or when a training can be left."""
+"""Signals: SIGTERM, SIGINT and SIGHUP -> the end of the command, at once or when a training can be left."""
 
 from __future__ import annotations
 
 import os
 import signal
+import stat
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _IMPATIENT = 1.0  # seconds after which a second signal is another wish, not the first one's echo by a launcher
 
 
@@ -35,7 +37,7 @@ class Signals:
     @contextmanager
     def handling(self) -> Iterator[None]:
         """Within this block; what the caller has ignored stays ignored. Only the main thread can handle signals."""
-        before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT)}
+        before = {signum: signal.getsignal(signum) for signum in _HANDLED}
         if threading.current_thread() is threading.main_thread():
             self.handled = tuple(signum for signum, handler in before.items() if handler is not signal.SIG_IGN)
         self.received, self._held = 0, False
@@ -64,13 +66,23 @@ class Signals:
     def __call__(self, signum: int, frame: FrameType | None) -> None:
         """One has come."""
         now = time.monotonic()
+        if signum == signal.SIGHUP:
+            _leave_lost_terminal()
         if not self.received:
             self.received, self._since = signum, now
             if not self._held:
                 raise Interrupted(signum)
             os.write(2, f"vae-lightning: {signal.Signals(signum).name}: stopping after this step\n".encode())
-        elif now - self._since > _IMPATIENT:
+        elif signum != signal.SIGHUP and now - self._since > _IMPATIENT:  # which a shell and the kernel both send
             os._exit(128 + signum)
+
+
+def _leave_lost_terminal() -> None:
+    """Write to nowhere what would be written to a terminal that is gone, and be an error."""
+    for descriptor in (1, 2):
+        if stat.S_ISCHR(os.fstat(descriptor).st_mode) and not os.isatty(descriptor):
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), descriptor)
 
 
 signals = Signals()

@@ -65,7 +65,8 @@ _working: list[Callable[[Any], Any]] = []  # what a process of a pool does
 
 def _begin(work: Callable[[Any], Any]) -> None:
     """Let a new process ignore signals, which its parent answers, and end when its parent ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for signum in (signal.SIGINT, signal.SIGHUP):  # which a terminal sends to all of its processes
+        signal.signal(signum, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _working[:] = [work]
     threading.Thread(target=_end_with_parent, daemon=True).start()
