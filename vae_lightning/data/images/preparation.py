@@ -21,9 +21,10 @@ from vae_lightning.data.images.files import image_files, packed_images
 from vae_lightning.data.images.pixels import Pixels
 from vae_lightning.data.mapped import Mapped
 from vae_lightning.data.preparation import Preparation, Prepared, prepared
-from vae_lightning.data.reading import user_path
+from vae_lightning.data.reading import check_file, user_path
 
 WHITE = 255
+LARGEST_FILE = 1 << 30  # bytes, of which the largest picture that is read has half
 FAR = 8.0  # beyond the limits: further than samples of a normal likelihood lie, and nearer than 16, 255 or 65,535
 
 
@@ -89,6 +90,8 @@ class ImagePreparation(Preparation):
     def _files(self, paths: Sequence[Path]) -> Prepared:
         if not paths:
             raise ValueError("there are no pictures in the list")
+        for path in paths:
+            check_file(path, LARGEST_FILE)
         return self._bytes(decode_all(paths, self.shape), [str(path) for path in paths])
 
     def _bytes(self, images: Tensor | Mapped, names: Sequence[str] | None) -> Prepared:
