@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 _HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -79,9 +80,9 @@ class Signals:
 
 def _leave_lost_terminal() -> None:
     """Write to nowhere what would be written to a terminal that is gone, and be an error."""
-    for descriptor in (1, 2):
-        if stat.S_ISCHR(os.fstat(descriptor).st_mode) and not os.isatty(descriptor):
-            with open(os.devnull, "wb") as nowhere:
+    with Path(os.devnull).open("wb") as nowhere:
+        for descriptor in (1, 2):
+            if stat.S_ISCHR(os.fstat(descriptor).st_mode) and not os.isatty(descriptor):
                 os.dup2(nowhere.fileno(), descriptor)
 
 

@@ -731,7 +731,7 @@ def test_pictures_to_answer_for_come_one_by_one_as_a_list_as_a_folder_or_as_an_a
     assert found["list"].names == [str(path) for path in files]
     with pytest.raises(ValueError, match="there are no pictures in the list"):
         preparation.read([])
-    with pytest.raises(ValueError, match="cannot read .*typo.png: No such file"):
+    with pytest.raises(ValueError, match=r"cannot read .*typo\.png: No such file"):
         preparation.read(tmp_path / "typo.png")
     with pytest.raises(ValueError, match="expected files of pictures or numbers"):
         preparation.read(np.array([[[[None]]]]))

@@ -32,8 +32,8 @@ class LastCheckpoint(Checkpoint):
     mid-epoch, which is not validated for it: it goes on in that epoch. Between the parts of an accumulated gradient
     there is nothing to go on from.
 
-    A signal that the command handles, SIGTERM, SIGINT or SIGHUP, ends the training on all processes at the next such moment.
-    So does SLURM's before a job's time is over, SIGUSR1, after which the job is requeued.
+    A signal that the command handles, SIGTERM, SIGINT or SIGHUP, ends the training on all processes at the next such
+    moment. So does SLURM's before a job's time is over, SIGUSR1, after which the job is requeued.
 
     It is written beside its target and moved over it, so that the last whole one always loads. Machines that share no
     folder have the file each.
