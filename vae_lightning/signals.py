@@ -8,7 +8,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -80,7 +80,7 @@ class Signals:
 
 def _leave_lost_terminal() -> None:
     """Write to nowhere what would be written to a terminal that is gone, and be an error."""
-    with Path(os.devnull).open("wb") as nowhere:
+    with suppress(OSError), Path(os.devnull).open("wb") as nowhere:  # of one that is closed
         for descriptor in (1, 2):
             if stat.S_ISCHR(os.fstat(descriptor).st_mode) and not os.isatty(descriptor):
                 os.dup2(nowhere.fileno(), descriptor)
