@@ -15,7 +15,6 @@ from vae_lightning.conditional import OfFamily
 from vae_lightning.counts import Counts, device_of, select
 from vae_lightning.distributions import displaced, family_name, parameters
 from vae_lightning.estimators import GradientEstimator, Reparameterised, mean
-from vae_lightning.families import Normal
 from vae_lightning.inference.importance import Posterior, Proposal, log_weights_of
 from vae_lightning.latent_variable import LatentVariableModel
 from vae_lightning.metrics.functional.importance import importance_weighted_bound
@@ -140,7 +139,7 @@ def inference_gaps(
 
 
 def _knows_scale(encoder: object) -> bool:
-    return isinstance(encoder, OfFamily) and isinstance(encoder.family, Normal) and encoder.family.scale is not None
+    return isinstance(encoder, OfFamily) and not encoder.family.log_scales
 
 
 def fit(

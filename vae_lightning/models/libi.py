@@ -98,6 +98,7 @@ class LiBI(LatentVariableModule, Phased):
     """
 
     _judged: Split | None = None
+    _began: bool = False  # whether a training has, by which something may have been kept
 
     def __init__(
         self,
@@ -208,8 +209,9 @@ class LiBI(LatentVariableModule, Phased):
         """ValueError for a run that is too short, or without validation data to choose by."""
         super().on_train_start()
         self._judged = self.judged_on(datamodule(self.trainer))
-        if self._judged is not None and not self.global_step:  # what is kept may be of other data
-            self.value_kept(self.kept_on(self._judged))
+        if self._judged is not None and not self.global_step and (self._began or self.trained_steps):
+            self.value_kept(self.kept_on(self._judged))  # what is kept may be of other data
+        self._began = True
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed this step; where a phase begins, close the last one and start anew."""

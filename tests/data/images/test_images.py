@@ -741,6 +741,7 @@ def test_pictures_to_answer_for_come_one_by_one_as_a_list_as_a_folder_or_as_an_a
 def test_arrays_of_another_white_are_refused(preparation: ImagePreparation | FacePreparation) -> None:
     """Of floats and whole numbers other than bytes nobody can tell which is white; up to 255 they used to be taken."""
     images = pixels(3, 1, 8, 8)
+    images[0, 0, 0, 0] = 255
     for white, other in ((255, images.astype(np.int64)), (16, images / 15.9), (65_535, images.astype(np.uint16) * 257)):
         with pytest.raises(ValueError, match=rf"have numbers from .* to 1, got some up to {white}.*: give bytes"):
             preparation.read(other)

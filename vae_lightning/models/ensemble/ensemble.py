@@ -139,8 +139,9 @@ class Ensemble(RankedMembers):
             each.objective.check_run(steps)
         self._losses_at = self._execution.in_run(steps).losses(self.stack)
         self.phases.start([its_data for _, its_data in with_data(self.members, self.trainer)])
-        if not self.global_step:
+        if not self.global_step and (self._began or any(each.trained_steps for each in self.members)):
             self.judge_kept()
+        self._began = True
 
     def on_train_batch_start(self, batch: StackedBatch, batch_idx: int) -> None:
         """Where the members' next phase begins, close the last one and start anew."""

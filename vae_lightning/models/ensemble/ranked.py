@@ -53,6 +53,7 @@ class RankedMembers(FromCheckpoint, pl.LightningModule, abc.ABC):
         self.register_buffer("common_loss", self.best_loss.clone(), persistent=False)
         self.register_buffer("resting", torch.zeros(len(members), dtype=torch.bool))
         self.started = False
+        self._began = False  # whether a training has, by which something may have been kept
         self.phases = phases_of(self.stack, self._present)
         if isinstance(self.best, Phased):
             self.best_loss.copy_(-self.best.recall())
