@@ -107,6 +107,15 @@ def test_what_is_rarer_than_the_noise_can_tell_is_not_drawn(dtype: torch.dtype) 
         assert sample(q, 1, Zeros()).tolist() == [[0, 1]]
 
 
+def test_what_is_rare_is_drawn_in_bfloat16() -> None:
+    """Whose own noise has 256 values, the least of them above 0 being 0.004."""
+    logits = torch.tensor([0.002, 0.998]).logit().expand(100_000, 2).bfloat16()
+    for q in (td.Bernoulli(logits=logits), td.OneHotCategorical(logits=logits / 2)):
+        z = sample(q, 1, Noise())
+        assert z.dtype == torch.bfloat16
+        assert z[..., 0].float().mean().item() == pytest.approx(0.002, abs=4 * (0.002 / 100_000) ** 0.5)
+
+
 def test_samples_of_gaussians_have_the_gradient_of_their_parameters() -> None:
     z = rsample(normal(), 3, Noise())
     assert z.requires_grad

@@ -32,18 +32,23 @@ def _sample(variables: td.Distribution, num_samples: int, noise: Noise) -> Tenso
 
 @_sample.register
 def _(variables: td.Bernoulli, num_samples: int, noise: Noise) -> Tensor:
-    p = variables.logits.sigmoid()
+    p = _wide(variables.logits).sigmoid()
     # noise is 0 once in 2^24 numbers, and below any p: what is rarer than that would come with a weight without bound
     p = F.threshold(p, torch.finfo(p.dtype).eps / 2, 0.0)
-    return (noise.uniform((num_samples, *p.shape), p) < p).to(p.dtype)
+    return (noise.uniform((num_samples, *p.shape), p) < p).to(variables.logits.dtype)
 
 
 @_sample.register
 def _(variables: td.OneHotCategorical, num_samples: int, noise: Noise) -> Tensor:
-    logits = variables.logits
+    logits = _wide(variables.logits)
     uniform = noise.uniform((num_samples, *logits.shape), logits).clamp(min=torch.finfo(logits.dtype).tiny)
     gumbel = -(-uniform.log()).log()
-    return F.one_hot((logits + gumbel).argmax(-1), logits.shape[-1]).to(logits.dtype)
+    return F.one_hot((logits + gumbel).argmax(-1), logits.shape[-1]).to(variables.logits.dtype)
+
+
+def _wide(logits: Tensor) -> Tensor:
+    """In single precision at least: noise in bfloat16 has 256 values."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 @_sample.register
