@@ -344,6 +344,8 @@ def test_numbers_that_float32_does_not_tell_apart_are_said(close: Any) -> None:
     "apart",
     [
         20_240_100 + 100 * np.arange(20),
+        10_000_000 + np.arange(20),
+        np.append(10_000_000.0 + np.arange(20), np.nan),
         np.float32(1.7e9) + 128 * np.arange(20, dtype=np.float32),
         X[:, 0] * 1e30,
         0.1 + np.zeros(20),

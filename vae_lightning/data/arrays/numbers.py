@@ -42,8 +42,9 @@ def _tell_rounded(values: NDArray[Any], where: str) -> None:
         low, high = (reduce(values, axis=0).astype(np.float64) for reduce in (np.fmin.reduce, np.fmax.reduce))
         most = np.maximum(np.abs(low), np.abs(high))
         step = np.spacing(most.astype(np.float32)).astype(np.float64)
-        rounded = (high - low > _ROUNDING * most) & (high - low < STEPS * step)
-    if rounded.any():
+        close = (high - low > _ROUNDING * most) & (high - low < STEPS * step)
+        rounded = close.any() and (close & (np.abs(values.astype(np.float32) - values) > 0)).any()  # no whole numbers
+    if rounded:
         from lightning.pytorch.utilities import rank_zero_warn  # which a query has not imported
 
         rank_zero_warn(
