@@ -18,6 +18,7 @@ from support.command import command
 from support.short_run import CONFIG
 from torch.utils.tensorboard.writer import SummaryWriter
 
+from vae_lightning.sweeps.comparison import trained
 from vae_lightning.sweeps.comparison.trained import higher_is_better
 
 Make = Callable[..., Path]
@@ -171,6 +172,8 @@ def test_a_run_that_was_made_twice_is_named_where_a_mean_has_it_twice(
     make("latent_dim=2,seed=0", {9: 30.0}, seed_everything=0)
     make("latent_dim=2,seed=1", {9: 31.0}, seed_everything=1)
     printed = table(capsys, "runs", Path("runs").resolve(), "--over", "seed_everything")
+    given = trained.found(["runs/latent_dim=2,seed=1", "runs"])  # in this order, each once
+    assert [run.name for run in given] == ["latent_dim=2,seed=1", "latent_dim=2", "latent_dim=2,seed=0"]
     assert printed[1][:2] == ["3", "30.3333"]
     assert " ".join(printed[2]) == "latent_dim=2 and latent_dim=2,seed=0 have the same options, and count as two runs"
 
@@ -270,7 +273,7 @@ def test_a_run_without_the_figure_and_one_that_failed_are_named(make: Make, caps
 HIGHER = [
     *("elbo", "log_likelihood", "log_likelihood_k10", "jackknife", "active_units", "effective_sample_fraction"),
     *("effective_sample_size", "mismatch_effective_sample_size", "precision@100", "precision_within_2", "bit_entropy"),
-    *("accuracy", "accuracy/Smiling", "balanced_accuracy", "auc", "auc/Smiling"),
+    *("accuracy", "accuracy/Smiling", "balanced_accuracy", "auc", "auc/Smiling", "psnr", "precision", "accuracy_top5"),
 ]
 LOWER = [
     *("nelbo", "deviance", "perplexity", "marginal_kl", "mismatch", "fid", "smooth_knn", "gradient_variance"),

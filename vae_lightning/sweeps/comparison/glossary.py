@@ -83,6 +83,7 @@ _ENTRIES: dict[str, Entry] = {
     "generator": Entry("", "", "the generator's loss, likewise"),
     "(real|fake)": Entry("", "", "mean of D, or of the logit, for data or for samples"),
     "gradient_variance": Entry("", "lower", "total variance of the encoder's gradient"),
+    "((balanced_)?accuracy|auc|precision|psnr)([_@].+)?(?<!_error)": Entry("", "higher", ""),  # of a user's own
 }
 
 _UNKNOWN = Entry("", "", "")

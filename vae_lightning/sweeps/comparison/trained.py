@@ -93,5 +93,6 @@ def found(paths: Iterable[str]) -> list[Trained]:
         if not below:
             what = "holds no run, which has a config.yaml" if folder.is_dir() else "is no folder"
             raise ValueError(f"{folder} {what}: give folders of runs, such as runs/sweep or runs/version_0")
-        folders = {each.resolve(): each for each in below} | folders
+        for each in below:
+            folders.setdefault(each.resolve(), each)
     return [Trained(folder) for folder in folders.values()]
