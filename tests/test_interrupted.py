@@ -86,6 +86,14 @@ def test_a_signal_ends_a_training_when_its_step_is_over(signum: int, bench: Benc
     assert differences(bench.uninterrupted(case), end(tmp_path)) == []
 
 
+def test_what_was_stopped_goes_on_with_the_options_that_it_had_then(bench: Bench, tmp_path: Path) -> None:
+    stopped = Probe({Moment("on_before_backward", 3): signal.SIGTERM})
+    forked(tmp_path, bench.arguments(Case("vae", "epochs alone", ())), stopped)
+    forked(tmp_path, ["fit", "--ckpt_path", "runs/version_0", "--trainer.max_epochs", "9"], stopped)
+    told = (tmp_path / "told").read_text().splitlines()[-1]
+    assert "go on with: vae-lightning fit --config runs/version_0/config-00000003.yaml --ckpt_path" in told
+
+
 @pytest.mark.parametrize("command", ["validate", "test", "predict"])
 def test_a_signal_ends_an_evaluation_at_once(command: str, bench: Bench, tmp_path: Path) -> None:
     arguments = bench.arguments(Case("vae", "epochs alone", ()))

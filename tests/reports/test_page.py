@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 from itertools import pairwise
 from pathlib import Path
@@ -12,8 +13,10 @@ import pytest
 from PIL import Image
 from support.command import command, figures, left_with
 from support.report_folders import Page, picture, run_folder, study_folder
+from support.short_run import saved
 
 from vae_lightning import reports
+from vae_lightning.reports.description import commands, training_length
 from vae_lightning.reports.differences import differences
 from vae_lightning.reports.run import Run
 from vae_lightning.sweeps.comparison.options import differing
@@ -183,6 +186,36 @@ def test_a_run_from_python_has_what_its_folder_has(tmp_path: Path) -> None:
     page = written(tmp_path, tmp_path / "run")
     assert "A model built in Python for 2 epochs (20 steps)." in page.text
     assert "27.50" in page.text
+
+
+@pytest.mark.parametrize(
+    ("options", "said"), [((), ""), (("--data.batch_size", "10"), "data.batch_size 10 (20 before)")]
+)
+def test_its_commands_repeat_a_run_that_was_trained_further(
+    options: tuple[str, ...], said: str, run_with_figures: Path, tmp_path: Path
+) -> None:
+    """One that was only trained longer by one command, one that went on with other options by two."""
+    run, new = shutil.copytree(run_with_figures, tmp_path / "run"), tmp_path / "new" / "version_0"
+    command("fit", "--ckpt_path", run, "--trainer.max_epochs", "3", *options)
+    page = written(tmp_path, run)
+    assert "for 3 epochs" in page.text
+    assert "max_epochs: 3" in page.text
+    assert said in page.text
+    repeat = [text for _, text in commands(Run(run))[:-2]]
+    assert len(repeat) == 1 + bool(options)
+    for line in repeat:
+        there = () if "NEW_RUN" in line else ("--trainer.logger.save_dir", new.parent)
+        command(*shlex.split(line.replace("NEW_RUN", str(new)))[1:], *there)
+        assert line in page.text
+    ends = [saved(each / "checkpoints/last.ckpt") for each in (run, new)]
+    assert ends[0]["global_step"] == ends[1]["global_step"] > 20
+    assert all(value.equal(ends[1]["state_dict"][name]) for name, value in ends[0]["state_dict"].items())
+
+
+def test_one_epoch_is_one(tmp_path: Path) -> None:
+    run = run_folder(tmp_path / "run", {})
+    (run / "about.json").write_text(json.dumps({"epochs": 1, "steps": 10}))
+    assert training_length(Run(run)) == "for 1 epoch (10 steps)"
 
 
 def test_what_is_no_picture_is_left_out(tmp_path: Path) -> None:

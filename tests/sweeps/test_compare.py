@@ -96,6 +96,22 @@ def test_the_test_split_is_shown_if_it_is_asked_for(make: Make, capsys: pytest.C
     assert "to see those, add --test" in refused(capsys, "runs", "--by", "test/nelbo")
 
 
+def test_a_run_that_went_on_with_other_options_has_the_last_and_a_line_of_its_own(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run that was only trained longer is one of that length, and needs none."""
+    make("a", {9: 30.0})
+    for name, options in (("longer", {}), ("other", {"data.batch_size": 10, "trainer.log_every_n_steps": None})):
+        later = make(name, {9: 30.0, 29: 28.0}) / "config-00000020.yaml"
+        later.write_text(yaml.safe_dump(changed({"trainer.max_epochs": 3, **options})))
+    lines = table(capsys, "runs")
+    assert [line[:4] for line in lines[:2]] == [
+        ["run", "batch_size", "log_every_n_steps", "max_epochs"], ["longer", "20", "5", "3"]
+    ]  # fmt: skip
+    said = "other: from step 20 on with data.batch_size 10 (20 before), trainer.log_every_n_steps none (5 before)"
+    assert [line for line in lines if "step" in line][1:] == [said.split()]
+
+
 def test_means_over_seeds_have_their_standard_error(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
     values = {1: [30.0, 31.0, 33.0], 4: [28.0, 28.5, 26.0]}
     for beta, found in values.items():

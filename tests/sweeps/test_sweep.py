@@ -123,6 +123,10 @@ def test_a_second_call_trains_nothing_that_is_finished(config: Path) -> None:
     assert "holds a run with other options: trainer.max_epochs 1 there, 2 here" in other.stderr
     assert forked(*small[:4], "2", "--grid.seed_everything", "0", "--overwrite").returncode == 0
     assert saved(Path("runs/sweep/seed_everything=0/checkpoints/last.ckpt"))["global_step"] == 20
+    command("fit", "--ckpt_path", "runs/sweep/seed_everything=0", "--trainer.max_epochs", "3")
+    further = forked(*small[:4], "2", "--grid.seed_everything", "0")
+    assert "holds a run with other options: trainer.max_epochs 3 there, 2 here" in further.stderr
+    assert forked(*small[:4], "3", "--grid.seed_everything", "0").returncode == 0
 
 
 @pytest.mark.parametrize("named", ["--model=model.yaml", "--config=whole.yaml"])

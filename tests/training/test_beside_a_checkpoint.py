@@ -121,6 +121,25 @@ def test_without_a_new_one_the_checkpoints_learning_rate_stands(run: Path) -> No
     assert [event.step for event in events(run).Scalars("val/nelbo")] == [9, 19, 29]
 
 
+def test_options_that_a_run_goes_on_with_are_kept_beside_those_it_began_with(run: Path) -> None:
+    """Of steps that are taken anew by the options of before, nothing is left; and a start without a step adds none."""
+    last, later = run / "checkpoints/last.ckpt", run / "config-00000020.yaml"
+    before = shutil.copy(last, run / "before.ckpt")
+    command(
+        "fit", "--ckpt_path", last, "--trainer.max_epochs", "3", "--data.batch_size", "10", "--seed_everything", "7"
+    )
+    command("fit", "--ckpt_path", run, "--trainer.max_epochs", "3")
+    assert list(run.glob("config-*")) == [later]
+    kept = yaml.safe_load(later.read_text())
+    assert (kept["trainer"]["max_epochs"], kept["data"]["init_args"]["batch_size"]) == (3, 10)
+    assert (kept["seed_everything"], kept["ckpt_path"]) == (0, None)
+    shutil.copy(before, last)
+    command("fit", "--config", run / "config.yaml", "--ckpt_path", last)
+    assert later.exists()
+    command("fit", "--ckpt_path", run, "--trainer.max_epochs", "3")
+    assert yaml.safe_load(later.read_text())["data"]["init_args"]["batch_size"] == 20
+
+
 def test_a_scheduler_makes_of_a_new_rate_what_it_made_of_the_old(tmp_path: Path) -> None:
     schedule = ("--model.scheduler", "torch.optim.lr_scheduler.StepLR", "--model.scheduler.step_size", "1")
     schedule += ("--model.scheduler.gamma", "0.5", "--model.optimizer", "torch.optim.SGD", "--model.optimizer.lr")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vae_lightning.reports.run import Run, mapping
-from vae_lightning.sweeps.comparison.options import class_name
+from vae_lightning.sweeps.comparison.options import class_name, starts
 
 Items = list[tuple[str, str]]
 """What something is, and the text of it."""
@@ -49,7 +49,8 @@ def training_length(run: Run) -> str:
     told = []
     for what, numbers in logged.items():
         number = run.about.get(what, max(numbers, default=None))
-        told += [f"{number:,.0f} {what}"] if isinstance(number, int | float) else []
+        called = what.removesuffix("s") if number == 1 else what
+        told += [f"{number:,.0f} {called}"] if isinstance(number, int | float) else []
     times = [at for curve in curves for at in (curve.seconds[0], curve.seconds[-1]) if math.isfinite(at)]
     if times and len(run.environments) < 2:
         told.append(f"in {_duration(max(times) - min(times))}")
@@ -58,7 +59,10 @@ def training_length(run: Run) -> str:
 
 
 def parts(run: Run) -> Items:
-    """The options of model and data, each as one text; those that are not given are left out."""
+    """The options of model and data, each as one text; those that are not given are left out.
+
+    Of a run that went on with other options these are the last, and what was changed follows.
+    """
     found: Items = []
     for part in ("model", "data"):
         described = run.config.get(part)
@@ -67,7 +71,7 @@ def parts(run: Run) -> Items:
             found += [
                 (name.replace("_", " "), told(value)) for name, value in _arguments(described) if value is not None
             ]
-    return found
+    return [*found, *((f"From step {start.step} on", start.changed) for start in starts(run.folder)[1:])]
 
 
 def told(value: object) -> str:
@@ -103,7 +107,12 @@ def commands(run: Run) -> Items:
     folder = shlex.quote(str(run.folder))
     found: Items = []
     if run.config:
-        found.append(("Repeat it", f"vae-lightning fit --config {shlex.quote(str(run.folder / 'config.yaml'))}"))
+        every = starts(run.folder)
+        for start, end in zip(every, [*every[1:], None], strict=True):
+            command = f"vae-lightning fit --config {shlex.quote(str(start.file))}"
+            command += " --ckpt_path NEW_RUN" if start.step else ""
+            command += f" --trainer.max_steps {end.step}" if end else ""
+            found.append((f"Go on with that new run from step {start.step}" if start.step else "Repeat it", command))
     if run.config and run.checkpoint:
         found.append(("Evaluate it on the test split", f"vae-lightning test --ckpt_path {folder}"))
         found.append(("Train it further", f"vae-lightning fit --ckpt_path {folder} --trainer.max_epochs N"))

@@ -11,6 +11,7 @@ from typing import Any
 
 from vae_lightning.callbacks.gallery import FOLDER
 from vae_lightning.callbacks.run.about import ABOUT
+from vae_lightning.callbacks.run.configurations import configurations
 from vae_lightning.sweeps.comparison.curves import Curve, read_curves
 from vae_lightning.sweeps.comparison.options import class_name
 from vae_lightning.trust import read_record
@@ -37,14 +38,14 @@ class Run:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """Every option of the run, as its configuration file has them."""
-        return read_record(self.folder / "config.yaml")
+        """Every option that the run ended with, as its last configuration file has them."""
+        return read_record(configurations(self.folder)[-1][1])
 
     @cached_property
     def config_text(self) -> str:
         """The configuration as it is written; of a run without one, what the logger wrote of its model."""
-        for name in ("config.yaml", "hparams.yaml"):
-            if (file := self.folder / name).is_file() and file.stat().st_size <= LARGEST[file.suffix]:
+        for file in (configurations(self.folder)[-1][1], self.folder / "hparams.yaml"):
+            if file.is_file() and file.stat().st_size <= LARGEST[file.suffix]:
                 return file.read_text(errors="replace")
         return ""
 

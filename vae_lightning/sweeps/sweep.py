@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
+from vae_lightning.callbacks.run.configurations import configurations
 from vae_lightning.executors import Forked, chosen_executor
 from vae_lightning.files import locked
 from vae_lightning.messages import one_line_warnings
@@ -110,7 +111,8 @@ def _is_done(task: Task, parser: Checker, overwrite: bool) -> bool:
     if not (folder / "config.yaml").exists():
         return False
     known = record.read(folder)
-    if known is None or known.settings != record.settings(task.run.arguments):
+    changed = len(configurations(folder)) > 1  # by somebody who went on with it
+    if known is None or changed or known.settings != record.settings(task.run.arguments):
         differ = differences(written(folder), parser.options(task.run.arguments))
         if differ and (known is None or not overwrite):
             raise ValueError(

@@ -13,6 +13,7 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 
 from vae_lightning.batches import Batch
 from vae_lightning.callbacks.run import loop_state
+from vae_lightning.callbacks.run.configurations import configurations
 from vae_lightning.callbacks.run.copies import Copies
 from vae_lightning.callbacks.run.loop_state import LoaderStates
 from vae_lightning.data.base import InMemoryDataModule
@@ -169,7 +170,7 @@ class LastCheckpoint(Checkpoint):
 
 def _config(last: Path) -> Path:
     """Of a run of the command; a training of a study, or from Python, has none and goes on in another way."""
-    return last.parent.parent / "config.yaml"
+    return configurations(last.parent.parent)[-1][1]
 
 
 def _how_to_go_on(trainer: pl.Trainer, last: Path) -> str:

@@ -11,6 +11,7 @@ from rich.console import Console
 from vae_lightning.files import atomic_write, expanded
 from vae_lightning.messages import CommandParser
 from vae_lightning.sweeps.comparison.comparable import check, remarks
+from vae_lightning.sweeps.comparison.options import starts
 from vae_lightning.sweeps.comparison.table import Question, Row, as_csv, show, texts
 from vae_lightning.sweeps.comparison.trained import Trained, found, higher_is_better
 
@@ -40,7 +41,8 @@ def compare(arguments: Sequence[str]) -> None:
         with atomic_write(target) as file:
             file.write(as_csv(rows, question))
     show(texts(rows, question), Console())
-    for line in [*remarks(there, question.by), *_twice(rows, question), *without, *_last_words(rows[0].runs, there)]:
+    said = [*remarks(there, question.by), *_went_on(there), *_twice(rows, question), *without]
+    for line in [*said, *_last_words(rows[0].runs, there)]:
         print(line)
 
 
@@ -74,6 +76,12 @@ def _twice(rows: Sequence[Row], question: Question) -> Iterator[str]:
             other = first.setdefault(repr([run.options.get(name) for name in question.over]), run)
             if other is not run:
                 yield f"{other.name} and {run.name} have the same options, and count as two runs"
+
+
+def _went_on(runs: Sequence[Trained]) -> list[str]:
+    """A line for each time that a run went on with other options than it began with: the table has the last ones."""
+    every = [(run, start) for run in runs for start in starts(run.folder)[1:]]
+    return [f"{run.name}: from step {start.step} on with {start.changed}" for run, start in every]
 
 
 def _last_words(best: Sequence[Trained], runs: Sequence[Trained]) -> list[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from vae_lightning.callbacks.run.configurations import configurations
 from vae_lightning.construction.leaves import flat
 from vae_lightning.training.shapes import is_of_data
 from vae_lightning.trust import read_record
@@ -13,12 +15,45 @@ from vae_lightning.trust import read_record
 Options = dict[str, Any]
 """The leaves of a configuration by their keys, as `model.objective.beta`."""
 _SEED = "seed_everything"
+_LENGTH = tuple(f"trainer.{name}" for name in ("max_epochs", "min_epochs", "max_steps", "min_steps", "max_time"))
 _PLACES = ("save_dir", "version", "name", "dirpath", "default_root_dir", "filename")
 
 
 def written(folder: Path) -> Options:
-    """The options of the run that this folder holds; ValueError if its config.yaml is damaged."""
-    file = folder / "config.yaml"
+    """The options that the run in this folder ended with; ValueError if the file of these is damaged."""
+    return _of(configurations(folder)[-1][1])
+
+
+class Start(NamedTuple):
+    """From which step on a run had the options of which file, and in words what it changed."""
+
+    step: int
+    file: Path
+    changed: str
+
+
+def starts(folder: Path) -> list[Start]:
+    """The beginning of a run, and each time that it went on with options that make it another than a longer one.
+
+    Where the length alone was changed, the run is the one that its last options make.
+    """
+    files = configurations(folder)
+    found = [Start(*files[0], "")]
+    for (_, before), (step, file) in pairwise(files):
+        changed = _changed(_of(before), _of(file))
+        found = [*found, Start(step, file, changed)] if changed else [*found[:-1], found[-1]._replace(file=file)]
+    return found
+
+
+def _changed(before: Options, here: Options) -> str:
+    names = [name for name in {**before, **here} if _spread([before.get(name), here.get(name)])]
+    names = [name for name in names if name not in _LENGTH and not _is_place(name)]
+    names = [name for name in names if name in here or not _has_parent(name, names)]
+    old, new = ({name: shown(options.get(name)) or "none" for name in names} for options in (before, here))
+    return ", ".join(f"{name} {new[name]}" + f" ({old[name]} before)" * (name in before) for name in names)
+
+
+def _of(file: Path) -> Options:
     if not (read := read_record(file)):
         raise ValueError(f"{file} is damaged: it holds no options")
     return leaves(read)
