@@ -162,10 +162,7 @@ class LiBI(LatentVariableModule, Phased):
 
     @torch.no_grad()
     def value_on(self, data: Split) -> Float[Tensor, ""]:
-        """What the best repeat has most of, in nats per observation; its noise is a function of the seed alone.
-
-        As in evaluation: running statistics are used, and see none of these data.
-        """
+        """What the best repeat has most of, in nats per observation: as in evaluation, with noise of the seed alone."""
         like = next(self.parameters())
         with seeded(self.seed, "select"), self._ready():
             values = torch.cat([self.judge(self.model, x.to(like)) for x in _blocks(data)])
