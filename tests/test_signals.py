@@ -17,9 +17,10 @@ from vae_lightning.signals import Interrupted, Signals
 
 @pytest.fixture
 def handled() -> Iterator[Signals]:
-    signals = Signals()
+    signals, before = Signals(), signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup` ignores it
     with signals.handling():
         yield signals
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize(("signum", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
@@ -82,6 +83,7 @@ def test_a_lost_terminal_ends_it_as_sigterm_does() -> None:
     work += "    print('stopped', flush=True)\n    signals.answer()\n"
     child, terminal = pty.fork()
     if not child:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever the tests were started by
         os.execv(sys.executable, [sys.executable, "-c", work])
     while b"working" not in os.read(terminal, 100):
         pass

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from types import FrameType
 
 _HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -80,10 +79,12 @@ class Signals:
 
 def _leave_lost_terminal() -> None:
     """Write to nowhere what would be written to a terminal that is gone, and be an error."""
-    with suppress(OSError), Path(os.devnull).open("wb") as nowhere:  # of one that is closed
-        for descriptor in (1, 2):
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        with suppress(OSError):  # of one that is closed
             if stat.S_ISCHR(os.fstat(descriptor).st_mode) and not os.isatty(descriptor):
-                os.dup2(nowhere.fileno(), descriptor)
+                os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 signals = Signals()

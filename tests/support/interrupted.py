@@ -81,7 +81,9 @@ def _command(arguments: Sequence[str], probe: Probe) -> int:
     probe.install()
     if status := left_with(arguments):
         return status
-    Path("hooks").write_text("\n".join(f"{name} {number}" for name, number in probe.calls.items()))
+    own = Path(f"hooks-{os.getpid()}")  # of several processes the last one's stays, whole
+    own.write_text("\n".join(f"{name} {number}" for name, number in probe.calls.items()))
+    own.rename("hooks")
     return 0
 
 
