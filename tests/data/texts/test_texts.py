@@ -296,6 +296,10 @@ VOCABULARY = ("vocab.txt", b"a\nb\n")
         (written("m.npz", b"PK"), "is a matrix, which has no words: put its vocabulary, one word a line, beside it as"),
         (written("m.npz", b"PK", VOCABULARY), "m.npz with vocab.txt: "),
         (written("m.mtx", b"text", VOCABULARY), "m.mtx with vocab.txt: "),
+        (
+            written("m.ldac", b"1 1:1\n", ("vocab.txt", b"a\nb\na\n")),
+            "vocab.txt: the vocabulary has the word 'a' twice",
+        ),
         (written("m.ldac", b"1 5:1\n", VOCABULARY), "word 5 is beyond the vocabulary of 2 words"),
         (written("m.ldac", b"2 0:1\n", VOCABULARY), "line 1: expected 'n id:count ...' with n pairs"),
         (written("docword.x.txt", b"1\n2\n1\n1 3 1\n", VOCABULARY), "every word of a triple is from 1 to 2, got 3"),

@@ -78,10 +78,16 @@ def from_matrix(
     labels: Sequence[str | None] | None = None,
     names: list[str] | None = None,
 ) -> Corpus:
-    """A documents x words matrix of counts; ValueError for entries that count nothing, or other numbers of words."""
+    """A documents x words matrix of counts.
+
+    ValueError for entries that count nothing, other numbers of words, and a word that stands twice.
+    """
     rows = count_rows(matrix)
     if rows.shape[1] != len(words):
         raise ValueError(f"the matrix has {rows.shape[1]} columns, and the vocabulary {len(words)} words")
+    if len(set(words)) < len(words):
+        twice = Counter(words).most_common(1)[0][0]
+        raise ValueError(f"the vocabulary has the word {twice!r} twice: other texts could be counted under one alone")
     documents = rows.indptr.astype(np.int64), rows.indices.astype(np.int32), rows.data.astype(np.int32)
     names = [str(n) for n in range(rows.shape[0])] if names is None else names
     return labelled(documents, words, names, [None] * len(names) if labels is None else labels)
