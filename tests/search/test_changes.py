@@ -139,9 +139,9 @@ def test_mistakes_with_an_index_leave_it_as_it_was(folder: Path, capsys):
     ckpt, data = ("--ckpt", folder / "model.ckpt"), ("--data", folder / "docs")
     assert f"{place} exists: give --overwrite" in mistaken(capsys, "index", *ckpt, *data, "--out", place)
     assert "has no document 'nobody'" in mistaken(capsys, "index", "--out", place, "--remove", "one.txt", "nobody")
-    assert "8 documents have names that others have" in mistaken(
-        capsys, "index", "--out", place, "--add", folder / "docs"
-    )
+    line = mistaken(capsys, "index", "--out", place, "--add", folder / "docs")
+    assert "8 documents have names that others have" in line
+    assert "or give others: by a column `id` of the table, without which rows are numbered" in line
     assert "needs at least one" in mistaken(capsys, "index", "--out", place, "--remove", *DOCUMENTS)
     query = ("search", "--index", place, "--query")
     assert "none of the query's words is in the vocabulary of" in mistaken(capsys, *query, "quagga")

@@ -129,7 +129,8 @@ class IndexWriter:
         if len(again):
             name = self._name(int(again.min()))
             raise ValueError(
-                f"{len(again):,} documents have names that others have, such as {name!r}: remove those first"
+                f"{len(again):,} documents have names that others have, such as {name!r}: remove those first, or give "
+                "others: by a column `id` of the table, without which rows are numbered, or in Python by names="
             )
 
     def _name(self, row: int) -> str:
