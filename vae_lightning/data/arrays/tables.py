@@ -17,7 +17,10 @@ csv.field_size_limit(LONGEST_FIELD)
 
 
 def text_rows(path: Path) -> Iterator[list[str]]:
-    """The rows of a .csv (, or ;) or .tsv in UTF-8, read one by one; the first names columns, all are as long as it."""
+    """The rows of a .csv (, or ;) or .tsv in UTF-8, read one by one; the first names columns, all are as long as it.
+
+    Blank lines are no rows, as other readers have it: the one field of a table of one column is empty where it is "".
+    """
     check_file(path, LARGEST_TABLE)
     with path.open(encoding="utf-8-sig", newline="") as file:
         try:

@@ -116,7 +116,7 @@ class Table(TextReader):
 
 
 class CSV(Table):
-    """A .csv or .tsv file in UTF-8 whose first line names the columns."""
+    """A .csv or .tsv file in UTF-8 whose first line names the columns; blank lines are no rows, nor counted."""
 
     def rows(self, path: Path) -> Iterator[Mapping[str, Any]]:
         """Read row by row."""
