@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jaxtyping
 import pytest
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,11 @@ def test_it_is_a_linear_map_of_the_one_hot_representation() -> None:
 def test_it_starts_where_told_with_the_first_bit_slowest() -> None:
     network = OneHotLinear((2,), 1, weight=[[0.0], [1.0], [2.0], [3.0]])
     assert network(torch.tensor([[0.0, 1.0], [1.0, 0.0]])).tolist() == [[1.0], [2.0]]
+
+
+def test_it_starts_from_whole_numbers_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as in use, where nothing else checks them
+    assert OneHotLinear((1,), 1, weight=[[0], [1]]).weight.tolist() == [[0.0], [1.0]]
 
 
 def test_gradients_reach_the_rows_of_the_codes_seen() -> None:

@@ -38,8 +38,9 @@ class OneHotLinear(nn.Module):
         bits = prod(context_shape)
         if bits > PAIRED_BITS:
             raise ValueError(f"OneHotLinear has a row for each of 2^{bits} codes, at most {PAIRED_BITS} bits; use MLP")
-        start = torch.randn(2**bits, num_outputs) if weight is None else torch.tensor(weight)
-        if start.shape != (2**bits, num_outputs):
+        shape, kind = (2**bits, num_outputs), torch.get_default_dtype()
+        start = torch.randn(shape) if weight is None else torch.tensor(weight, dtype=kind)
+        if start.shape != shape:
             raise ValueError(
                 f"the weight of OneHotLinear must be {2**bits} codes x {num_outputs} outputs, got {tuple(start.shape)}"
             )
