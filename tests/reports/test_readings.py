@@ -25,6 +25,8 @@ GAPS = {"approximation_gap": 0.2, "amortisation_gap": 0.1}
         (COLLAPSE, GOOD, "25% of the latent units"),
         (COLLAPSE | {"inactive_units_fraction": 0.6}, LOOK, "60% of the latent units"),
         (COLLAPSE | {"collapsed": 1.0}, BAD, "has collapsed"),
+        ({"collapsed": 0.0, "sample_spread": 0.9}, GOOD, "90% of the variance of the data. Samples are not all alike"),
+        ({"collapsed": 1.0, "sample_spread": 0.1}, BAD, "10% of the variance of the data. The generator has collapsed"),
         (LIKELIHOOD, GOOD, "at least -90.00 ± 0.40 nats per observation. That is 2.00 nats above the ELBO"),
         (LIKELIHOOD | {"effective_sample_fraction": 0.04}, LOOK, "size is 4% of the importance samples"),
         (LIKELIHOOD | {"effective_sample_size": 4.0}, BAD, "too small to trust the estimate"),

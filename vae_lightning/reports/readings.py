@@ -53,6 +53,13 @@ def _collapse(found: Found) -> tuple[str, str]:
     )
 
 
+def _mode_collapse(found: Found) -> tuple[str, str]:
+    told = f"The means of samples have {found['sample_spread']:.0%} of the variance of the data."
+    if found["collapsed"] > 0:
+        return BAD, f"{told} The generator has collapsed: its samples are alike. A penalty such as `R1` may help."
+    return GOOD, f"{told} Samples are not all alike, but may be of some modes alone: compare them with data."
+
+
 def _units(found: Found) -> tuple[str, str]:
     active, share = found["active_units"], found["active_units_fraction"]
     units = round(active / share) if share > 0 else None
@@ -188,6 +195,7 @@ def _bits(found: Found) -> tuple[str, str]:
 
 READINGS: tuple[tuple[str, type, tuple[str, ...], Reading], ...] = (
     ("Posterior collapse", callbacks.CollapseWatch, ("collapsed", "inactive_units_fraction"), _collapse),
+    ("Mode collapse", callbacks.CollapseWatch, ("collapsed", "sample_spread"), _mode_collapse),
     ("Likelihood", callbacks.LogLikelihood, ("log_likelihood", "elbo", "effective_sample_fraction"), _likelihood),
     ("Likelihood", callbacks.AnnealedLikelihood, ("log_likelihood", "log_partition"), _annealed),
     ("Inference gaps", callbacks.InferenceGaps, ("approximation_gap", "amortisation_gap"), _gaps),
