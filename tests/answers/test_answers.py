@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import jaxtyping
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -258,6 +261,16 @@ def _made(model: vl.GaussianVAE, x: torch.Tensor) -> np.ndarray:
     """What it makes of x as it sees it."""
     with torch.no_grad():
         return model.likelihood(model.posterior(x).mean).mean.numpy()
+
+
+def test_how_many_rows_to_draw_is_a_whole_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as in use, where nothing else checks kinds
+    model = vl.GaussianVAE(1, vl.Normal(2, scale=1.0))
+    for ask, n in product((model.sample, model.generate), (-1, 2.5, 10**26)):
+        with pytest.raises(ValueError, match=re.escape(f"to 2^63 - 1; got {n}")):
+            ask(n)
+    assert model.sample(np.int64(2)).shape == (2, 2)
+    assert model.sample(0).shape == (0, 2)
 
 
 # -- many models -----------------------------------------------------------------------------------------------------

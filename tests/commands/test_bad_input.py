@@ -116,7 +116,8 @@ def test_pictures_are_refused_of_data_that_are_none(tmp_path: Path, capsys: pyte
     assert "the model's data are no pictures" in refused(capsys, *given, tmp_path / "x")
     pictures = ("sample", "--ckpt", trained("VAE").checkpoint, "--out", tmp_path / "x.png", "--n")
     assert "a grid has at most 4,096 pictures, got 5,000: name a folder" in refused(capsys, *pictures, "5000")
-    assert "n, how many rows to draw, must be at least 1; got 0" in refused(capsys, *pictures, "0")
+    for n in ("0", "1" + 26 * "0"):
+        assert f"must be a whole number from 1 to 2^63 - 1; got {n}" in refused(capsys, *pictures, n)
     assert not list(tmp_path.iterdir())
 
 

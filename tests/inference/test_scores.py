@@ -223,6 +223,7 @@ def test_documents_are_scored_by_their_lengths() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: scores(WORLD.model(), WORLD.rows(2)[:0]), "there are no rows"),
         (lambda: imputed(WORLD.model(), WORLD.rows(2), num_samples=0), "num_samples >= 1, got 0"),
         (lambda: imputed(WORLD.model(), WORLD.rows(2), draws=-1), "0 or more; got -1"),
         (lambda: harmonium_imputed(rbm(), torch.ones(1, 4), num_chains=1), "num_chains >= 2"),

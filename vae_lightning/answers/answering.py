@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vae_lightning.answers.codes import between, blank, read_codes
+from vae_lightning.answers.codes import between, blank, how_many, read_codes
 from vae_lightning.answers.missing import check_whole
 from vae_lightning.answers.neighbours import nearest
 from vae_lightning.answers.records import Anomalies, Answer, Decoded, Encoded, Imputed, Nearest, Scored
@@ -141,7 +141,7 @@ class Answering(abc.ABC):
     def sample(self, n: int, mean: bool = False) -> Any:
         """N observations from the model (n, *X) in the units of the data, or their means E[x | z]; torch draws them."""
         with torch.no_grad():
-            law = self.simulate(n)
+            law = self.simulate(how_many(n, 0))
             return self.as_observed(self.read_by.to_original(law.mean if mean else law.sample()))
 
     def log_likelihood(self, x: Any, K: int | None = None) -> Scored:

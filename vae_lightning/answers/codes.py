@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+import sys
 from collections.abc import Sequence
 from math import prod
 from pathlib import Path
@@ -59,10 +61,20 @@ def between(a: Encoded, b: Encoded, steps: int) -> Prepared:
 
 def blank(n: int) -> Prepared:
     """N rows of nothing, for what a model answers of itself, in no more memory than one; ValueError for n < 1."""
-    if n < 1:
-        raise ValueError(f"n, how many rows to draw, must be at least 1; got {n}")
+    n = how_many(n, 1)
     none = torch.tensor([-1]).expand(n)
     return Prepared(Numbers(n), Observations(torch.empty(n, 0), none, none))
+
+
+def how_many(n: int, least: int) -> int:
+    """N rows to draw; ValueError for fewer than that, for more than can be counted, and for what is no whole number."""
+    try:
+        whole = operator.index(n)
+    except TypeError:
+        whole = -1
+    if not least <= whole <= sys.maxsize:
+        raise ValueError(f"n, how many rows to draw, must be a whole number from {least} to 2^63 - 1; got {n!r}")
+    return whole
 
 
 class Numbers(Sequence[str]):

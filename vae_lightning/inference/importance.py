@@ -134,9 +134,11 @@ def log_weights(
         noise: where it takes its randomness from.
         chunk: rows of the decoder at once; by default as many as emit 2^21 numbers, 2^25 on a GPU.
 
-    ValueError for K or a chunk below 1.
+    ValueError for K or a chunk below 1, and where there are no rows.
     """
     check_samples(num_samples, chunk)
+    if not len(x):
+        raise ValueError("there are no rows to weigh samples for")
     proposal, noise, chunk = proposal or Posterior(), noise or Noise(), chunk or rows_at_once(model, x)
     pieces = -(-len(x) // min(chunk, max(1, WEIGHTS // num_samples)))
     for rows in torch.arange(len(x)).tensor_split(pieces):
