@@ -320,7 +320,7 @@ def test_a_model_of_double_precision_answers_as_well(make: Callable[[], Any]) ->
 
 
 def test_a_model_of_bfloat16_answers_as_well() -> None:
-    """As a run of bf16-true leaves it; NumPy has no such numbers."""
+    """NumPy has no such numbers."""
     x = np.random.default_rng(0).normal(size=(5, 3))
     single = vl.GaussianVAE(2, vl.Normal(3, scale=0.5))
     half = copy.deepcopy(single).bfloat16()
@@ -328,3 +328,7 @@ def test_a_model_of_bfloat16_answers_as_well() -> None:
     np.testing.assert_allclose(half.reconstruct(x).x, single.reconstruct(x).x, atol=0.05)
     assert half.generate(2).x.dtype == np.float32
     assert np.isfinite(half.log_likelihood(x, K=10).log_likelihood).all()
+    with pytest.raises(
+        ValueError, match=r"bfloat16, of this model, rounds whole numbers of the data: call model\.float"
+    ):
+        half.encode(np.full((1, 3), 257.0))

@@ -259,3 +259,6 @@ def test_it_draws_in_the_precision_of_its_weights(family: ExponentialFamily) -> 
     for p, precision in ((single, torch.float32), (double, torch.float64)):
         assert p.sample((2,)).dtype == p.mean.dtype == precision
     torch.testing.assert_close(double.mean.float(), single.mean, rtol=1e-3, atol=1e-3)
+    half = stirred(family).bfloat16()(codes(3).bfloat16())
+    assert half.sample((2,)).dtype == torch.bfloat16
+    torch.testing.assert_close(half.mean.float(), single.mean, rtol=0.1, atol=0.1)

@@ -199,7 +199,15 @@ class Answering(abc.ABC):
 
     def _placed(self, x: Tensor | Counts) -> Tensor | Counts:
         """Rows where the weights are, dense ones in their precision, which after a run of 64-true is double."""
-        return x.to(next(self.parameters())) if isinstance(x, Tensor) else x.to(self.where)
+        if not isinstance(x, Tensor):
+            return x.to(self.where)
+        x = x.to(self.where)
+        placed = x.to(next(self.parameters()))
+        if placed.dtype.itemsize < 4 and bool(((x == x.round()) & (x != placed)).any()):
+            raise ValueError(
+                f"{placed.dtype}, of this model, rounds whole numbers of the data: call model.float() first"
+            )
+        return placed
 
     @contextmanager
     def _ready(self) -> Iterator[None]:

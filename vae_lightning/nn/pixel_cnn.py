@@ -118,6 +118,7 @@ class PixelCNN(nn.Module):
     ) -> Float[Tensor, "n channels height width"]:
         """Images, pixel by pixel, each drawn from its parameters (N, P / (H W)); as one evaluation would see them."""
         layers = [layer for layer in self.layers if isinstance(layer, GatedLayer)]
+        maps = maps.to(next(self.parameters()))
         return PixelCache(layers, self.head, maps, self.image_shape[0]).images(draw)
 
 
