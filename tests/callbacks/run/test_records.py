@@ -14,7 +14,7 @@ from support.hparams import differing, metrics
 from support.models import digits, events, gaussian_vae, hashing, newsgroups, trainer
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from vae_lightning.callbacks import FinalFigures, MetricsFile, Samples
+from vae_lightning.callbacks import FinalFigures, LastCheckpoint, MetricsFile, Samples
 from vae_lightning.models import GaussianVAE
 
 
@@ -43,6 +43,18 @@ def test_a_later_test_adds_its_figures(run: Path, miniature: Path) -> None:
     (tested,) = again.test(hashing(), datamodule=newsgroups(miniature), verbose=False)
     assert figures(run) == before | tested
     assert "test/nelbo" in figures(run)
+
+
+def test_a_run_that_is_trained_further_drops_the_figures_of_its_test(miniature: Path, tmp_path: Path) -> None:
+    """They stood beside the longer run as if they were its own; one that takes no step keeps them."""
+    for epochs, tested in ((1, True), (1, True), (2, False)):
+        run = trainer(MetricsFile(), LastCheckpoint(), default_root_dir=tmp_path, max_epochs=epochs)
+        last = tmp_path / "checkpoints" / "last.ckpt"
+        run.fit(hashing(), datamodule=newsgroups(miniature), ckpt_path=last if last.exists() else None)
+        if epochs == 1 and "test/nelbo" not in figures(tmp_path):
+            run.test(hashing(), datamodule=newsgroups(miniature), verbose=False)
+        assert ("test/nelbo" in figures(tmp_path)) == tested
+        assert "val/nelbo" in figures(tmp_path)
 
 
 def test_figures_are_there_after_every_validation_and_never_in_halves(miniature: Path, tmp_path: Path) -> None:

@@ -16,8 +16,14 @@ from vae_lightning.files import atomic_write
 class MetricsFile(pl.Callback):
     """Writes `metrics.json` into the run's folder: the last value of every logged figure, null if it is not finite.
 
-    Figures that it holds and this run does not log stay. One that cannot be read is put aside, with a warning.
+    Figures that it holds and this run does not log stay, but for those of `test/` once the run is trained further: they
+    are of the model before that. One that cannot be read is put aside, with a warning.
     """
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Drop the figures of the test: a step is about to be taken, after which they are of another model."""
+        if (target := file_of_run(trainer, "metrics.json")) is not None and target.exists():
+            _replace(target, {name: value for name, value in _read(target).items() if not name.startswith("test/")})
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the figures after each validation, so that a run that is killed leaves its last figures."""
@@ -38,8 +44,7 @@ class MetricsFile(pl.Callback):
         figures = _read(target) if target.exists() else {}
         logged = {name: float(value) for name, value in trainer.callback_metrics.items() if name != "step"}
         figures |= {name: value if math.isfinite(value) else None for name, value in logged.items()}
-        with atomic_write(target) as file:
-            file.write(json.dumps(figures, indent=1, sort_keys=True, allow_nan=False).encode())
+        _replace(target, figures)
 
 
 def file_of_run(trainer: pl.Trainer, name: str) -> Path | None:
@@ -47,6 +52,11 @@ def file_of_run(trainer: pl.Trainer, name: str) -> Path | None:
     folder = trainer.log_dir  # asked on every rank: it is broadcast
     dry = folder is None or not trainer.is_global_zero or trainer.fast_dev_run  # type: ignore[attr-defined]
     return None if dry else Path(str(folder)) / name
+
+
+def _replace(target: Path, figures: dict[str, float | None]) -> None:
+    with atomic_write(target) as file:
+        file.write(json.dumps(figures, indent=1, sort_keys=True, allow_nan=False).encode())
 
 
 def _read(target: Path) -> dict[str, float | None]:
