@@ -16,7 +16,7 @@ import pytest
 import torch
 import yaml
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint, SpikeDetection
 from support.command import HASHING, ROOT, command, on_miniature
 from support.crafted import LOOP, STRANGER, Pickled, plant, spec, whole, written
 from support.models import hashing, newsgroups, trainer
@@ -454,6 +454,17 @@ def test_a_run_still_removes_its_own(miniature: Path, tmp_path: Path) -> None:
     run = trainer(best, max_epochs=1, enable_checkpointing=True, plugins=[AtomicCheckpointIO()])
     run.fit(hashing(), datamodule=newsgroups(miniature))
     assert [path.name for path in (tmp_path / "kept").iterdir()] == [f"step-step={run.global_step}.ckpt"]
+
+
+def test_spike_detection_writes_where_the_user_says_and_not_the_checkpoint(miniature: Path, tmp_path: Path) -> None:
+    """Lightning's takes the place of its file from its state."""
+    for epochs, name in ((1, "victim.json"), (2, "mine.json")):
+        watch = SpikeDetection(atol=1e9, exclude_batches_path=str(tmp_path / name))
+        run = trainer(watch, max_epochs=epochs, plugins=[AtomicCheckpointIO()])
+        start = tmp_path / "stranger.ckpt" if epochs == 2 else None
+        run.fit(hashing(), datamodule=newsgroups(miniature), ckpt_path=start, weights_only=True)
+        run.save_checkpoint(tmp_path / "stranger.ckpt")
+    assert watch.exclude_batches_path == str(tmp_path / "mine.json")
 
 
 OWN = """

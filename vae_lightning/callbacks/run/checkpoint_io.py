@@ -14,6 +14,7 @@ from vae_lightning.files import atomic_write
 from vae_lightning.trust import read_checkpoint
 
 _OF_A_PROCESS = ".temp.ckpt"  # weights alone, by which a process that Lightning has spawned gives back what it learnt
+_WRITTEN_TO = "bad_batches_path"  # in the state of Lightning's SpikeDetection: a file, wherever the checkpoint says
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -45,13 +46,20 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """ValueError, whatever the caller says, for a file that is not whole or names what it may not."""
+        """ValueError, whatever the caller says, for a file that is not whole or names what it may not.
+
+        A callback that would write to a path of its state is not given this state, and begins anew.
+        """
         if Path(path).name == _OF_A_PROCESS:
             self._given_back = Path(path)
             location: Any = map_location or "cpu"
             return super().load_checkpoint(path, location, weights_only=True)
         content = read_checkpoint(Path(path), trust=self.trust)
-        return content if map_location is None else super().load_checkpoint(path, map_location, weights_only=True)
+        if map_location is not None:
+            content = super().load_checkpoint(path, map_location, weights_only=True)
+        if states := content.get("callbacks"):
+            content["callbacks"] = {name: state for name, state in states.items() if _WRITTEN_TO not in state}
+        return content
 
     def remove_checkpoint(self, path: str | Path) -> None:
         """Remove a file of a folder that this run writes to: paths come from checkpoints, and those from anyone."""
