@@ -213,6 +213,22 @@ def test_rows_of_one_name_have_a_picture_each(tmp_path: Path) -> None:
     assert made == ["a-2.png", "a-3.png", "a.png", "b.jpg.png", "b.png"]
 
 
+def test_a_name_may_be_that_of_the_folder_of_another(tmp_path: Path) -> None:
+    """It was a bare FileExistsError."""
+    with Target(tmp_path / "made", overwrite=False, pictures=True).writer(Plain()) as write:
+        write(Decoded(["a.png", "a.png/c", "a.png/c", "b.png/c", "b.png"], np.zeros((5, 1, 4, 4), np.float32)))
+    made = sorted(path.relative_to(tmp_path / "made").as_posix() for path in tmp_path.rglob("*.png") if path.is_file())
+    assert made == ["a.png", "a.png-2/c-2.png", "a.png-2/c.png", "b.png.png", "b.png/c.png"]
+
+
+def test_pictures_may_be_written_into_this_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`.` has no name, as an error said."""
+    monkeypatch.chdir(tmp_path)
+    with Target(Path(), overwrite=True, pictures=True).writer(Plain()) as write:
+        write(Decoded(["a"], np.zeros((1, 1, 4, 4), np.float32)))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
 def test_pictures_are_means_unless_their_noise_is_asked_for(tmp_path: Path) -> None:
     """A learned sigma would hide them."""
     kind = trained("VAE")

@@ -6,9 +6,9 @@ import abc
 import math
 import secrets
 import shutil
+from collections import defaultdict
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import chain, count
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
@@ -86,8 +86,10 @@ class Folder:
 
     def __init__(self, target: Path) -> None:
         self.target = target
-        self.place = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
+        beside = target if target.is_dir() else target.parent  # `.` has no name, and its parent may be another's
+        self.place = beside / f".{target.name}.{secrets.token_hex(8)}.part"
         self.place.mkdir(parents=True)
+        self._numbers: defaultdict[Path, int] = defaultdict(lambda: 2)  # that the next row of a name is tried with
 
     def write(self, part: Answer) -> None:
         """The next pictures."""
@@ -98,7 +100,7 @@ class Folder:
 
     def finish(self) -> None:
         """Move them into the folder."""
-        for path in sorted(self.place.rglob("*.png")):
+        for path in sorted(each for each in self.place.rglob("*.png") if each.is_file()):
             goal = self.target / path.relative_to(self.place)
             goal.parent.mkdir(parents=True, exist_ok=True)
             path.replace(goal)
@@ -110,16 +112,22 @@ class Folder:
     def _path(self, name: str) -> Path:
         """Below the folder, whatever the name; two names that differ in their ending alone keep it.
 
-        Of several rows of one name, each but the first has a number.
+        Of several rows of one name, each but the first has a number, and so has a folder called as a picture before it.
         """
-        parts = [part for part in PurePath(name).parts if part not in ("/", "..")] or ["picture"]
-        path = self.place.joinpath(*parts)
+        *folders, last = [part for part in PurePath(name).parts if part not in ("/", "..")] or ["picture"]
+        path = self.place
+        for folder in folders:
+            path = path / (f"{folder}-2" if (path / folder).is_file() else folder)
+        path = path / last
         shorter = (
             path.with_suffix(".png") if path.suffix.lower() in IMG_EXTENSIONS else path.with_name(f"{path.name}.png")
         )
-        numbered = (path.with_name(f"{path.name}-{number}.png") for number in count(2))
-        names = chain([shorter, path.with_name(f"{path.name}.png")], numbered)
-        return next(each for each in names if not each.exists())
+        for each in (shorter, path.with_name(f"{path.name}.png")):
+            if not each.exists():
+                return each
+        while (each := path.with_name(f"{path.name}-{self._numbers[path]}.png")).exists():
+            self._numbers[path] += 1
+        return each
 
 
 def _images(part: Answer) -> Float[Tensor, "n C H W"]:
