@@ -163,6 +163,15 @@ def test_where_nobody_reads_what_is_printed_it_ends_as_others_do() -> None:
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
 
 
+def test_where_there_is_no_room_for_what_is_printed_one_line_says_so() -> None:
+    """It was a traceback."""
+    with Path("/dev/full").open("wb") as out:
+        words = [sys.executable, "-m", "vae_lightning", "--help"]
+        done = subprocess.run(words, stdout=out, stderr=subprocess.PIPE, check=False)
+    said = b"vae-lightning: what it prints cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
 def test_a_module_of_the_current_folder_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

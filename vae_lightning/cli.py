@@ -99,9 +99,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()
-    except BrokenPipeError:  # of what was printed last; any other has been told in one line
+    except OSError as error:  # of what was printed last; any other has been told in one line
+        if os.environ.get("VAE_LIGHTNING_TRACEBACK") and not isinstance(error, BrokenPipeError):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what waits is written as the process ends
-        raise SystemExit(128 + signal.SIGPIPE) from None
+        if isinstance(error, BrokenPipeError):
+            raise SystemExit(128 + signal.SIGPIPE) from None
+        print(f"vae-lightning: what it prints cannot be written: {error.strerror}", file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 def _run(arguments: Sequence[str] | None) -> None:
