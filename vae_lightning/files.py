@@ -23,6 +23,9 @@ def atomic_write(target: Path) -> Iterator[BinaryIO]:
 
     The folder is made if it is missing. Writers of one target do not meet: each has a temporary file of its own, and
     the last to finish stands. What a killed writer left behind is removed by the next. OSError names the target.
+
+    It takes the place of a symbolic link, too: a link in a folder of somebody else's may point anywhere. Of a file that
+    the user has named, give `pointed_to`.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     _remove_left_behind(target)
@@ -40,6 +43,11 @@ def atomic_write(target: Path) -> Iterator[BinaryIO]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def pointed_to(target: Path) -> Path:
+    """The file that a symbolic link stands for, or will; any other path as it is."""
+    return target.resolve() if target.is_symlink() else target
 
 
 def _remove_left_behind(target: Path) -> None:

@@ -229,6 +229,16 @@ def test_pictures_may_be_written_into_this_folder(tmp_path: Path, monkeypatch: p
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
+def test_a_link_stays_and_what_it_points_to_is_written(tmp_path: Path) -> None:
+    """The table took the place of the link."""
+    (tmp_path / "real.csv").write_text("old")
+    (tmp_path / "link.csv").symlink_to("real.csv")
+    with Target(tmp_path / "link.csv", overwrite=True, pictures=False).writer(Plain()) as write:
+        write(Decoded(["a"], np.zeros((1, 2), np.float32)))
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "real.csv").read_text() != "old"
+
+
 def test_pictures_are_means_unless_their_noise_is_asked_for(tmp_path: Path) -> None:
     """A learned sigma would hide them."""
     kind = trained("VAE")

@@ -101,6 +101,21 @@ def test_a_reader_keeps_what_it_opened(folder: Path):
     assert not list(folder.glob(".*"))
 
 
+def test_a_link_to_an_index_stays_one(folder: Path, tmp_path: Path):
+    """A change took the place of the link, and left what it points to as it was."""
+    made(folder, sorted(DOCUMENTS), "all")
+    (tmp_path / "link.index").symlink_to(folder / "all.index")
+    CodeIndex.open(tmp_path / "link.index").remove(["one.txt"]).add(["the river"], ["new"])
+    assert (tmp_path / "link.index").is_symlink()
+    assert CodeIndex.open(folder / "all.index").documents.row("new") == 7
+    before = (folder / "all.index").read_bytes()
+    CodeIndex.of(folder / "model.ckpt", folder / "all", out=tmp_path / "link.index", overwrite=True).remove("one.txt")
+    assert (tmp_path / "link.index").is_symlink()
+    assert (folder / "all.index").read_bytes() != before
+    for path in (tmp_path / "link.index", folder / "all.index"):
+        assert len(CodeIndex.open(path).nearest("the river", 8).to_frame()) == 7
+
+
 def mistaken(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
     """The one line that a command ends with."""
     capsys.readouterr()

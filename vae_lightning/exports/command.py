@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from vae_lightning.exports.programs import Save, programs, save_onnx, save_pt2
 from vae_lightning.exports.ship import ship
-from vae_lightning.files import atomic_write, expanded, find
+from vae_lightning.files import atomic_write, expanded, find, pointed_to
 from vae_lightning.loading import load
 
 _PROGRAMS: dict[str, Save] = {".pt2": save_pt2, ".onnx": save_onnx}
@@ -59,5 +59,5 @@ def _write(target: Path, save: partial[None]) -> None:
     with TemporaryDirectory() as folder:
         made = Path(folder, target.name)
         save(made)
-        with atomic_write(target) as file:
+        with atomic_write(pointed_to(target)) as file:
             file.write(made.read_bytes())

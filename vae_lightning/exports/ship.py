@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from vae_lightning.callbacks import AtomicCheckpointIO
+from vae_lightning.files import pointed_to
 from vae_lightning.trust import read_checkpoint
 
 AVERAGED = ("current_model_state", "averaging_state")
@@ -32,7 +33,7 @@ def ship(source: Path, target: Path, trust: Sequence[str] = (), half: bool = Fal
         shipped["datamodule_hyper_parameters"] = _placeless(shipped["datamodule_hyper_parameters"])
     if "preparation" in shipped:
         shipped["preparation"] = _beside(shipped["preparation"])
-    AtomicCheckpointIO().save_checkpoint(shipped, target)
+    AtomicCheckpointIO().save_checkpoint(shipped, pointed_to(target))
 
 
 def _halved(value: Any) -> Any:

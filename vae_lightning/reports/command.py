@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from vae_lightning.files import atomic_write, expanded
+from vae_lightning.files import atomic_write, expanded, pointed_to
 from vae_lightning.reports.card import model_card
 from vae_lightning.reports.found import find
 from vae_lightning.reports.page import page
@@ -57,5 +57,5 @@ def _target(out: Path | str, overwrite: bool) -> Path:
 
 
 def _write(target: Path, text: str) -> None:
-    with atomic_write(target) as file:
+    with atomic_write(pointed_to(target)) as file:
         file.write(text.encode())

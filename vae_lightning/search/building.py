@@ -15,7 +15,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from vae_lightning.data.arrays.numbers import is_missing
-from vae_lightning.files import atomic_write, locked
+from vae_lightning.files import atomic_write, locked, pointed_to
 from vae_lightning.search.documents import Documents
 from vae_lightning.search.maker import Maker
 from vae_lightning.search.storage.container import Container
@@ -32,6 +32,7 @@ def build(
 ) -> Container:
     """An index of these documents; ValueError for none, and for a file that exists unless it is to be overwritten."""
     check_new(out, overwrite)
+    out = None if out is None else pointed_to(out)
     with IndexWriter(num_bits, vocabulary, _folder(out)) as writer:
         for batch in batches:
             writer.add(batch)
@@ -45,6 +46,7 @@ def change(
 
     ValueError where another has taken it meanwhile, whose documents would be lost.
     """
+    out = None if out is None else pointed_to(out)
     with (
         nullcontext() if out is None else locked(out),
         IndexWriter(old.said["num_bits"], Documents(old).vocabulary, _folder(out)) as writer,

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from vae_lightning.files import find
+from vae_lightning.files import find, pointed_to
 from vae_lightning.search.encoder import Encoder, sha256_of
 
 
@@ -22,9 +22,9 @@ class Maker:
     def of(cls, encoder: Encoder, index: Path | None) -> Maker:
         """What an index in this place says of an encoder."""
         path = str(encoder.path.absolute())
-        return cls(
-            encoder.sha256, path if index is None else os.path.relpath(path, index.absolute().parent), encoder.kind
-        )
+        if index is not None:
+            path = os.path.relpath(path, pointed_to(index).absolute().parent)
+        return cls(encoder.sha256, path, encoder.kind)
 
     def encoder(self, index: Path | None, ckpt: Path | None) -> Encoder:
         """The encoder of that checkpoint, from where it lay, from beside the index, or from where it is said to be.
@@ -47,7 +47,8 @@ class Maker:
 
     def _find(self, name: str, index: Path | None) -> Path:
         folder = Path() if index is None else index.parent
-        for place in (folder / self.path, folder / Path(self.path).name):
+        real = folder if index is None else pointed_to(index).parent
+        for place in (each / path for each in (real, folder) for path in (self.path, Path(self.path).name)):
             if place.is_file():
                 return place
         raise ValueError(

@@ -13,7 +13,7 @@ from vae_lightning.commands.outputs.base import Output
 from vae_lightning.commands.outputs.lines import Delimited, JSONLines, TabDelimited
 from vae_lightning.commands.outputs.parquet import Parquet
 from vae_lightning.commands.outputs.pictures import MOST, Folder, Grid, Layout
-from vae_lightning.files import atomic_write, expanded
+from vae_lightning.files import atomic_write, expanded, pointed_to
 
 TABLES: dict[str, Callable[[BinaryIO], Output]] = {
     ".csv": Delimited,
@@ -74,7 +74,7 @@ class Target:
             finally:
                 folder.remove()
             return
-        with atomic_write(self.path) as file:
+        with atomic_write(pointed_to(self.path)) as file:
             output = Grid(file, layout) if self.ending == GRID else TABLES[self.ending](file)
             try:
                 yield output.write

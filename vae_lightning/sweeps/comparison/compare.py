@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from vae_lightning.files import atomic_write, expanded
+from vae_lightning.files import atomic_write, expanded, pointed_to
 from vae_lightning.messages import CommandParser
 from vae_lightning.sweeps.comparison.comparable import check, remarks
 from vae_lightning.sweeps.comparison.options import starts
@@ -38,7 +38,7 @@ def compare(arguments: Sequence[str]) -> None:
     there, without = _with_figure(runs, question)
     rows = question.rows(there)
     if target is not None:
-        with atomic_write(target) as file:
+        with atomic_write(pointed_to(target)) as file:
             file.write(as_csv(rows, question))
     show(texts(rows, question), Console())
     said = [*remarks(there, question.by), *_went_on(there), *_twice(rows, question), *without]
