@@ -57,8 +57,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         content = read_checkpoint(Path(path), trust=self.trust)
         if map_location is not None:
             content = super().load_checkpoint(path, map_location, weights_only=True)
-        if states := content.get("callbacks"):
-            content["callbacks"] = {name: state for name, state in states.items() if _WRITTEN_TO not in state}
+        states = content.get("callbacks") or {}
+        for name in [each for each, state in states.items() if isinstance(state, dict) and _WRITTEN_TO in state]:
+            del states[name]
         return content
 
     def remove_checkpoint(self, path: str | Path) -> None:
