@@ -193,12 +193,25 @@ def test_the_best_repeat_on_validation_is_returned(tmp_path: Path) -> None:
         assert torch.equal(model.state_dict()[name], weights), name
 
 
+def normalised(shape: Any, outputs: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(*shape, 6), nn.BatchNorm1d(6), nn.Dropout(), nn.Linear(6, outputs))
+
+
+def test_what_is_logged_changes_nothing_that_is_learnt() -> None:
+    """Running statistics used to move twice in the steps that are logged, and dropout to draw once more."""
+    found = []
+    for every in (1, 50):
+        model = libi(encoder=normalised, repeats=1)
+        fit(model, log_every_n_steps=every)
+        found.append(model.state_dict())
+    assert [name for name, value in found[0].items() if not torch.equal(value, found[1][name])] == []
+    x, state = TRUTH.sample(50), torch.get_rng_state()
+    model.train().failures((x, x), 0)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_a_repeat_is_judged_as_it_is_evaluated() -> None:
     """Batch normalisation takes the running statistics, which see nothing of the data that judge, or stay held."""
-
-    def normalised(shape: Any, outputs: int) -> nn.Module:
-        return nn.Sequential(nn.Linear(*shape, 6), nn.BatchNorm1d(6), nn.Dropout(), nn.Linear(6, outputs))
-
     model, data = libi(encoder=normalised), world()
     data.setup("fit")
     model.codes.network[1].eval()

@@ -13,6 +13,7 @@ from vae_lightning.latent_variable import ConditionalLike, LatentVariableModel
 from vae_lightning.objectives.base import Objective
 from vae_lightning.objectives.constraints.base import Constraint
 from vae_lightning.objectives.constraints.penalties import Covariance, HenzeZirkler, Mean
+from vae_lightning.randomness import seeded
 
 
 class CodeLikelihood(Objective):
@@ -99,6 +100,12 @@ class CodeLikelihood(Objective):
 
     def failures(self, model: LatentVariableModel, x: Tensor | Counts) -> dict[str, str]:
         """The penalties and constraints that these codes fail, by name, with the reason."""
-        given: tuple[object, ...] = model, x, self.code(x)
-        found = {each.name: each.failure(*given[each.takes]) for each in self._all}
+        held = [each for each in (model, self, self.codes) if isinstance(each, nn.Module)]
+        # what is logged changes nothing that is learnt: running statistics move at every forward, and dropout draws
+        buffers = [(buffer, buffer.clone()) for each in held for buffer in each.buffers()]
+        with seeded("failures"):
+            given: tuple[object, ...] = model, x, self.code(x)
+            found = {each.name: each.failure(*given[each.takes]) for each in self._all}
+        for buffer, before in buffers:
+            buffer.data.copy_(before)  # which a backward pass that is still to come may hold, with this very value
         return {name: reason for name, reason in found.items() if reason is not None}
