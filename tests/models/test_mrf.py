@@ -259,6 +259,8 @@ class TestGibbs:
     def test_objectives_and_families_that_do_not_fit(self) -> None:
         with pytest.raises(TypeError, match=r"ELBO needs the log-probability of codes, which GibbsMRF\(20, 20"):
             mrf_vae(GibbsMRF(20, 20), objective=ELBO(LeaveOneOut()))
+        with pytest.raises(TypeError, match=r"which GibbsMRF\(1, 2, .* does not know: use MRFVAE, which trains it"):
+            VAE(GibbsMRF(1, 2), Bernoulli(PIXELS), MLP, MLP, ELBO(LeaveOneOut()))
         with pytest.raises(TypeError, match="GibbsELBO is for GibbsMRF posteriors, got MarkovRandomField: use ELBO"):
             mrf_vae(objective=GibbsELBO())
         with pytest.raises(ValueError, match="needs at least 2, got 1"):

@@ -29,6 +29,8 @@ class VAE(LatentVariableModule):
         scheduler: builds a learning-rate scheduler, stepped every epoch (or step: `models.EveryStep`).
         evaluation_samples: samples of z per observation in validation and test.
 
+    TypeError for a latent `GibbsMRF`, which has no bound: `MRFVAE` trains it.
+
     Examples:
         >>> import torch
         >>> from vae_lightning.estimators import DisARM
@@ -54,6 +56,11 @@ class VAE(LatentVariableModule):
         evaluation_samples: int = 1,
     ) -> None:
         check_kinds(VAE, locals())
+        if not latent.has_log_partition:
+            raise TypeError(
+                f"a VAE's bound needs the log-probability of codes, which {latent} does not know: use MRFVAE, which "
+                "trains it by GibbsELBO, or BernoulliMRF with a group of at most 16 bits"
+            )
         model = LatentVariableModel.of_families(latent, observed, encoder, decoder, prior)
         super().__init__(model, objective, optimizer, scheduler, evaluation_samples)
         with only_plain(self):
