@@ -88,6 +88,12 @@ def test_mistakes_are_one_clear_line() -> None:
         drawn.train_dataloader()
 
 
+def standardised(x: torch.Tensor) -> Arrays:
+    data = Arrays(x, standardise=True)
+    data.setup()
+    return data
+
+
 def test_a_full_batch_keeps_what_its_data_keep():
     """Rows of another file used to be standardised by themselves, and not as the checkpoint's were."""
     x = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
@@ -95,9 +101,30 @@ def test_a_full_batch_keeps_what_its_data_keep():
     for data in (old, new):
         data.setup()
     new.load_state_dict(old.state_dict())
-    alone = Arrays(x, standardise=True)
-    alone.setup()
-    torch.testing.assert_close(new.test.x, alone.to_model(10 * x + 3)[new.test.ids])
+    torch.testing.assert_close(new.test.x, standardised(x).to_model(10 * x + 3)[new.test.ids])
     new.load_state_dict({"seed": 1})  # of a checkpoint that says no more
     with pytest.raises(ValueError, match="the checkpoint's rows have the columns 0, 1, 2, and these 0, 1: give"):
         FullBatch(Arrays(x[:, :2])).load_state_dict(old.state_dict())
+
+
+def test_members_keep_what_their_data_keep() -> None:
+    """Rows of another file used to be standardised by themselves."""
+    x = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
+    old, new = (Stacked([standardised(scale * x), standardised(x.exp() * scale)], times=2) for scale in (1, 10))
+    new.load_state_dict(old.state_dict())
+    for part, data in zip((x, x, x.exp(), x.exp()), new.members, strict=True):
+        torch.testing.assert_close(data.test.x, standardised(part).to_model(10 * part)[data.test.ids])
+    new.load_state_dict({})  # of a checkpoint that says no more
+    with pytest.raises(ValueError, match="the checkpoint's data are for 4 members, and these for 1"):
+        Stacked([standardised(x)]).load_state_dict(old.state_dict())
+
+
+def test_a_run_goes_on_with_the_seed_of_its_order_and_a_new_one_has_its_own() -> None:
+    data = Stacked([world(0, batch_size=6)])
+    data.load_state_dict({"members": [{"seed": 5}]})
+    seeds = []
+    for step in (1, 0):
+        data.trainer = SimpleNamespace(global_step=step, lightning_module=BoringModel())
+        data.setup("fit")
+        seeds += [order.seed for order in data.train_dataloader().sampler.orders]
+    assert seeds == [5, 0]

@@ -61,13 +61,17 @@ class InMemoryDataModule(FromCheckpoint, LightningDataModule, abc.ABC):
     def setup(self, stage: str | None = None) -> None:
         """Load the splits, once, whatever the stage; to predict all observations, these alone, unsplit."""
         if stage == "fit" and self.trainer is not None and not self.trainer.global_step:
-            self._seed = self._restored_seed = None  # this run is not that of a checkpoint which was read before
+            self.forget_seed()
         if stage == "predict" and self.predict_split == "all":
             if "all" not in self._splits:
                 self._splits["all"] = self.whole()
         elif "train" not in self._splits:
             train, val, test = self.load()
             self._splits |= {"train": train, "val": val, "test": test}
+
+    def forget_seed(self) -> None:
+        """Shuffle the next fit by the seed of its run, which is not that of a checkpoint that was read before."""
+        self._seed = self._restored_seed = None
 
     @property
     def train(self) -> Observations:

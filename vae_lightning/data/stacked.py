@@ -55,7 +55,10 @@ class Stacked(FromCheckpoint, LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Load every member's data, once."""
+        begins = stage == "fit" and self.trainer is not None and not self.trainer.global_step
         for data in {id(data): data for data in self.members}.values():
+            if begins:
+                data.forget_seed()
             data.setup(stage)
         for name in ("train", "val", "test"):
             sizes = sorted({len(data.split(name)) for data in self.members})
@@ -78,6 +81,20 @@ class Stacked(FromCheckpoint, LightningDataModule):
     def test_dataloader(self) -> StackedLoader:
         """The test splits, side by side."""
         return StackedLoader([data.test_dataloader() for data in self.members])
+
+    def state_dict(self) -> dict[str, Any]:
+        """What each member's data module keeps, as its scaling."""
+        kept = {id(data): data.state_dict() for data in self.members}
+        return {"members": [kept[id(data)] for data in self.members]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Let each go on with what it kept; ValueError where they are for other members, or have other columns."""
+        if not (kept := state_dict.get("members")):
+            return  # checkpoints of before have none
+        if len(kept) != len(self.members):
+            raise ValueError(f"the checkpoint's data are for {len(kept)} members, and these for {len(self.members)}")
+        for data, its_own in dict(zip(self.members, kept, strict=True)).items():
+            data.load_state_dict(its_own)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Both halves of the batch."""
