@@ -206,9 +206,10 @@ def test_a_model_without_bits_says_what_to_do(tmp_path: Path, capsys):
     assert "is of GaussianVAE, whose codes are no bits: search needs a HashingVAE" in line
 
 
-def test_one_name_is_a_document_and_not_its_letters():
+@pytest.mark.parametrize("name", ["12", 12, np.int64(12)])
+def test_one_name_is_a_document_and_not_its_letters(name: object):
     codes = np.random.default_rng(0).random((13, 6)) < 0.5
-    left = CodeIndex.build(codes, [str(number) for number in range(13)]).remove("12").documents
+    left = CodeIndex.build(codes, range(13)).remove(name).documents
     assert [left.name(row) for row in range(len(left))] == [str(number) for number in range(12)]
 
 

@@ -215,14 +215,14 @@ class CodeIndex:
         """
         return self.change(self._batches(data, names, titles, labels, watch), [])
 
-    def remove(self, names: Sequence[Any]) -> CodeIndex:
+    def remove(self, names: Any) -> CodeIndex:
         """Remove the documents of these names, or of one; ValueError if one is not there."""
         return self.change([], names)
 
-    def change(self, new: Iterable[Batch], removed: Sequence[Any]) -> CodeIndex:
-        """Remove the documents of these names, and add new ones behind the others."""
-        kept, removed = np.ones(len(self), bool), [removed] if isinstance(removed, str) else removed
-        kept[[self.row(name) for name in removed]] = False
+    def change(self, new: Iterable[Batch], removed: Any) -> CodeIndex:
+        """Remove the documents of these names, or of one, and add new ones behind the others."""
+        kept, one = np.ones(len(self), bool), isinstance(removed, str) or not isinstance(removed, Iterable)
+        kept[[self.row(name) for name in ([removed] if one else removed)]] = False
         container = change(self._container, kept, new, self.path, self.maker)
         return CodeIndex(container, self.path, self._ckpt, self._encoder)
 
