@@ -1,5 +1,6 @@
 """Richer posteriors: by closed forms and quadrature, under every objective, and back from a file."""
 
+import copy
 import math
 import sys
 from functools import partial
@@ -202,6 +203,15 @@ def test_importance_weights_of_a_wider_proposal_estimate_the_same_likelihood(enc
             for proposal in (None, Inflated(2.0))
         ]
     torch.testing.assert_close(bounds[0], bounds[1], rtol=0, atol=0.1)
+
+
+def test_a_model_of_bfloat16_answers_as_well(encoder):
+    x = np.random.default_rng(0).normal(size=(5, 3))
+    single = GaussianVAE(2, Normal(3, 0.5), encoder, objective=ELBO(Reparameterised()))
+    found, expected = (
+        each.log_likelihood(x, K=50).log_likelihood for each in (copy.deepcopy(single).bfloat16(), single)
+    )
+    np.testing.assert_allclose(found, expected, atol=1)
 
 
 def test_a_vamp_prior_is_the_mixture_of_their_posteriors(encoder):

@@ -73,8 +73,9 @@ class BlockGaussian(td.Distribution):
     @cached_property
     def inverse_tril(self) -> Float[Tensor, "*B m k k"]:
         """L^-1, which is triangular, too."""
-        identity = torch.eye(self.scale_tril.shape[-1], dtype=self.loc.dtype, device=self.loc.device)
-        return torch.linalg.solve_triangular(self.scale_tril, identity.expand_as(self.scale_tril), upper=False)
+        factor = self.scale_tril.to(torch.promote_types(self.scale_tril.dtype, torch.float32))  # what torch solves
+        identity = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device).expand_as(factor)
+        return torch.linalg.solve_triangular(factor, identity, upper=False).to(self.scale_tril)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> BlockGaussian:
         """The same for every entry of a batch."""

@@ -92,8 +92,7 @@ class FlowEncoder(nn.Module):
 
     def forward(self, c: Tensor | Counts) -> Distribution:
         """q(z | x)."""
-        theta = self.network(c)
-        return self._member(theta.to(torch.promote_types(theta.dtype, torch.float32)))
+        return self._member(self.network(c).to(next(self.couplings.parameters())))
 
     def _member(self, theta: Tensor) -> Flowed:
         mean, log_sigma, context = theta.split((self.size, self.size, self.context), -1)
