@@ -78,7 +78,8 @@ def test_table_and_picture(folder: Path) -> None:
 def test_a_figure_that_is_not_finite_keeps_no_picture_from_being_drawn() -> None:
     """The study ended in "Axis limits cannot be NaN or Inf", without a table."""
     runs = dict.fromkeys((*TERMS, "log_likelihood"), 1.0)
-    priors_picture({"a": (TERMS, [runs | {"marginal_kl": math.inf}]), "b": (TERMS, [runs])})
+    picture = priors_picture({"a": (TERMS, [runs | {"marginal_kl": math.inf}]), "b": (TERMS, [runs])})
+    assert all(math.isfinite(limit) for axes in picture.axes for limit in axes.get_xlim())
 
 
 def test_a_training_whose_file_is_damaged_begins_anew(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -114,3 +116,14 @@ class EstimatedObjective(Objective, abc.ABC):
     def check(self, model: LatentVariableModel) -> None:
         """Raise TypeError unless the estimator fits the posterior."""
         self.estimator.check(model.encoder.prototype())
+
+
+@contextmanager
+def buffers_kept(*modules: nn.Module) -> Iterator[None]:
+    """What moves at every forward, as running statistics and spectral norms do, is after this block as before it."""
+    buffers = [(buffer, buffer.clone()) for module in modules for buffer in module.buffers()]
+    try:
+        yield
+    finally:
+        for buffer, before in buffers:
+            buffer.data.copy_(before)  # which a backward pass that is still to come may hold, with this very value

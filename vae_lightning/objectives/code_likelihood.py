@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from vae_lightning.construction.arguments import check_kinds
 from vae_lightning.counts import Counts
 from vae_lightning.latent_variable import ConditionalLike, LatentVariableModel
-from vae_lightning.objectives.base import Objective
+from vae_lightning.objectives.base import Objective, buffers_kept
 from vae_lightning.objectives.constraints.base import Constraint
 from vae_lightning.objectives.constraints.penalties import Covariance, HenzeZirkler, Mean
 from vae_lightning.randomness import seeded
@@ -101,11 +101,7 @@ class CodeLikelihood(Objective):
     def failures(self, model: LatentVariableModel, x: Tensor | Counts) -> dict[str, str]:
         """The penalties and constraints that these codes fail, by name, with the reason."""
         held = [each for each in (model, self, self.codes) if isinstance(each, nn.Module)]
-        # what is logged changes nothing that is learnt: running statistics move at every forward, and dropout draws
-        buffers = [(buffer, buffer.clone()) for each in held for buffer in each.buffers()]
-        with seeded("failures"):
+        with buffers_kept(*held), seeded("failures"):  # what is logged changes nothing that is learnt
             given: tuple[object, ...] = model, x, self.code(x)
             found = {each.name: each.failure(*given[each.takes]) for each in self._all}
-        for buffer, before in buffers:
-            buffer.data.copy_(before)  # which a backward pass that is still to come may hold, with this very value
         return {name: reason for name, reason in found.items() if reason is not None}

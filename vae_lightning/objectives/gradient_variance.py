@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vae_lightning.counts import Counts
 from vae_lightning.latent_variable import LatentVariableModel
-from vae_lightning.objectives.base import Objective
+from vae_lightning.objectives.base import Objective, buffers_kept
 
 
 def gradient_variance(
@@ -26,11 +26,8 @@ def gradient_variance(
     """
     if num_draws < 2:
         raise ValueError(f"a variance needs num_draws >= 2, got {num_draws}")
-    # running statistics move at every forward, and so do the spectral norms of a discriminator
-    buffers = [(buffer, buffer.clone()) for buffer in (*model.buffers(), *objective.buffers())]
-    draws = torch.stack([_gradient(objective, model, x, parameters) for _ in range(num_draws)])
-    for buffer, before in buffers:
-        buffer.copy_(before)
+    with buffers_kept(model, objective):
+        draws = torch.stack([_gradient(objective, model, x, parameters) for _ in range(num_draws)])
     deviations = (draws - draws.mean(0)).square().sum(1)
     n = num_draws
     variance = deviations.sum() / (n - 1)

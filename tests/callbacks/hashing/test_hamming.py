@@ -64,7 +64,9 @@ def test_says_what_it_needs_before_training(miniature: Path):
 
 
 def test_prediction_needs_no_training_documents(miniature: Path):
-    trainer(HammingPrecision(k=101)).predict(model(), datamodule=newsgroups(miniature), return_predictions=False)
+    watched = trainer(HammingPrecision(k=101))
+    watched.predict(model(), datamodule=newsgroups(miniature), return_predictions=False)
+    assert watched.state.finished
 
 
 class Relabelled(Newsgroups):

@@ -355,7 +355,7 @@ def test_numbers_that_float32_does_not_tell_apart_are_said(close: Any) -> None:
 def test_numbers_that_float32_tells_apart_are_not(apart: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        numbers(np.asarray(apart), "x")
+        assert numbers(np.asarray(apart), "x").shape == np.shape(apart)
 
 
 def test_one_long_text_takes_no_room_in_the_other_rows(tmp_path: Path) -> None:
